@@ -1,0 +1,141 @@
+/**
+ * Builds everything that ships: what is embedded (`assembly/` to `dist/kernel.wasm` by asc, the files of the bundled
+ * plugins to `dist/bundled.plugins`), then the executable `dist/conductor`.
+ *
+ *   bun build.ts                    all of it
+ *   bun build.ts --assets           only what is embedded
+ *   bun build.ts --if-changed       nothing when no input is newer than the outputs
+ *   bun build.ts --target linux-arm64   an executable for another platform, named after it
+ */
+import {
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  statSync,
+  writeFileSync,
+} from "node:fs";
+import { join } from "node:path";
+import { parseArgs } from "node:util";
+import packageJson from "./package.json";
+
+const root = import.meta.dir;
+const kernelPath = join(root, "dist/kernel.wasm");
+const bundledPath = join(root, "dist/bundled.plugins");
+
+/** Platforms whose Bun runtime the package registry serves, by the name a user types. */
+const targets: Record<string, { bun: Bun.Build.CompileTarget; suffix: string }> = {
+  "linux-x64": { bun: "bun-linux-x64", suffix: "" },
+  "linux-x64-musl": { bun: "bun-linux-x64-musl", suffix: "" },
+  "linux-arm64": { bun: "bun-linux-arm64", suffix: "" },
+  "linux-arm64-musl": { bun: "bun-linux-arm64-musl", suffix: "" },
+  "darwin-x64": { bun: "bun-darwin-x64", suffix: "" },
+  "darwin-arm64": { bun: "bun-darwin-arm64", suffix: "" },
+  "windows-x64": { bun: "bun-windows-x64", suffix: ".exe" },
+};
+
+function newestInput(...paths: string[]): number {
+  const newestIn = (path: string): number => {
+    const stat = statSync(path);
+    if (!stat.isDirectory()) return stat.mtimeMs;
+    return Math.max(0, ...readdirSync(path).map((name) => newestIn(join(path, name))));
+  };
+  return Math.max(...paths.map((path) => newestIn(join(root, path))));
+}
+
+const isFresh = (output: string, inputs: number): boolean =>
+  existsSync(output) && statSync(output).mtimeMs > inputs;
+
+/** Compiles the forecast kernel. Throws with asc's own messages when it does not compile. */
+export async function buildKernel({ ifChanged = false } = {}): Promise<void> {
+  if (ifChanged && isFresh(kernelPath, newestInput("assembly", "package.json", "build.ts"))) return;
+  mkdirSync(join(root, "dist"), { recursive: true });
+  const unfinished = `${kernelPath}.${process.pid}.tmp`;
+  const asc = Bun.spawn(
+    [
+      process.execPath,
+      join(root, "node_modules/assemblyscript/bin/asc.js"),
+      "assembly/index.ts",
+      ...["--outFile", unfinished],
+      ...["--optimizeLevel", "3", "--shrinkLevel", "0", "--converge", "--noAssert"],
+      ...["--runtime", "stub", "--enable", "simd", "--use", "abort="],
+    ],
+    { cwd: root, stdout: "pipe", stderr: "pipe", env: { ...process.env, BUN_BE_BUN: "1" } },
+  );
+  const [code, stderr] = await Promise.all([asc.exited, new Response(asc.stderr).text()]);
+  if (code !== 0) throw new Error(`asc exited with ${code}:\n${stderr}`);
+  renameSync(unfinished, kernelPath);
+}
+
+/**
+ * Gathers the bundled plugins' files, as text by path, so that the executable can read their manifests and unpack
+ * them. Their modules are embedded on their own: one file cannot be both text and module in a bundle.
+ */
+export function gatherBundledPlugins({ ifChanged = false } = {}): void {
+  if (ifChanged && isFresh(bundledPath, newestInput("plugins", "build.ts"))) return;
+  const folder = join(root, "plugins");
+  const paths = readdirSync(folder, { recursive: true, encoding: "utf8" }).sort();
+  const files = paths.filter((path) => statSync(join(folder, path)).isFile());
+  const texts = Object.fromEntries(files.map((path) => [path, readFileSync(join(folder, path), "utf8")]));
+  mkdirSync(join(root, "dist"), { recursive: true });
+  const unfinished = `${bundledPath}.${process.pid}.tmp`;
+  writeFileSync(unfinished, JSON.stringify(texts));
+  renameSync(unfinished, bundledPath);
+}
+
+function commit(): string {
+  const git = Bun.spawnSync(["git", "rev-parse", "--short=12", "HEAD"], { cwd: root, stderr: "ignore" });
+  return git.success ? git.stdout.toString().trim() : "unknown";
+}
+
+async function buildExecutable(target: string | undefined, ifChanged: boolean): Promise<string> {
+  const known = target === undefined ? undefined : targets[target];
+  if (target !== undefined && !known)
+    throw new Error(`--target ${target}: must be one of ${Object.keys(targets).join(", ")}`);
+  const outfile = join(root, "dist", known ? `conductor-${target}${known.suffix}` : "conductor");
+  const inputs = newestInput("src", "assembly", "plugins", "package.json", "bun.lock", "build.ts");
+  if (ifChanged && isFresh(outfile, inputs)) return outfile;
+  const unfinished = `${outfile}.${process.pid}.tmp`;
+  const result = await Bun.build({
+    entrypoints: [join(root, "src/main.ts")],
+    target: "bun",
+    format: "esm",
+    minify: true,
+    bytecode: true,
+    sourcemap: "inline",
+    define: {
+      CONDUCTOR_VERSION: JSON.stringify(packageJson.version),
+      CONDUCTOR_COMMIT: JSON.stringify(commit()),
+    },
+    compile: {
+      ...(known ? { target: known.bun } : {}),
+      outfile: unfinished,
+      autoloadDotenv: false,
+      autoloadBunfig: false,
+      autoloadPackageJson: true,
+    },
+  });
+  if (!result.success) throw new AggregateError(result.logs, "the executable did not compile");
+  const made = existsSync(unfinished) ? unfinished : `${unfinished}.exe`;
+  renameSync(made, outfile);
+  return outfile;
+}
+
+if (import.meta.main) {
+  const { values } = parseArgs({
+    options: {
+      target: { type: "string" },
+      assets: { type: "boolean", default: false },
+      wasm: { type: "boolean", default: false },
+      "if-changed": { type: "boolean", default: false },
+    },
+  });
+  const begin = performance.now();
+  await buildKernel({ ifChanged: values["if-changed"] });
+  gatherBundledPlugins({ ifChanged: values["if-changed"] });
+  const made =
+    values.assets || values.wasm ? kernelPath : await buildExecutable(values.target, values["if-changed"]);
+  const seconds = ((performance.now() - begin) / 1000).toFixed(1);
+  console.error(`${made.slice(root.length + 1)} ready in ${seconds} s`);
+}

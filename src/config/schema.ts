@@ -1,0 +1,224 @@
+/** The shape of `conductor.yaml`: every key with its default, unit and meaning. */
+
+import * as z from "zod";
+import { parseBytes, parseDurationMs, parseRatio } from "./units.ts";
+
+/** A zod string that a unit parser turns into a number; the parser's reason becomes the issue. */
+function unit(
+  parse: (text: string) => number | string,
+  pattern: string,
+  min = 0,
+  max = Infinity,
+  range = "",
+) {
+  return z
+    .string({ error: `expected a text with a unit, such as ${pattern}` })
+    .meta({ examples: [pattern] })
+    .transform((text, context) => {
+      const value = parse(text);
+      if (typeof value === "number" && value >= min && value <= max) return value;
+      context.issues.push({
+        code: "custom",
+        input: text,
+        message: typeof value === "string" ? value : `expected ${range}`,
+      });
+      return z.NEVER;
+    });
+}
+
+/** "512MiB" → bytes, at least `min`. */
+export const bytes = (min = 1) => unit(parseBytes, "512MiB", min, Number.MAX_SAFE_INTEGER, "more than 0B");
+
+/** "30s" → milliseconds within `min`..`max`, which are spelled in `range`. */
+export const duration = (min = 1, max = Infinity, range = "more than 0s") =>
+  unit(parseDurationMs, "30s", min, max, range);
+
+/** "80%" → 0.8. */
+export const ratio = () => unit(parseRatio, "80%", 0.001, 1, "more than 0%, at most 100%");
+
+const count = (min: number, max: number) => {
+  const expected = `expected a whole number from ${min} to ${max}`;
+  return z.number({ error: expected }).int({ error: expected }).min(min, expected).max(max, expected);
+};
+
+/** [a-z][a-z0-9-]*, at most 64 characters: safe as a metric label, a file name and part of a URL. */
+export const pluginName = z
+  .string()
+  .regex(
+    /^[a-z][a-z0-9-]{0,63}$/,
+    "expected a name of a-z, 0-9 and -, starting with a letter, at most 64 long",
+  );
+
+const http = z.strictObject({
+  host: z.string().min(1).default("127.0.0.1").describe("Address to listen on"),
+  port: count(0, 65_535).default(8420).describe("Port to listen on; 0 takes a free one"),
+  allowedHosts: z
+    .array(z.string().min(1))
+    .default([])
+    .describe("Further names under which clients may address this server (Host header), such as a proxy's"),
+  maxBody: bytes().prefault("1MiB").describe("Largest request body"),
+});
+
+const storage = z.strictObject({
+  path: z
+    .string()
+    .min(1)
+    .optional()
+    .describe("Database file; default: conductor.db in $STATE_DIRECTORY, $XDG_STATE_HOME or ~/.local/state"),
+  retention: z
+    .strictObject({
+      samples: duration().prefault("7d").describe("How long samples are kept"),
+      metrics: duration().prefault("30d").describe("How long integration_metrics are kept"),
+      decisions: duration().prefault("365d").describe("How long decisions are kept"),
+    })
+    .prefault({}),
+});
+
+const budget = z.strictObject({
+  memory: bytes(2 ** 24)
+    .optional()
+    .describe(
+      "Most memory the host may use; default: the host's, or its cgroup's limit where that is smaller",
+    ),
+});
+
+const monitor = z.strictObject({
+  interval: duration(100, 3_600_000, "100ms to 1h").prefault("30s").describe("Time between samples"),
+  window: count(2, 10_000).default(60).describe("Samples kept in memory: 60 of 30 s are half an hour"),
+  anomalySigma: z
+    .number()
+    .min(1)
+    .max(10)
+    .default(3)
+    .describe("Deviations from the mean that make an anomaly"),
+  disk: z.string().min(1).default("/").describe("Path whose file system's free space is watched"),
+  reflex: z
+    .strictObject({
+      slowest: duration(50, 60_000, "50ms to 1m")
+        .prefault("1s")
+        .describe("Memory is read this often when calm"),
+      fastest: duration(10, 1_000, "10ms to 1s")
+        .prefault("50ms")
+        .describe("and this often when memory is short"),
+    })
+    .prefault({})
+    .refine((reflex) => reflex.fastest <= reflex.slowest, {
+      path: ["fastest"],
+      message: "expected at most monitor.reflex.slowest",
+    }),
+});
+
+const forecast = z.strictObject({
+  horizon: duration(1_000, 86_400_000, "1s to 1d").prefault("5m").describe("How far ahead"),
+  points: count(3, 1_024).default(50).describe("Samples the line is fitted to"),
+  minPoints: count(3, 1_024).default(10).describe("With fewer samples the forecast is cold"),
+  emaAlpha: z
+    .number()
+    .gt(0)
+    .max(1)
+    .default(0.7)
+    .describe("Weight of the newest forecast in the smoothed one"),
+  kernel: z
+    .enum(["auto", "wasm", "js"])
+    .default("auto")
+    .describe("auto: WASM, or JavaScript where that fails"),
+});
+
+const scaler = z
+  .strictObject({
+    policy: z.enum(["mission"]).default("mission").describe("Rules that decide"),
+    order: z
+      .array(pluginName)
+      .min(1)
+      .default(["voice", "android", "discord", "stubs"])
+      .describe("Degradation order: the first is shed first, the last never"),
+    shed: ratio().prefault("80%").describe("Shed at this share of the budget, measured or forecast"),
+    restore: ratio().prefault("65%").describe("Restore at or under this share"),
+    emergency: ratio().prefault("95%").describe("Keep only the last plugin at this measured share"),
+    margin: ratio().prefault("5%").describe("Shedding goes on until this far under the shed line"),
+    dwell: duration(0).prefault("30s").describe("Shortest time between a change and a restore"),
+  })
+  .prefault({})
+  .superRefine((value, context) => {
+    const percent = (share: number) => `${Number((share * 100).toFixed(3))}%`;
+    const refuse = (key: string, message: string, written: unknown) =>
+      context.addIssue({ code: "custom", path: [key], message, params: { written } });
+    if (value.restore >= value.shed)
+      refuse("restore", `expected less than scaler.shed (${percent(value.shed)})`, percent(value.restore));
+    if (value.shed >= value.emergency)
+      refuse(
+        "shed",
+        `expected less than scaler.emergency (${percent(value.emergency)})`,
+        percent(value.shed),
+      );
+    if (value.margin >= value.shed)
+      refuse("margin", `expected less than scaler.shed (${percent(value.shed)})`, percent(value.margin));
+    const twice = value.order.find((name, index) => value.order.indexOf(name) !== index);
+    if (twice) refuse("order", `"${twice}" stands twice; expected each plugin once`, value.order);
+  });
+
+const health = z.strictObject({
+  interval: duration(100, 3_600_000, "100ms to 1h")
+    .prefault("5s")
+    .describe("Each plugin is checked this often"),
+  timeout: duration(10, 600_000, "10ms to 10m")
+    .prefault("5s")
+    .describe("A check without an answer by then failed"),
+  failures: count(1, 100).default(3).describe("Failures in a row that mark a platform failed"),
+  slow: duration().prefault("200ms").describe("A slower answer is degraded"),
+});
+
+const breaker = z.strictObject({
+  failures: count(1, 1_000).default(3).describe("Failures in a row that open a platform's breaker"),
+  reset: duration().prefault("30s").describe("An open breaker lets one request through after this time"),
+});
+
+const plugins = z.strictObject({
+  dirs: z
+    .array(z.string().min(1))
+    .optional()
+    .describe("Folders that hold one folder a plugin; default: ./plugins if there is one"),
+  bundled: z
+    .boolean()
+    .optional()
+    .describe("Also run the plugins inside the executable; default: if no folder is used"),
+  grace: duration(0, 600_000, "0s to 10m").prefault("5s").describe("From the end signal to the kill"),
+  startTimeout: duration(10, 600_000, "10ms to 10m")
+    .prefault("10s")
+    .describe("A start takes at most this long"),
+  config: z
+    .record(z.string(), z.record(z.string(), z.json()))
+    .default({})
+    .describe("Handed to the plugin of that name when it starts"),
+});
+
+const log = z.strictObject({
+  level: z.enum(["debug", "info", "warn", "error"]).default("info"),
+  format: z
+    .enum(["auto", "json", "pretty"])
+    .default("auto")
+    .describe("auto: pretty on a terminal, else JSON"),
+});
+
+/** The whole file. `z.input` is what a person writes, `z.output` what the program reads. */
+export const configSchema = z.strictObject({
+  http: http.prefault({}).describe("The HTTP server"),
+  storage: storage.prefault({}).describe("The database"),
+  budget: budget.prefault({}).describe("What the host may use"),
+  monitor: monitor.prefault({}).describe("What is measured, and how often"),
+  forecast: forecast
+    .prefault({})
+    .refine((value) => value.minPoints <= value.points, {
+      path: ["minPoints"],
+      message: "expected at most forecast.points",
+    })
+    .describe("The memory forecast"),
+  scaler: scaler.describe("When plugins are shed and restored"),
+  health: health.prefault({}).describe("Health checks"),
+  breaker: breaker.prefault({}).describe("Circuit breakers"),
+  plugins: plugins.prefault({}).describe("Which plugins run"),
+  log: log.prefault({}).describe("Log lines on stderr"),
+});
+
+/** One frozen, validated configuration: bytes, milliseconds and ratios (0..1). */
+export type Config = Readonly<z.output<typeof configSchema>>;

@@ -1,0 +1,17 @@
+/** Every event that a part of the conductor announces, by name. Payload keys carry their units. */
+export interface EventMap {
+  "plugin.state": { plugin: string; from: string; to: string; reason: string };
+  "plugin.exit": { plugin: string; exitCode: number | null; signal: string | null; expected: boolean };
+  "plugin.log": { plugin: string; stream: "stdout" | "stderr" | "log"; line: string };
+  "health.changed": { platform: string; from: string; to: string; detail: string };
+  "breaker.changed": { platform: string; from: string; to: string; reason: string };
+  "scaling.decision": { decisionId: number; rule: string; reason: string; actions: string[] };
+  "monitor.gap": { source: string; error: string };
+}
+
+export type EventName = keyof EventMap;
+
+/** One announced event. */
+export type ConductorEvent = {
+  [Name in EventName]: { name: Name; atMs: number; data: EventMap[Name] };
+}[EventName];

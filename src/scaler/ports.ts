@@ -1,0 +1,63 @@
+/** What the scaler needs from the rest of the house. */
+
+import type { Action, ForecastFacts, Measured, PluginFacts, Rejected, Rule } from "./situation.ts";
+
+/** How a shed or a restore went. */
+export interface Carried {
+  /** Shed: all its processes are gone. Restore: it is ready. */
+  done: boolean;
+  /** It had to be killed after the grace. */
+  killed: boolean;
+  /** One line for a person. */
+  detail: string;
+}
+
+/** Stops and starts plugins. */
+export interface Actuator {
+  /** Every plugin, with the footprints as last measured. */
+  plugins(): readonly PluginFacts[];
+  /** The footprint measured now; null when it cannot be read. */
+  footprintBytes(plugin: string): number | null;
+  /** Stops a plugin for memory and waits until its processes are gone. */
+  shed(plugin: string, options: { urgent: boolean; reason: string }): Promise<Carried>;
+  /** Kills at once what `shed` is still stopping gently. */
+  hasten(plugin: string): void;
+  /** Starts a shed plugin and waits until it is ready. */
+  restore(plugin: string, reason: string): Promise<Carried>;
+}
+
+/** Measures memory now; null when it cannot be read. */
+export type MeasureNow = () => Measured | null;
+
+/** An action and what came of it. */
+export interface Outcome extends Action {
+  startedAtMs: number;
+  durationMs: number;
+  beforeBytes: number | null;
+  afterBytes: number | null;
+  /** Bytes freed (shed) or taken (restore) as measured; null when memory could not be read. */
+  actualBytes: number | null;
+  carried: Carried;
+}
+
+/** One decision as it is recorded: everything it was made from, and what came of it. */
+export interface DecisionRecord {
+  atMs: number;
+  rule: Rule;
+  reason: string;
+  measured: Measured;
+  forecast: ForecastFacts | null;
+  plugins: readonly PluginFacts[];
+  shedding: boolean;
+  actions: readonly Action[];
+  rejected: readonly Rejected[];
+  outcomes: readonly Outcome[];
+}
+
+/** The audit. */
+export interface Recorder {
+  /** Keeps a decision before it is carried out; yields its id. */
+  open(record: DecisionRecord): number;
+  /** Keeps what came of it. */
+  close(id: number, outcomes: readonly Outcome[]): void;
+}

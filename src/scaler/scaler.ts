@@ -1,0 +1,292 @@
+/**
+ * Carries decisions out. A reading or a forecast comes in; `decide` answers; its actions are taken one at a time,
+ * memory is measured again after each, and every decision is recorded with what came of it.
+ */
+
+import type { Clock } from "../clock.ts";
+import type { Publisher } from "../events/bus.ts";
+import type { Log } from "../log.ts";
+import { decide } from "./decide.ts";
+import type { Actuator, DecisionRecord, MeasureNow, Outcome, Recorder } from "./ports.ts";
+import type {
+  Action,
+  ForecastFacts,
+  Measured,
+  PluginFacts,
+  Policy,
+  Situation,
+  Verdict,
+} from "./situation.ts";
+
+export interface ScalerOptions {
+  clock: Clock;
+  log: Log;
+  publisher: Publisher;
+  policy: Policy;
+  actuator: Actuator;
+  measureNow: MeasureNow;
+  recorder: Recorder;
+  /** Called after memory changed by an action, so that history before it is not taken for a trend. */
+  onIntervention: (atMs: number, what: string) => void;
+}
+
+export interface ScalerStatus {
+  shedding: boolean;
+  acting: string | null;
+  lastChangeMs: number | null;
+  /** What `decide` said last, also when it was to hold. */
+  verdict: Verdict | null;
+  measured: Measured | null;
+  forecast: ForecastFacts | null;
+}
+
+export class Scaler {
+  readonly #options: ScalerOptions;
+  #policy: Policy;
+  #forecast: ForecastFacts | null = null;
+  #measured: Measured | null = null;
+  #verdict: Verdict | null = null;
+  #shedding = false;
+  #lastChangeMs: number | null = null;
+  #lastRestoreMs: number | null = null;
+  #shedInProgress: { plugin: string; urgent: boolean } | null = null;
+  #running: Promise<void> | null = null;
+  #restoring: { plugin: string; done: Promise<void> } | null = null;
+  #exhausted = false;
+  #stopped = false;
+
+  constructor(options: ScalerOptions) {
+    this.#options = options;
+    this.#policy = options.policy;
+  }
+
+  status(): ScalerStatus {
+    return {
+      shedding: this.#shedding,
+      acting: this.#shedInProgress?.plugin ?? null,
+      lastChangeMs: this.#lastChangeMs,
+      verdict: this.#verdict,
+      measured: this.#measured,
+      forecast: this.#forecast,
+    };
+  }
+
+  /** Thresholds and order from now on. */
+  setPolicy(policy: Policy): void {
+    this.#policy = policy;
+  }
+
+  /** The newest forecast; null when there is none. The next reading is judged by it. */
+  setForecast(forecast: ForecastFacts | null): void {
+    this.#forecast = forecast;
+  }
+
+  /**
+   * A fresh reading of memory. Starts an evaluation unless one runs; in that case an emergency still hastens the
+   * plugin that is being stopped gently.
+   */
+  onReading(measured: Measured): void {
+    this.#measured = measured;
+    if (this.#stopped) return;
+    if (this.#running) {
+      this.#hastenInEmergency(measured);
+      return;
+    }
+    this.#running = this.#evaluate(measured)
+      .catch((error) => this.#options.log.error("scaler.failed", { error }))
+      .finally(() => {
+        this.#running = null;
+      });
+  }
+
+  /** The situation as it would be judged now. */
+  situation(measured: Measured): Situation {
+    return {
+      nowMs: this.#options.clock.nowMs(),
+      measured,
+      plugins: this.#plugins(),
+      shedding: this.#shedding,
+      lastChangeMs: this.#lastChangeMs,
+      lastRestoreMs: this.#lastRestoreMs,
+    };
+  }
+
+  /** Whether memory allows a plugin to be started now, and if not why. */
+  mayStart(): { ok: true } | { ok: false; reason: string } {
+    const measured = this.#options.measureNow() ?? this.#measured;
+    if (!measured) return { ok: true };
+    const ratio = measured.usedBytes / measured.budgetBytes;
+    if (ratio < this.#policy.shedRatio && !this.#shedding) return { ok: true };
+    const percent = (share: number) => `${(share * 100).toFixed(1)} %`;
+    return {
+      ok: false,
+      reason: `memory is short: ${percent(ratio)} of the budget is used, the shed line is ${percent(this.#policy.shedRatio)}`,
+    };
+  }
+
+  /** Takes no further decisions; resolves when the running one is done. */
+  async stop(): Promise<void> {
+    this.#stopped = true;
+    await Promise.all([this.#running, this.#restoring?.done]);
+  }
+
+  /** The plugins; one whose restore has begun counts as starting until that is over. */
+  #plugins(): readonly PluginFacts[] {
+    const restoring = this.#restoring?.plugin;
+    return this.#options.actuator
+      .plugins()
+      .map((each) =>
+        each.name === restoring && each.state === "shed" ? { ...each, state: "starting" as const } : each,
+      );
+  }
+
+  #hastenInEmergency(measured: Measured): void {
+    const progress = this.#shedInProgress;
+    if (!progress || progress.urgent) return;
+    if (measured.usedBytes / measured.budgetBytes < this.#policy.emergencyRatio) return;
+    progress.urgent = true;
+    this.#options.log.warn("scaler.hastened", { plugin: progress.plugin, usedBytes: measured.usedBytes });
+    this.#options.actuator.hasten(progress.plugin);
+  }
+
+  async #evaluate(first: Measured): Promise<void> {
+    let measured: Measured | null = first;
+    while (measured && !this.#stopped) {
+      this.#updateEpisode(measured);
+      const situation = this.situation(measured);
+      const verdict = decide(situation, this.#forecast, this.#policy);
+      this.#noteExhaustion(situation, verdict);
+      this.#verdict = verdict;
+      if (verdict.actions.length === 0) return;
+      const record = this.#recordOf(situation, verdict);
+      const id = this.#options.recorder.open(record);
+      this.#announce(id, verdict);
+      if (verdict.rule === "restore") {
+        this.#startRestore(id, verdict.actions);
+        return;
+      }
+      this.#shedding = true;
+      measured = await this.#shedAll(id, verdict);
+    }
+  }
+
+  #updateEpisode({ usedBytes, budgetBytes }: Measured): void {
+    const target = this.#policy.shedRatio - this.#policy.marginRatio;
+    if (usedBytes / budgetBytes < target) this.#shedding = false;
+  }
+
+  /** Sheds the verdict's victims in order; yields the reading after the last one, null when one could not be stopped. */
+  async #shedAll(id: number, verdict: Verdict): Promise<Measured | null> {
+    const outcomes: Outcome[] = [];
+    let after: Measured | null = null;
+    let stuck = false;
+    for (const action of verdict.actions) {
+      const { outcome, measured } = await this.#shedOne(action, verdict.reason);
+      outcomes.push(outcome);
+      after = measured;
+      this.#changed(`${action.plugin} was shed`);
+      this.#options.recorder.close(id, outcomes);
+      if (!outcome.carried.done) stuck = true;
+    }
+    return stuck ? null : after;
+  }
+
+  async #shedOne(action: Action, reason: string): Promise<{ outcome: Outcome; measured: Measured | null }> {
+    const { actuator, measureNow, clock, log } = this.#options;
+    const startedAtMs = clock.nowMs();
+    const beginMs = clock.monotonicMs();
+    const expectedBytes = actuator.footprintBytes(action.plugin) ?? action.expectedBytes;
+    const before = measureNow();
+    const progress = { plugin: action.plugin, urgent: action.urgent };
+    this.#shedInProgress = progress;
+    const carried = await actuator.shed(action.plugin, { urgent: action.urgent, reason }).finally(() => {
+      this.#shedInProgress = null;
+    });
+    const measured = measureNow();
+    const outcome: Outcome = {
+      ...action,
+      urgent: progress.urgent,
+      expectedBytes,
+      startedAtMs,
+      durationMs: clock.monotonicMs() - beginMs,
+      beforeBytes: before?.usedBytes ?? null,
+      afterBytes: measured?.usedBytes ?? null,
+      actualBytes: before && measured ? before.usedBytes - measured.usedBytes : null,
+      carried,
+    };
+    log[carried.done ? "info" : "error"]("scaler.shed", { ...outcome, carried: undefined, ...carried });
+    return { outcome, measured };
+  }
+
+  /** Restoring takes seconds; readings are judged meanwhile, and may shed the plugin that is starting. */
+  #startRestore(id: number, [action]: readonly Action[]): void {
+    if (!action) return;
+    this.#changed(`${action.plugin} is restored`);
+    this.#lastRestoreMs = this.#lastChangeMs;
+    const done = this.#restoreOne(id, action)
+      .catch((error) => this.#options.log.error("scaler.restore_failed", { plugin: action.plugin, error }))
+      .finally(() => {
+        this.#restoring = null;
+      });
+    this.#restoring = { plugin: action.plugin, done };
+  }
+
+  async #restoreOne(id: number, action: Action): Promise<void> {
+    const { actuator, measureNow, clock, recorder, log } = this.#options;
+    const startedAtMs = clock.nowMs();
+    const beginMs = clock.monotonicMs();
+    const before = measureNow();
+    const carried = await actuator.restore(action.plugin, this.#verdict?.reason ?? "memory allows it");
+    const after = measureNow();
+    const outcome: Outcome = {
+      ...action,
+      startedAtMs,
+      durationMs: clock.monotonicMs() - beginMs,
+      beforeBytes: before?.usedBytes ?? null,
+      afterBytes: after?.usedBytes ?? null,
+      actualBytes: before && after ? after.usedBytes - before.usedBytes : null,
+      carried,
+    };
+    recorder.close(id, [outcome]);
+    log[carried.done ? "info" : "error"]("scaler.restored", { ...outcome, carried: undefined, ...carried });
+    this.#changed(`${action.plugin} was restored`);
+    this.#lastRestoreMs = this.#lastChangeMs;
+  }
+
+  #changed(what: string): void {
+    this.#lastChangeMs = this.#options.clock.nowMs();
+    this.#options.onIntervention(this.#lastChangeMs, what);
+  }
+
+  #recordOf(situation: Situation, verdict: Verdict): DecisionRecord {
+    return {
+      atMs: situation.nowMs,
+      rule: verdict.rule,
+      reason: verdict.reason,
+      measured: situation.measured,
+      forecast: this.#forecast,
+      plugins: situation.plugins,
+      shedding: situation.shedding,
+      actions: verdict.actions,
+      rejected: verdict.rejected,
+      outcomes: [],
+    };
+  }
+
+  #announce(decisionId: number, { rule, reason, actions }: Verdict): void {
+    const names = actions.map(({ kind, plugin }) => `${kind} ${plugin}`);
+    this.#options.log.warn("scaler.decided", { decisionId, rule, reason, actions: names });
+    this.#options.publisher.publish("scaling.decision", { decisionId, rule, reason, actions: names });
+  }
+
+  /** Over the shed line with nothing left to shed: recorded once, when it begins. */
+  #noteExhaustion(situation: Situation, verdict: Verdict): void {
+    const { usedBytes, budgetBytes } = situation.measured;
+    const exhausted = verdict.actions.length === 0 && usedBytes / budgetBytes >= this.#policy.shedRatio;
+    if (exhausted && !this.#exhausted) {
+      this.#options.recorder.open(this.#recordOf(situation, verdict));
+      this.#options.log.error("scaler.exhausted", { reason: verdict.reason, usedBytes, budgetBytes });
+    }
+    this.#exhausted = exhausted;
+  }
+}

@@ -1,0 +1,64 @@
+/**
+ * What the author of a plugin imports as "conductor/plugin".
+ *
+ *   import { definePlugin } from "conductor/plugin";
+ *   export default definePlugin({
+ *     handleRequest: async (request) => ({ echo: request.payload }),
+ *   });
+ */
+
+/** A JSON value: what crosses the border between the conductor and a plugin. */
+export type Json = null | boolean | number | string | Json[] | { [key: string]: Json };
+
+/** One request to a plugin. */
+export interface PluginRequest {
+  /** Unique for the request. */
+  id: string;
+  /** The platform it was addressed to; a fallback sees the platform that it stands in for. */
+  platform: string;
+  /** Free for the platform's use; "message" when the client gave none. */
+  type: string;
+  payload: Json;
+  /** Set when this plugin answers in place of another one. */
+  fallback?: { unavailable: string; reason: string };
+}
+
+export interface RequestContext {
+  /** Aborts when the caller went away or the deadline passed; the answer is then dropped. */
+  signal: AbortSignal;
+  /** Milliseconds left when the request reached the plugin. */
+  deadlineMs: number;
+}
+
+export interface HealthReport {
+  status: "healthy" | "degraded" | "unhealthy";
+  /** One line for a person; for "unhealthy", what to do about it. */
+  detail?: string;
+}
+
+export interface PluginContext {
+  /** Name in the manifest. */
+  name: string;
+  /** The plugin's own folder, where its manifest lies; null for a plugin inside the executable. */
+  folder: string | null;
+  /** A folder the plugin may write to; null when the host has none. */
+  dataFolder: string | null;
+  /** A structured line in the conductor's log, under the plugin's name. */
+  log(message: string, fields?: Record<string, Json>): void;
+}
+
+export interface PluginDefinition {
+  /** Called once before anything else, with `plugins.config.NAME` of the configuration. Throwing fails the start. */
+  initialize?(config: Record<string, Json>, context: PluginContext): void | Promise<void>;
+  /** Called every few seconds; absent means healthy while it answers. */
+  healthCheck?(): HealthReport | Promise<HealthReport>;
+  /** Answers one request; throwing answers the caller with an error and leaves the plugin running. */
+  handleRequest?(request: PluginRequest, context: RequestContext): Json | Promise<Json>;
+  /** Called before the process is stopped; the conductor waits for it within the grace period. */
+  shutdown?(): void | Promise<void>;
+}
+
+/** Declares a plugin: the default export of its entry. Returns the definition unchanged; its use is the types. */
+export function definePlugin(definition: PluginDefinition): PluginDefinition {
+  return definition;
+}
