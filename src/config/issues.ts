@@ -68,6 +68,7 @@ function allowed(issue: z.core.$ZodIssue): string {
   if (issue.code === "invalid_type" && issue.message.startsWith("Invalid input"))
     return `expected ${typeNames[issue.expected] ?? issue.expected}`;
   if (issue.code === "invalid_value") return `expected one of ${issue.values.map(String).join(", ")}`;
+  if (issue.message.startsWith("expected")) return issue.message;
   if (issue.code === "too_small") return `expected at least ${issue.minimum}${sizeUnit(issue.origin)}`;
   if (issue.code === "too_big") return `expected at most ${issue.maximum}${sizeUnit(issue.origin)}`;
   return issue.message;

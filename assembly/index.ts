@@ -1,0 +1,53 @@
+/**
+ * The kernel's ABI. A series is the address of its slot. The host calls `initialize` once, writes the Student-t table
+ * at `studentTOffset()`, and only then takes its long-lived views of the memory.
+ */
+import { ABI_VERSION, OUTPUTS, STUDENT_T_OFFSET } from "./layout";
+import { push, reset } from "./series";
+import { release, reserve, take } from "./slots";
+
+/** Raised with every change to this file's signatures or to the order of the outputs. */
+export function abiVersion(): i32 {
+  return ABI_VERSION;
+}
+
+/** Reserves memory for `seriesCapacity` series; 0 when it cannot be had. */
+export function initialize(seriesCapacity: i32): i32 {
+  return reserve(seriesCapacity) ? 1 : 0;
+}
+
+/** Where the host writes the 0.975 quantiles for 1..1022 degrees of freedom, as f64. */
+export function studentTOffset(): usize {
+  return STUDENT_T_OFFSET;
+}
+
+/** Address of a new, empty series, or 0 when every slot is taken. */
+export function createSeries(
+  windowPoints: i32,
+  minPoints: i32,
+  emaAlpha: f64,
+  coldHalfWidth: f64,
+  horizonSeconds: f64,
+): usize {
+  return take(windowPoints, minPoints, emaAlpha, coldHalfWidth, horizonSeconds);
+}
+
+/** Address of the series' outputs, f64[13]. */
+export function outputsOffset(series: usize): usize {
+  return series + OUTPUTS;
+}
+
+/** 0 accepted, 1 not finite, 2 repeated, 3 backward. */
+export function pushPoint(series: usize, tSeconds: f64, value: f64): i32 {
+  return push(series, tSeconds, value);
+}
+
+/** Forgets the window and the average, keeps the counts of refusals. */
+export function resetSeries(series: usize): void {
+  reset(series);
+}
+
+/** Gives the slot back; the address must not be used again. */
+export function disposeSeries(series: usize): void {
+  release(series);
+}

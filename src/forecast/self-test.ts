@@ -1,0 +1,53 @@
+import type { Kernel, Series } from "./forecaster.ts";
+
+const windows = [3, 4, 10, 50];
+const pushesPerWindow = 140;
+const resetBefore = 50;
+
+/**
+ * Runs `candidate` and `reference` over one small corpus (cold, ready and wrapped windows; lines, noise, constants and
+ * points to refuse) and compares every answer bit for bit. Answers null, or the first difference in words.
+ */
+export function compareKernels(candidate: Kernel, reference: Kernel): string | null {
+  for (const windowPoints of windows) {
+    const one = candidate.createSeries({ windowPoints });
+    const other = reference.createSeries({ windowPoints });
+    const difference = compareSeries(one, other);
+    one.dispose();
+    other.dispose();
+    if (difference !== null) return `window of ${windowPoints}: ${difference}`;
+  }
+  return null;
+}
+
+function compareSeries(one: Series, other: Series): string | null {
+  for (let i = 0; i < pushesPerWindow; i++) {
+    if (i === resetBefore) for (const series of [one, other]) series.reset();
+    const [tSeconds, value] = corpusPoint(i);
+    const results = [one.push(tSeconds, value), other.push(tSeconds, value)];
+    if (results[0] !== results[1]) return `push ${i} answers ${results[0]}, not ${results[1]}`;
+    const difference = firstDifference(one.forecast(), other.forecast());
+    if (difference !== null) return `after push ${i}, ${difference}`;
+  }
+  return firstDifference(one.refused, other.refused);
+}
+
+/** Epoch seconds with uneven steps; a deterministic stand-in for noise; now and then a point to refuse. */
+function corpusPoint(i: number): [tSeconds: number, value: number] {
+  const tSeconds = 1.7e9 + i * 5 + (i % 3) / 7;
+  const noise = ((i * 7919 + 104729) % 1009) / 1009;
+  if (i % 29 === 11) return [tSeconds, Number.NaN];
+  if (i % 31 === 12) return [tSeconds - 60, noise];
+  if (i < resetBefore) return [tSeconds, 62 + i / 3 + noise];
+  return [tSeconds, i < 80 ? 42.5 : 1e9 * noise];
+}
+
+/** Names the first field whose bits differ, or null. Zero and minus zero differ. */
+function firstDifference(one: object | null, other: object | null): string | null {
+  if (one === null || other === null) return one === other ? null : "only one of them has a forecast";
+  const expected = new Map<string, unknown>(Object.entries(other));
+  for (const [field, value] of Object.entries(one)) {
+    if (!Object.is(value, expected.get(field))) return `${field} is ${value}, not ${expected.get(field)}`;
+  }
+  return null;
+}

@@ -1,0 +1,128 @@
+import {
+  DisposedSeriesError,
+  type Forecast,
+  type Kernel,
+  type PushResult,
+  type RefusedCounts,
+  type Series,
+  SeriesLimitError,
+  type SeriesOptions,
+} from "./forecaster.ts";
+import { defaultSeriesLimit, requireSeriesLimit, resolveSeriesOptions } from "./series-options.ts";
+import { studentT975Table } from "./student-t.ts";
+
+/** The ABI that this file speaks; `assembly/layout.ts` holds the other end. */
+const abiVersion = 1;
+const pushResults = ["accepted", "not-finite", "repeated", "backward"] as const;
+/** Order of the outputs, f64 each. */
+const outputFields = 13;
+const stateEmpty = 0;
+const stateReady = 2;
+
+/** The exports of `assembly/index.ts`. */
+interface KernelExports {
+  memory: WebAssembly.Memory;
+  abiVersion(): number;
+  initialize(seriesCapacity: number): number;
+  studentTOffset(): number;
+  createSeries(
+    windowPoints: number,
+    minPoints: number,
+    emaAlpha: number,
+    coldHalfWidth: number,
+    horizonSeconds: number,
+  ): number;
+  outputsOffset(series: number): number;
+  pushPoint(series: number, tSeconds: number, value: number): number;
+  resetSeries(series: number): void;
+  disposeSeries(series: number): void;
+}
+
+/**
+ * Compiles the kernel and gives it its memory. Rejects when the bytes are not a module that this engine compiles, when
+ * they speak another ABI, or when the memory for `seriesLimit` series (1..4096) cannot be had.
+ */
+export async function createWasmKernel(
+  bytes: ArrayBuffer,
+  { seriesLimit = defaultSeriesLimit } = {},
+): Promise<Kernel> {
+  requireSeriesLimit(seriesLimit);
+  const { instance } = await WebAssembly.instantiate(bytes, {});
+  const exports = instance.exports as unknown as KernelExports;
+  const found = typeof exports.abiVersion === "function" ? exports.abiVersion() : "none";
+  if (found !== abiVersion) throw new Error(`the kernel speaks ABI ${found}, not ${abiVersion}: rebuild it`);
+  if (exports.initialize(seriesLimit) !== 1) throw new Error(`no memory for ${seriesLimit} series`);
+  new Float64Array(exports.memory.buffer, exports.studentTOffset(), studentT975Table.length).set(
+    studentT975Table,
+  );
+  return {
+    name: "wasm",
+    createSeries(options) {
+      const resolved = resolveSeriesOptions(options);
+      const { windowPoints, minPoints, emaAlpha, coldHalfWidth, horizonSeconds } = resolved;
+      const slot = exports.createSeries(windowPoints, minPoints, emaAlpha, coldHalfWidth, horizonSeconds);
+      if (slot === 0) throw new SeriesLimitError(seriesLimit);
+      return new WasmSeries(exports, slot, resolved);
+    },
+  };
+}
+
+class WasmSeries implements Series {
+  readonly options: Readonly<SeriesOptions>;
+  readonly #exports: KernelExports;
+  readonly #slot: number;
+  readonly #outputs: Float64Array;
+  #disposed = false;
+
+  constructor(exports: KernelExports, slot: number, options: Readonly<SeriesOptions>) {
+    this.options = options;
+    this.#exports = exports;
+    this.#slot = slot;
+    this.#outputs = new Float64Array(exports.memory.buffer, exports.outputsOffset(slot), outputFields);
+  }
+
+  get refused(): RefusedCounts {
+    this.#requireLive("refused");
+    const [notFinite, repeated, backward] = this.#outputs.subarray(10);
+    return { notFinite: notFinite as number, repeated: repeated as number, backward: backward as number };
+  }
+
+  push(tSeconds: number, value: number): PushResult {
+    this.#requireLive("push");
+    return pushResults[this.#exports.pushPoint(this.#slot, tSeconds, value)] as PushResult;
+  }
+
+  forecast(): Forecast | null {
+    this.#requireLive("forecast");
+    const outputs = this.#outputs;
+    if (outputs[0] === stateEmpty) return null;
+    return {
+      state: outputs[0] === stateReady ? "ready" : "cold",
+      points: outputs[1] as number,
+      atSeconds: outputs[2] as number,
+      targetSeconds: outputs[3] as number,
+      value: outputs[4] as number,
+      smoothed: outputs[5] as number,
+      lower: outputs[6] as number,
+      upper: outputs[7] as number,
+      slopePerSecond: outputs[8] as number,
+      residualDeviation: outputs[9] as number,
+    };
+  }
+
+  reset(): void {
+    this.#requireLive("reset");
+    this.#exports.resetSeries(this.#slot);
+  }
+
+  dispose(): void {
+    if (this.#disposed) return;
+    this.#disposed = true;
+    this.#exports.disposeSeries(this.#slot);
+  }
+
+  /** The slot may belong to another series by now. */
+  #requireLive(operation: string): void {
+    if (this.#disposed) throw new DisposedSeriesError(operation);
+  }
+}
