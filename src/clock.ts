@@ -77,6 +77,9 @@ export class SystemClock implements Clock {
   }
 }
 
+/** Resolves when every promise chain that could go on has done so. */
+const settled = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
+
 /** A clock that stands still until `advance`; timers fire in order of their due time, each seeing its own time. */
 export class VirtualClock implements Clock {
   #elapsedMs = 0;
@@ -99,9 +102,10 @@ export class VirtualClock implements Clock {
     return { cancel: () => this.#timers.delete(id) };
   }
 
-  /** Moves time forward by `ms`, firing what falls due, and lets promises settle after each timer. */
+  /** Moves time forward by `ms`, firing what falls due, and lets promises settle before, between and after. */
   async advance(ms: number): Promise<void> {
     const end = this.#elapsedMs + ms;
+    await settled();
     for (;;) {
       const next = this.#nextDue(end);
       if (next === undefined) break;
@@ -110,7 +114,7 @@ export class VirtualClock implements Clock {
       if (!timer) continue;
       this.#elapsedMs = Math.max(this.#elapsedMs, timer.dueMs);
       timer.run();
-      for (let turn = 0; turn < 8; turn++) await Promise.resolve();
+      await settled();
     }
     this.#elapsedMs = end;
   }

@@ -1,0 +1,201 @@
+import { describe, expect, test } from "bun:test";
+import { VirtualClock } from "../../src/clock.ts";
+import { silentLog } from "../../src/log.ts";
+import { Scaler } from "../../src/scaler/scaler.ts";
+import type { ForecastFacts, Policy } from "../../src/scaler/situation.ts";
+import { MiB, SimulatedHost } from "./simulated-host.ts";
+
+const policy: Policy = {
+  order: ["voice", "android", "discord", "stubs"],
+  shedRatio: 0.8,
+  restoreRatio: 0.65,
+  emergencyRatio: 0.95,
+  marginRatio: 0.05,
+  dwellMs: 30_000,
+};
+
+function house(footprintsMiB: Record<string, number>, stopMs?: number) {
+  const clock = new VirtualClock(1_000_000);
+  const host = new SimulatedHost(clock, footprintsMiB, stopMs);
+  const interventions: string[] = [];
+  const announced: string[] = [];
+  const scaler = new Scaler({
+    clock,
+    log: silentLog,
+    policy,
+    actuator: host,
+    measureNow: host.measure,
+    recorder: host,
+    publisher: { publish: (name) => announced.push(name) },
+    onIntervention: (_, what) => interventions.push(what),
+  });
+  /** One reading now, and time for what it causes. */
+  const read = async (passMs = 1_000) => {
+    const measured = host.measure();
+    if (measured) scaler.onReading(measured);
+    await clock.advance(passMs);
+  };
+  return { clock, host, scaler, read, interventions, announced };
+}
+
+const calm = (atMs: number): ForecastFacts => ({
+  state: "ready",
+  atMs,
+  valueRatio: 0.5,
+  smoothedRatio: 0.5,
+  lowerRatio: 0.4,
+  upperRatio: 0.6,
+});
+
+describe("shedding", () => {
+  test("takes one victim at a time, measures, and stops once under the line less the margin", async () => {
+    const { host, read } = house({ voice: 30, android: 40, discord: 300, stubs: 450 });
+    await read();
+    // 820 -> 790 -> 750 (not under 75 %) -> 450 MiB
+    expect(host.log).toEqual([
+      "stop voice",
+      "gone voice",
+      "stop android",
+      "gone android",
+      "stop discord",
+      "gone discord",
+    ]);
+    expect(host.mostStopping).toBe(1);
+    expect(host.records.map(({ rule }) => rule)).toEqual(["threshold", "continue", "continue"]);
+  });
+
+  test("one crossing does not stop everything when the first victim frees enough", async () => {
+    const { host, read } = house({ voice: 300, android: 200, discord: 200, stubs: 150 });
+    await read();
+    await read();
+    expect(host.log).toEqual(["stop voice", "gone voice"]);
+  });
+
+  test("records what was expected and what came back", async () => {
+    const { host, read } = house({ voice: 300, android: 200, discord: 200, stubs: 150 });
+    await read();
+    const [outcome] = host.records[0]?.outcomes ?? [];
+    expect(outcome).toMatchObject({
+      plugin: "voice",
+      expectedBytes: 300 * MiB,
+      beforeBytes: 850 * MiB,
+      afterBytes: 550 * MiB,
+      actualBytes: 300 * MiB,
+      durationMs: 100,
+    });
+  });
+
+  test("never takes the last one, and says once that nothing is left", async () => {
+    const { host, read } = house({ voice: 10, android: 10, discord: 10, stubs: 900 });
+    for (let i = 0; i < 5; i++) await read();
+    expect(host.log).not.toContain("stop stubs");
+    expect(host.records.at(-1)).toMatchObject({ rule: "hold", actions: [] });
+    expect(host.records.filter(({ rule }) => rule === "hold")).toHaveLength(1);
+  });
+
+  test("an emergency keeps only the last, kills in order, and is one decision", async () => {
+    const { host, read } = house({ voice: 300, android: 300, discord: 300, stubs: 60 });
+    await read();
+    expect(host.log.filter((line) => line.startsWith("kill"))).toEqual([
+      "kill voice",
+      "kill android",
+      "kill discord",
+    ]);
+    expect(host.records).toHaveLength(1);
+    expect(host.records[0]?.outcomes.map(({ actualBytes }) => actualBytes)).toEqual([
+      300 * MiB,
+      300 * MiB,
+      300 * MiB,
+    ]);
+  });
+
+  test("a gentle stop becomes a kill when memory reaches the emergency line meanwhile", async () => {
+    const { host, scaler, clock } = house({ voice: 300, android: 200, discord: 200, stubs: 150 }, 5_000);
+    const reading = host.measure();
+    if (reading) scaler.onReading(reading);
+    await clock.advance(100);
+    host.baseBytes = 110 * MiB;
+    const worse = host.measure();
+    if (worse) scaler.onReading(worse);
+    await clock.advance(10);
+    expect(host.log.slice(0, 3)).toEqual(["stop voice", "hasten voice", "gone voice"]);
+    expect(host.records[0]?.outcomes[0]?.urgent).toBe(true);
+  });
+
+  test("a victim that can not be stopped is not tried again before the next reading", async () => {
+    const { host, read } = house({ voice: 300, android: 200, discord: 200, stubs: 150 });
+    host.stuck = true;
+    await read();
+    expect(host.log).toEqual(["stop voice"]);
+  });
+
+  test("a reading that can not be taken after an action is null, not zero", async () => {
+    const { host, scaler, clock } = house({ voice: 300, android: 200, discord: 200, stubs: 150 });
+    const reading = host.measure();
+    host.readable = false;
+    if (reading) scaler.onReading(reading);
+    await clock.advance(1_000);
+    expect(host.records[0]?.outcomes[0]).toMatchObject({ afterBytes: null, actualBytes: null });
+  });
+});
+
+describe("restoring", () => {
+  async function shedAll() {
+    const all = house({ voice: 20, android: 20, discord: 20, stubs: 50 });
+    all.host.baseBytes = 720 * MiB;
+    await all.read();
+    expect(all.host.log.filter((line) => line.startsWith("gone"))).toEqual([
+      "gone voice",
+      "gone android",
+      "gone discord",
+    ]);
+    all.host.baseBytes = 200 * MiB;
+    return all;
+  }
+
+  test("runs the other way, one at a time, each after the dwell and with a forecast made since", async () => {
+    const { host, read, scaler, clock } = await shedAll();
+    for (let second = 0; second < 200; second++) {
+      if (second >= 10) scaler.setForecast(calm(clock.nowMs()));
+      await read(1_000);
+      expect(host.plugins_.filter(({ state }) => state === "starting").length).toBeLessThanOrEqual(1);
+    }
+    const started = host.log.filter((line) => line.startsWith("start"));
+    expect(started).toEqual(["start discord", "start android", "start voice"]);
+    expect(host.plugins_.every(({ state }) => state === "running")).toBe(true);
+  });
+
+  test("does not happen without a forecast", async () => {
+    const { host, read } = await shedAll();
+    for (let second = 0; second < 100; second++) await read(1_000);
+    expect(host.log.filter((line) => line.startsWith("start"))).toEqual([]);
+  });
+
+  test("tells the forecast about every change that it made itself", async () => {
+    const { read, scaler, clock, interventions } = await shedAll();
+    expect(interventions).toEqual(["voice was shed", "android was shed", "discord was shed"]);
+    await clock.advance(60_000);
+    scaler.setForecast(calm(clock.nowMs()));
+    await read(1_000);
+    expect(interventions.at(-1)).toBe("discord was restored");
+  });
+});
+
+describe("starting plugins", () => {
+  test("is refused while memory is short, saying so", async () => {
+    const { host, scaler } = house({ voice: 300, android: 200, discord: 200, stubs: 150 });
+    expect(scaler.mayStart()).toEqual({
+      ok: false,
+      reason: "memory is short: 85.0 % of the budget is used, the shed line is 80.0 %",
+    });
+    host.find("voice").state = "shed";
+    expect(scaler.mayStart()).toEqual({ ok: true });
+  });
+});
+
+test("after stop nothing is decided any more", async () => {
+  const { host, scaler, read } = house({ voice: 300, android: 200, discord: 200, stubs: 250 });
+  await scaler.stop();
+  await read();
+  expect(host.log).toEqual([]);
+});
