@@ -1,0 +1,80 @@
+/** What a command of the command line is. */
+
+import type { ParseArgsOptionsConfig } from "node:util";
+
+/** Exit codes: fine, failed, wrong usage or configuration. */
+export const exitCode = { ok: 0, failed: 1, usage: 2 } as const;
+
+/** A failure whose message is one line that says what to do; the command line prints it and exits with `code`. */
+export class CliError extends Error {
+  constructor(
+    message: string,
+    readonly exit: number = exitCode.failed,
+  ) {
+    super(message);
+    this.name = "CliError";
+  }
+}
+
+export interface Terminal {
+  /** Writes a line to stdout. */
+  out(line: string): void;
+  /** Writes a line to stderr. */
+  err(line: string): void;
+  isTerminal: boolean;
+}
+
+export interface Invocation {
+  flags: Readonly<Record<string, string | boolean | undefined>>;
+  positionals: readonly string[];
+  terminal: Terminal;
+  environment: Readonly<Record<string, string | undefined>>;
+  folder: string;
+}
+
+export interface Command {
+  name: string;
+  /** One line for the list of commands. */
+  summary: string;
+  /** `conductor NAME …` */
+  usage: string;
+  /** Flags of its own, with their help. */
+  options: Readonly<Record<string, { type: "string" | "boolean"; short?: string; help: string }>>;
+  /** Most positional arguments. */
+  positionals: number;
+  /** Yields the exit code. */
+  run(invocation: Invocation): Promise<number>;
+}
+
+/** The flags as node's `parseArgs` wants them. */
+export function parseOptions(command: Command): ParseArgsOptionsConfig {
+  const options: ParseArgsOptionsConfig = { help: { type: "boolean", short: "h" } };
+  for (const [name, { type, short }] of Object.entries(command.options))
+    options[name] = short ? { type, short } : { type };
+  return options;
+}
+
+/** `-o json` or text; anything else is wrong usage. */
+export function wantsJson({ flags }: Invocation): boolean {
+  if (flags.output === undefined || flags.output === "text") return false;
+  if (flags.output === "json") return true;
+  throw new CliError(`-o ${flags.output}: expected json or text`, exitCode.usage);
+}
+
+export const outputOption = {
+  output: { type: "string", short: "o", help: "text (default) or json" },
+} as const;
+
+export const configOption = {
+  config: {
+    type: "string",
+    short: "c",
+    help: "Configuration file (default: ./conductor.yaml, if there is one)",
+  },
+} as const;
+
+/** A flag's text; undefined when it was not given. */
+export function textFlag({ flags }: Invocation, name: string): string | undefined {
+  const value = flags[name];
+  return typeof value === "string" ? value : undefined;
+}

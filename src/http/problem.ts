@@ -1,0 +1,26 @@
+/** RFC 9457 problem documents: the one shape of every error answer. */
+
+import type { Context } from "hono";
+import type { ContentfulStatusCode } from "hono/utils/http-status";
+
+export interface Problem {
+  status: number;
+  /** Stable, for programs: `plugin_unknown`. */
+  code: string;
+  /** The same for every occurrence of the code. */
+  title: string;
+  /** What happened this time, and what to do. */
+  detail: string;
+  retryAfterSeconds?: number;
+  /** Further members, with units in their names. */
+  more?: Readonly<Record<string, unknown>>;
+}
+
+/** The problem as a response of type application/problem+json. */
+export function problem(context: Context, { status, code, title, detail, retryAfterSeconds, more }: Problem) {
+  const headers: Record<string, string> = { "Content-Type": "application/problem+json" };
+  if (retryAfterSeconds !== undefined)
+    headers["Retry-After"] = String(Math.max(1, Math.ceil(retryAfterSeconds)));
+  const body = { type: "about:blank", title, status, code, detail, instance: context.req.path, ...more };
+  return context.body(JSON.stringify(body), status as ContentfulStatusCode, headers);
+}

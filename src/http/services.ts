@@ -1,0 +1,40 @@
+/** What the HTTP server shows and drives. */
+
+import type { Clock } from "../clock.ts";
+import type { Config } from "../config/schema.ts";
+import type { MemoryForecast } from "../forecast/memory-forecast.ts";
+import type { Breakers } from "../health/breakers.ts";
+import type { HealthMonitor } from "../health/monitor.ts";
+import type { Metrics } from "../metrics/metrics.ts";
+import type { SampleWindow } from "../monitor/window.ts";
+import type { Router } from "../routing/router.ts";
+import type { Scaler } from "../scaler/scaler.ts";
+import type { Policy } from "../scaler/situation.ts";
+import type { Storage } from "../storage/storage.ts";
+
+export interface Services {
+  clock: Clock;
+  config: Config;
+  policy: Policy;
+  startedAtMs: number;
+  router: Router;
+  health: HealthMonitor;
+  breakers: Breakers;
+  storage: Storage;
+  metrics: Metrics;
+  window: SampleWindow;
+  /** Failed reads of the host, by source. */
+  gaps: () => Record<string, number>;
+  reflexDelayMs: () => number;
+  forecast: MemoryForecast;
+  /** Why the JavaScript kernel runs; null when WASM does, or JavaScript was asked for. */
+  kernelFellBackBecause: string | null;
+  scaler: Scaler;
+  /** Null once everything has started; else what is still waited for. */
+  notReadyBecause: () => string | null;
+}
+
+/** A time as every answer writes it: ISO 8601, UTC. */
+export const isoTime = (atMs: number): string => new Date(atMs).toISOString();
+
+export const isoTimeOrNull = (atMs: number | null): string | null => (atMs === null ? null : isoTime(atMs));

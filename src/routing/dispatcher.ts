@@ -1,0 +1,69 @@
+/** What routing needs from the rest: a way to the plugins and their circuit breakers. */
+
+import type { Json, PluginRequest } from "../sdk/plugin.ts";
+
+/** "ready" also means: may be started for this request (a lazy plugin). Only a ready plugin is dispatched to. */
+export type PluginState = "ready" | "starting" | "shed" | "stopped" | "disabled" | "failed";
+
+/** The plugin that serves a platform. */
+export interface Resolution {
+  plugin: string;
+  state: PluginState;
+  /** Why it is in that state, for a person. */
+  reason: string;
+  /** The plugin's own limit for one request; the router's default where absent. */
+  requestTimeoutMs?: number;
+  /** When it is likely to be ready, where that is known. */
+  retryAfterMs?: number;
+}
+
+/**
+ * How a dispatch fails. plugin-error: its handler threw. crash: the process ended. bad-answer: what came is no answer.
+ * overload: its concurrency and queue are full. too-large: the request does not fit in a message. cancelled: the
+ * signal aborted. unavailable: it could not be reached. shed, stopped: it was ended on purpose while it worked.
+ */
+export type DispatchFailureKind =
+  | "plugin-error"
+  | "timeout"
+  | "crash"
+  | "bad-answer"
+  | "unavailable"
+  | "overload"
+  | "too-large"
+  | "cancelled"
+  | "shed"
+  | "stopped";
+
+export type DispatchAnswer =
+  | { ok: true; result: Json }
+  | { ok: false; kind: DispatchFailureKind; message: string };
+
+export interface Dispatcher {
+  /** Every platform that some plugin serves. */
+  platforms(): readonly string[];
+  /** Null: no plugin serves it. */
+  resolve(platform: string): Resolution | null;
+  /** Sends one request. Should settle soon after `signal` aborts; the router does not wait for that. */
+  dispatch(
+    plugin: string,
+    request: PluginRequest,
+    limits: { timeoutMs: number; signal: AbortSignal },
+  ): Promise<DispatchAnswer>;
+}
+
+/** The right to one call; exactly one of its methods is called, once. */
+export interface CallPermit {
+  success(): void;
+  failure(kind: string): void;
+  /** The call said nothing about the platform. */
+  release(): void;
+}
+
+/** The circuit breakers, by platform. */
+export interface BreakerGate {
+  acquire(
+    platform: string,
+  ):
+    | { permitted: true; permit: CallPermit }
+    | { permitted: false; reason: string; retryAfterMs: number | null };
+}
