@@ -8,6 +8,7 @@ const tools: Record<string, string> = {
   "espeak-ng": "espeak-ng",
   python3: "python3",
   setpriv: "util-linux",
+  strace: "strace",
 };
 
 const missing = [

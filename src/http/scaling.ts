@@ -67,7 +67,8 @@ const forecastView = (forecast: ForecastFacts | null) =>
 
 const verdictView = (verdict: Verdict | null) => verdict && { ...verdict };
 
-function statusView({ scaler, policy, config, clock }: Services) {
+function statusView({ scaler, policy: inForce, config, clock }: Services) {
+  const policy = inForce();
   const { measured, forecast, verdict, shedding, acting, lastChangeMs } = scaler.status();
   return {
     at: isoTime(clock.nowMs()),
@@ -159,7 +160,7 @@ async function evaluate(context: Context, { scaler, policy }: Services) {
     ...(smoothedForecastRatio === undefined ? {} : { state: "ready", smoothedRatio: smoothedForecastRatio }),
     ...(upperForecastRatio === undefined ? {} : { upperRatio: upperForecastRatio }),
   };
-  const verdict = decide(situation, supposed, policy);
+  const verdict = decide(situation, supposed, policy());
   const plugins: readonly PluginFacts[] = situation.plugins;
   return context.json({ verdict, situation: { usedBytes, budgetBytes: measured.budgetBytes, plugins } });
 }

@@ -5,8 +5,11 @@ import type { Config } from "../config/schema.ts";
 import type { MemoryForecast } from "../forecast/memory-forecast.ts";
 import type { Breakers } from "../health/breakers.ts";
 import type { HealthMonitor } from "../health/monitor.ts";
+import type { Log } from "../log.ts";
 import type { Metrics } from "../metrics/metrics.ts";
+import type { FootprintReading } from "../monitor/footprint.ts";
 import type { SampleWindow } from "../monitor/window.ts";
+import type { PluginManager } from "../plugins/manager.ts";
 import type { Router } from "../routing/router.ts";
 import type { Scaler } from "../scaler/scaler.ts";
 import type { Policy } from "../scaler/situation.ts";
@@ -14,14 +17,19 @@ import type { Storage } from "../storage/storage.ts";
 
 export interface Services {
   clock: Clock;
+  log: Log;
   config: Config;
-  policy: Policy;
+  /** The thresholds in force. */
+  policy: () => Policy;
   startedAtMs: number;
   router: Router;
   health: HealthMonitor;
   breakers: Breakers;
   storage: Storage;
   metrics: Metrics;
+  manager: PluginManager;
+  /** As last measured. */
+  footprintOf: (plugin: string) => FootprintReading | null;
   window: SampleWindow;
   /** Failed reads of the host, by source. */
   gaps: () => Record<string, number>;

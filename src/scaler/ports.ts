@@ -18,7 +18,7 @@ export interface Actuator {
   plugins(): readonly PluginFacts[];
   /** The footprint measured now; null when it cannot be read. */
   footprintBytes(plugin: string): number | null;
-  /** Stops a plugin for memory and waits until its processes are gone. */
+  /** Stops a plugin for memory and waits until its processes are gone. An urgent one is signalled before this returns. */
   shed(plugin: string, options: { urgent: boolean; reason: string }): Promise<Carried>;
   /** Kills at once what `shed` is still stopping gently. */
   hasten(plugin: string): void;
@@ -49,6 +49,8 @@ export interface DecisionRecord {
   forecast: ForecastFacts | null;
   plugins: readonly PluginFacts[];
   shedding: boolean;
+  lastChangeMs: number | null;
+  lastRestoreMs: number | null;
   actions: readonly Action[];
   rejected: readonly Rejected[];
   outcomes: readonly Outcome[];
@@ -56,7 +58,7 @@ export interface DecisionRecord {
 
 /** The audit. */
 export interface Recorder {
-  /** Keeps a decision before it is carried out; yields its id. */
+  /** Keeps a decision, as it begins to be carried out; yields its id. */
   open(record: DecisionRecord): number;
   /** Keeps what came of it. */
   close(id: number, outcomes: readonly Outcome[]): void;

@@ -7,6 +7,7 @@ import type { Clock } from "../clock.ts";
 import type { Publisher } from "../events/bus.ts";
 import type { Log } from "../log.ts";
 import { decide } from "./decide.ts";
+import { Execution } from "./execution.ts";
 import type { Actuator, DecisionRecord, MeasureNow, Outcome, Recorder } from "./ports.ts";
 import type {
   Action,
@@ -42,6 +43,7 @@ export interface ScalerStatus {
 
 export class Scaler {
   readonly #options: ScalerOptions;
+  readonly #execution: Execution;
   #policy: Policy;
   #forecast: ForecastFacts | null = null;
   #measured: Measured | null = null;
@@ -49,7 +51,6 @@ export class Scaler {
   #shedding = false;
   #lastChangeMs: number | null = null;
   #lastRestoreMs: number | null = null;
-  #shedInProgress: { plugin: string; urgent: boolean } | null = null;
   #running: Promise<void> | null = null;
   #restoring: { plugin: string; done: Promise<void> } | null = null;
   #exhausted = false;
@@ -57,13 +58,14 @@ export class Scaler {
 
   constructor(options: ScalerOptions) {
     this.#options = options;
+    this.#execution = new Execution(options);
     this.#policy = options.policy;
   }
 
   status(): ScalerStatus {
     return {
       shedding: this.#shedding,
-      acting: this.#shedInProgress?.plugin ?? null,
+      acting: this.#execution.stopping,
       lastChangeMs: this.#lastChangeMs,
       verdict: this.#verdict,
       measured: this.#measured,
@@ -89,7 +91,8 @@ export class Scaler {
     this.#measured = measured;
     if (this.#stopped) return;
     if (this.#running) {
-      this.#hastenInEmergency(measured);
+      const ratio = measured.usedBytes / measured.budgetBytes;
+      if (ratio >= this.#policy.emergencyRatio) this.#execution.hasten(measured);
       return;
     }
     this.#running = this.#evaluate(measured)
@@ -140,15 +143,6 @@ export class Scaler {
       );
   }
 
-  #hastenInEmergency(measured: Measured): void {
-    const progress = this.#shedInProgress;
-    if (!progress || progress.urgent) return;
-    if (measured.usedBytes / measured.budgetBytes < this.#policy.emergencyRatio) return;
-    progress.urgent = true;
-    this.#options.log.warn("scaler.hastened", { plugin: progress.plugin, usedBytes: measured.usedBytes });
-    this.#options.actuator.hasten(progress.plugin);
-  }
-
   async #evaluate(first: Measured): Promise<void> {
     let measured: Measured | null = first;
     while (measured && !this.#stopped) {
@@ -159,14 +153,12 @@ export class Scaler {
       this.#verdict = verdict;
       if (verdict.actions.length === 0) return;
       const record = this.#recordOf(situation, verdict);
-      const id = this.#options.recorder.open(record);
-      this.#announce(id, verdict);
       if (verdict.rule === "restore") {
-        this.#startRestore(id, verdict.actions);
+        this.#startRestore(record, verdict.actions);
         return;
       }
       this.#shedding = true;
-      measured = await this.#shedAll(id, verdict);
+      measured = await this.#shedAll(record, verdict);
     }
   }
 
@@ -175,13 +167,19 @@ export class Scaler {
     if (usedBytes / budgetBytes < target) this.#shedding = false;
   }
 
-  /** Sheds the verdict's victims in order; yields the reading after the last one, null when one could not be stopped. */
-  async #shedAll(id: number, verdict: Verdict): Promise<Measured | null> {
+  /**
+   * Sheds the verdict's victims in order; yields the reading after the last one, null when one could not be stopped.
+   * The decision is written once the first victim has been signalled: the disk may be slow when memory is short.
+   */
+  async #shedAll(record: DecisionRecord, verdict: Verdict): Promise<Measured | null> {
     const outcomes: Outcome[] = [];
+    let id: number | null = null;
     let after: Measured | null = null;
     let stuck = false;
     for (const action of verdict.actions) {
-      const { outcome, measured } = await this.#shedOne(action, verdict.reason);
+      const shedding = this.#execution.shed(action, verdict.reason);
+      id ??= this.#open(record);
+      const { outcome, measured } = await shedding;
       outcomes.push(outcome);
       after = measured;
       this.#changed(`${action.plugin} was shed`);
@@ -191,39 +189,13 @@ export class Scaler {
     return stuck ? null : after;
   }
 
-  async #shedOne(action: Action, reason: string): Promise<{ outcome: Outcome; measured: Measured | null }> {
-    const { actuator, measureNow, clock, log } = this.#options;
-    const startedAtMs = clock.nowMs();
-    const beginMs = clock.monotonicMs();
-    const expectedBytes = actuator.footprintBytes(action.plugin) ?? action.expectedBytes;
-    const before = measureNow();
-    const progress = { plugin: action.plugin, urgent: action.urgent };
-    this.#shedInProgress = progress;
-    const carried = await actuator.shed(action.plugin, { urgent: action.urgent, reason }).finally(() => {
-      this.#shedInProgress = null;
-    });
-    const measured = measureNow();
-    const outcome: Outcome = {
-      ...action,
-      urgent: progress.urgent,
-      expectedBytes,
-      startedAtMs,
-      durationMs: clock.monotonicMs() - beginMs,
-      beforeBytes: before?.usedBytes ?? null,
-      afterBytes: measured?.usedBytes ?? null,
-      actualBytes: before && measured ? before.usedBytes - measured.usedBytes : null,
-      carried,
-    };
-    log[carried.done ? "info" : "error"]("scaler.shed", { ...outcome, carried: undefined, ...carried });
-    return { outcome, measured };
-  }
-
   /** Restoring takes seconds; readings are judged meanwhile, and may shed the plugin that is starting. */
-  #startRestore(id: number, [action]: readonly Action[]): void {
+  #startRestore(record: DecisionRecord, [action]: readonly Action[]): void {
     if (!action) return;
+    const id = this.#open(record);
     this.#changed(`${action.plugin} is restored`);
     this.#lastRestoreMs = this.#lastChangeMs;
-    const done = this.#restoreOne(id, action)
+    const done = this.#restoreOne(id, action, record.reason)
       .catch((error) => this.#options.log.error("scaler.restore_failed", { plugin: action.plugin, error }))
       .finally(() => {
         this.#restoring = null;
@@ -231,24 +203,9 @@ export class Scaler {
     this.#restoring = { plugin: action.plugin, done };
   }
 
-  async #restoreOne(id: number, action: Action): Promise<void> {
-    const { actuator, measureNow, clock, recorder, log } = this.#options;
-    const startedAtMs = clock.nowMs();
-    const beginMs = clock.monotonicMs();
-    const before = measureNow();
-    const carried = await actuator.restore(action.plugin, this.#verdict?.reason ?? "memory allows it");
-    const after = measureNow();
-    const outcome: Outcome = {
-      ...action,
-      startedAtMs,
-      durationMs: clock.monotonicMs() - beginMs,
-      beforeBytes: before?.usedBytes ?? null,
-      afterBytes: after?.usedBytes ?? null,
-      actualBytes: before && after ? after.usedBytes - before.usedBytes : null,
-      carried,
-    };
-    recorder.close(id, [outcome]);
-    log[carried.done ? "info" : "error"]("scaler.restored", { ...outcome, carried: undefined, ...carried });
+  async #restoreOne(id: number, action: Action, reason: string): Promise<void> {
+    const outcome = await this.#execution.restore(action, reason);
+    this.#options.recorder.close(id, [outcome]);
     this.#changed(`${action.plugin} was restored`);
     this.#lastRestoreMs = this.#lastChangeMs;
   }
@@ -267,16 +224,22 @@ export class Scaler {
       forecast: this.#forecast,
       plugins: situation.plugins,
       shedding: situation.shedding,
+      lastChangeMs: situation.lastChangeMs,
+      lastRestoreMs: situation.lastRestoreMs,
       actions: verdict.actions,
       rejected: verdict.rejected,
       outcomes: [],
     };
   }
 
-  #announce(decisionId: number, { rule, reason, actions }: Verdict): void {
+  /** Records a decision and announces it; yields its id. */
+  #open(record: DecisionRecord): number {
+    const decisionId = this.#options.recorder.open(record);
+    const { rule, reason, actions } = record;
     const names = actions.map(({ kind, plugin }) => `${kind} ${plugin}`);
     this.#options.log.warn("scaler.decided", { decisionId, rule, reason, actions: names });
     this.#options.publisher.publish("scaling.decision", { decisionId, rule, reason, actions: names });
+    return decisionId;
   }
 
   /** Over the shed line with nothing left to shed: recorded once, when it begins. */
@@ -284,7 +247,7 @@ export class Scaler {
     const { usedBytes, budgetBytes } = situation.measured;
     const exhausted = verdict.actions.length === 0 && usedBytes / budgetBytes >= this.#policy.shedRatio;
     if (exhausted && !this.#exhausted) {
-      this.#options.recorder.open(this.#recordOf(situation, verdict));
+      this.#open(this.#recordOf(situation, verdict));
       this.#options.log.error("scaler.exhausted", { reason: verdict.reason, usedBytes, budgetBytes });
     }
     this.#exhausted = exhausted;

@@ -1,0 +1,22 @@
+/** Every command of the command line, in the order of the help. */
+
+import { checkCommand } from "./check.ts";
+import type { Command } from "./command.ts";
+import { forecastCommand } from "./forecast.ts";
+import { initCommand } from "./init.ts";
+import { pluginsCommand } from "./plugins.ts";
+import { schemaCommand } from "./schema.ts";
+import { serveCommand } from "./serve.ts";
+import { statusCommand } from "./status.ts";
+import { whyCommand } from "./why.ts";
+
+export const commands: readonly Command[] = [
+  serveCommand,
+  initCommand,
+  checkCommand,
+  statusCommand,
+  pluginsCommand,
+  whyCommand,
+  forecastCommand,
+  schemaCommand,
+];

@@ -1,0 +1,47 @@
+import { formatBytes, formatPercent } from "../config/units.ts";
+import { askConductor } from "./client.ts";
+import { type Command, configOption, exitCode, outputOption, wantsJson } from "./command.ts";
+import { type PluginRow, pluginTable } from "./plugins.ts";
+
+interface ScalingStatus {
+  measured: { usedBytes: number; budgetBytes: number; usedRatio: number } | null;
+  forecast: { state: string; smoothedRatio: number; lowerRatio: number; upperRatio: number } | null;
+  verdict: { rule: string; reason: string } | null;
+  shedding: boolean;
+}
+
+/** `conductor status`: memory, forecast, plugins, at a glance. */
+export const statusCommand: Command = {
+  name: "status",
+  summary: "Show memory, forecast and plugins of the running conductor",
+  usage: "conductor status [-o json]",
+  options: { ...configOption, ...outputOption },
+  positionals: 0,
+  run: async (invocation) => {
+    const json = wantsJson(invocation);
+    const [scaling, { plugins }] = await Promise.all([
+      askConductor<ScalingStatus>(invocation, "/api/v1/scaling/status"),
+      askConductor<{ plugins: PluginRow[] }>(invocation, "/api/v1/plugins"),
+    ]);
+    invocation.terminal.out(
+      json ? JSON.stringify({ scaling, plugins }, null, 2) : describe(scaling, plugins),
+    );
+    return exitCode.ok;
+  },
+};
+
+function describe({ measured, forecast, verdict, shedding }: ScalingStatus, plugins: PluginRow[]): string {
+  const memory = measured
+    ? `${formatBytes(measured.usedBytes)} of ${formatBytes(measured.budgetBytes)} (${formatPercent(measured.usedRatio)})`
+    : "not measured yet";
+  const ahead = forecast
+    ? `${formatPercent(forecast.smoothedRatio)}, 95 % interval ${formatPercent(forecast.lowerRatio)} to ${formatPercent(forecast.upperRatio)} (${forecast.state})`
+    : "none yet";
+  return [
+    `memory    ${memory}`,
+    `forecast  ${ahead}`,
+    `scaler    ${shedding ? "shedding: " : ""}${verdict?.reason ?? "no evaluation yet"}`,
+    "",
+    pluginTable(plugins),
+  ].join("\n");
+}

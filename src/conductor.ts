@@ -1,0 +1,90 @@
+/** The composition root: makes every part, hands each the ports it needs, starts them in order, ends them in reverse. */
+
+import type { ConductorOptions, Foundation } from "./conductor/foundation.ts";
+import { beginHealth, makeHealth, openPlatforms } from "./conductor/make-health.ts";
+import { makeMemory } from "./conductor/make-memory.ts";
+import { type Later, openPlugins, policyOf } from "./conductor/make-plugins.ts";
+import { makeRouter, openHttp } from "./conductor/make-routing.ts";
+import { openState } from "./conductor/make-state.ts";
+import { Startup } from "./conductor/startup.ts";
+import type { Config } from "./config/schema.ts";
+import { EventBus } from "./events/bus.ts";
+import type { PluginManager } from "./plugins/manager.ts";
+
+export interface RunningConductor {
+  url: string;
+  /** Takes over the scaler's thresholds and order; other settings wait for a restart. */
+  reconfigure(config: Config): void;
+  /** Drains and ends everything, within 10 s. */
+  stop(): Promise<void>;
+}
+
+/**
+ * Starts everything in order: configuration and plugins, database and metrics, health loop, platforms with their
+ * breakers, routing; then the plugins' processes. Throws StartupError, with nothing left running.
+ */
+export async function startConductor(options: ConductorOptions): Promise<RunningConductor> {
+  const { clock, log, loaded } = options;
+  const startup = new Startup(log);
+  const foundation: Foundation = {
+    ...options,
+    startup,
+    events: new EventBus(clock, log),
+    startedAtMs: clock.nowMs(),
+    policy: policyOf(loaded.config),
+    waitingFor: "the plugins are starting",
+  };
+  const later: Later = { scaler: null, stateFolder: null };
+  const manager = await startup.step("configuration and plugins", () => openPlugins(foundation, later));
+  const state = await startup.step("database and metrics", () => openState(foundation));
+  const memory = makeMemory(foundation, state, manager);
+  later.stateFolder = state.stateFolder;
+  later.scaler = memory.scaler;
+  const health = makeHealth(foundation, state, manager);
+  await startup.step("health loop", () => beginHealth(foundation, state, manager, health));
+  await startup.step("platforms", () => openPlatforms(foundation, state, manager, health));
+  // After the plugins have ended, so that a decision that was being carried out is recorded with its outcome.
+  startup.onEnd("scaler", () => memory.scaler.stop());
+  startup.onEnd("plugins", () => endPlugins(foundation, manager));
+  const router = makeRouter(foundation, state, manager, health, memory);
+  const server = await startup.step("routing", () =>
+    openHttp(foundation, state, manager, health, memory, router),
+  );
+  await startup.step("monitor", () => memory.begin());
+  log.info("http.listening", { url: server.url });
+  void startPlugins(foundation, manager);
+  return {
+    url: server.url,
+    reconfigure: (config) => {
+      foundation.policy = policyOf(config);
+      memory.scaler.setPolicy(foundation.policy);
+      log.info("conductor.reloaded", { taken: "scaler", rest: "other settings wait for a restart" });
+    },
+    stop: async () => {
+      foundation.waitingFor = "conductor is stopping";
+      router.close();
+      await startup.unwind();
+    },
+  };
+}
+
+/** Starts the eager plugins; one that fails does not keep conductor from being ready. */
+async function startPlugins(foundation: Foundation, manager: PluginManager): Promise<void> {
+  const { log, clock, startedAtMs } = foundation;
+  try {
+    await manager.startAll();
+  } catch (error) {
+    log.error("conductor.plugins_failed", { error });
+    foundation.waitingFor = `the plugins could not be started: ${error instanceof Error ? error.message : error}`;
+    return;
+  }
+  foundation.waitingFor = null;
+  const plugins = manager.list().map(({ name, state }) => `${name}: ${state}`);
+  log.info("conductor.ready", { plugins, startMs: clock.nowMs() - startedAtMs });
+}
+
+async function endPlugins({ log }: Foundation, manager: PluginManager): Promise<void> {
+  const { gone } = await manager.shutdown();
+  if (!gone)
+    log.error("plugins.left", { detail: "some processes would not end; the guard goes on killing them" });
+}

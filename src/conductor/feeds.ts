@@ -1,0 +1,107 @@
+/** What happens, into metrics, statistics and the health monitor. */
+
+import type { EventBus } from "../events/bus.ts";
+import type { HealthMonitor } from "../health/monitor.ts";
+import type { Log } from "../log.ts";
+import type { Metrics } from "../metrics/metrics.ts";
+import type { PluginManager } from "../plugins/manager.ts";
+import type { AttemptFailure, RouteObserver } from "../routing/outcome.ts";
+import type { RouteStatistics } from "../routing/statistics.ts";
+import type { Storage } from "../storage/storage.ts";
+import type { MemoryWatch } from "./memory-watch.ts";
+
+/** Attempts that are the plugin's own failure. A crash is counted by its exit. */
+const ownFailures: ReadonlySet<AttemptFailure | "answered"> = new Set([
+  "plugin-error",
+  "timeout",
+  "bad-answer",
+] as const);
+
+/** Counts requests by outcome, and the failures of the plugins that were tried. */
+export function observeRoutes(metrics: Metrics): RouteObserver {
+  return {
+    routed: (outcome) => {
+      const known = !(outcome.kind === "refused" && outcome.status === 404);
+      const platform = known ? outcome.platform : "unknown";
+      const label = outcome.kind === "refused" ? outcome.code : outcome.degraded ? "fallback" : "answered";
+      metrics.observeRequest(platform, label, outcome.durationMs / 1_000);
+      const [first] = outcome.attempts;
+      if (first && ownFailures.has(first.outcome))
+        metrics.countPluginFailure(platform, first.outcome.replaceAll("-", "_"));
+    },
+  };
+}
+
+/** Shows each breaker's moves. */
+export function showBreakers(events: EventBus, metrics: Metrics): void {
+  events.on("breaker.changed", ({ platform, to }) => {
+    if (to === "closed" || to === "open") metrics.setBreakerState(platform, to);
+    else metrics.setBreakerState(platform, "half_open");
+  });
+}
+
+interface PluginEventParts {
+  events: EventBus;
+  manager: PluginManager;
+  metrics: Metrics;
+  health: HealthMonitor;
+  log: Log;
+}
+
+/** Life cycle events into gauges, counters, the health monitor and the log. */
+export function showPluginEvents({ events, manager, metrics, health, log }: PluginEventParts): void {
+  for (const { name, state } of manager.list()) metrics.setPluginState(name, state);
+  events.on("plugin.state", ({ plugin, from, to }) => {
+    metrics.setPluginState(plugin, to);
+    if (to === "starting" && (from === "failed" || from === "crash-loop")) metrics.countPluginRestart(plugin);
+    health.refresh();
+  });
+  events.on("plugin.exit", ({ plugin, expected, exitCode, signal }) => {
+    if (expected) return;
+    const view = manager.view(plugin);
+    metrics.countPluginFailure(view?.platform ?? plugin, "crash");
+    const detail = view?.lastExit?.text ?? `its process ended (${signal ?? `exit code ${exitCode}`})`;
+    health.processExited(plugin, detail);
+  });
+  events.on("plugin.log", ({ plugin, stream, line }) => log.info("plugin.log", { plugin, stream, line }));
+}
+
+interface IntegrationParts {
+  atMs: number;
+  manager: PluginManager;
+  watch: MemoryWatch;
+  statistics: RouteStatistics;
+  storage: Storage;
+}
+
+/** The last minute of every platform, one without requests too, as rows of `integration_metrics`. */
+export function writeIntegrationMetrics({
+  atMs,
+  manager,
+  watch,
+  statistics,
+  storage,
+}: IntegrationParts): void {
+  const traffic = new Map(statistics.drain().map((row) => [row.platform, row]));
+  const bytes = new Map<string, number | null>();
+  for (const { name, platform } of manager.list()) {
+    const footprint = watch.footprintOf(name);
+    const label = platform ?? name;
+    const before = bytes.get(label) ?? null;
+    bytes.set(label, footprint ? (before ?? 0) + footprint.bytes : before);
+  }
+  const platforms = new Set([...bytes.keys(), ...traffic.keys()]);
+  storage.integrationMetrics.insert(
+    [...platforms].map((platformName) => {
+      const row = traffic.get(platformName);
+      return {
+        timestampMs: atMs,
+        platformName,
+        responseTimeMs: row?.averageResponseTimeMs ?? null,
+        errorCount: row?.errorCount ?? 0,
+        requestCount: row?.requestCount ?? 0,
+        resourceUsageBytes: bytes.get(platformName) ?? null,
+      };
+    }),
+  );
+}

@@ -1,0 +1,66 @@
+/** Steps "health loop" and "platforms": who is asked how it is, and which platforms may be called. */
+
+import { Breakers } from "../health/breakers.ts";
+import { HealthMonitor } from "../health/monitor.ts";
+import type { PluginManager } from "../plugins/manager.ts";
+import { showBreakers, showPluginEvents } from "./feeds.ts";
+import type { Foundation } from "./foundation.ts";
+import type { State } from "./make-state.ts";
+import { probeOf } from "./plugin-ports.ts";
+
+export function makeHealth(foundation: Foundation, { metrics }: State, manager: PluginManager) {
+  const { loaded, clock, log, events } = foundation;
+  const { breaker, health: limits } = loaded.config;
+  const breakers = new Breakers({ clock, events, failures: breaker.failures, resetMs: breaker.reset });
+  const health = new HealthMonitor({
+    clock,
+    log,
+    events,
+    probe: probeOf(manager),
+    observers: [
+      breakers,
+      {
+        checked: ({ platform, status, failure, durationSeconds }) => {
+          if (durationSeconds !== null) metrics.observeHealthCheck(platform, status, durationSeconds);
+          if (failure === null || failure === "exited") return;
+          metrics.countPluginFailure(platform, `health_${failure.replaceAll("-", "_")}`);
+        },
+      },
+    ],
+    intervalMs: limits.interval,
+    timeoutMs: limits.timeout,
+    slowMs: limits.slow,
+    failures: limits.failures,
+    seed: process.pid,
+  });
+  return { breakers, health };
+}
+
+export type Health = ReturnType<typeof makeHealth>;
+
+/** Begins to check, and lets the plugins' events into gauges and health. */
+export function beginHealth(
+  { startup, events, log }: Foundation,
+  { metrics }: State,
+  manager: PluginManager,
+  { health }: Health,
+): void {
+  showPluginEvents({ events, manager, metrics, health, log });
+  health.start();
+  startup.onEnd("health", () => health.stop());
+}
+
+/** A closed breaker for each platform. */
+export function openPlatforms(
+  { startup, events }: Foundation,
+  { metrics }: State,
+  manager: PluginManager,
+  { breakers }: Health,
+): void {
+  showBreakers(events, metrics);
+  for (const { platform, name } of manager.list()) {
+    breakers.get(platform ?? name);
+    metrics.setBreakerState(platform ?? name, "closed");
+  }
+  startup.onEnd("breakers", () => breakers.stop());
+}

@@ -1,0 +1,104 @@
+/** The loop of the design: sample -> window -> forecast -> decide -> act -> record. */
+
+import { Gaps } from "../monitor/gaps.ts";
+import { hasProc, ProcSource } from "../monitor/host-source.ts";
+import { PortableSource } from "../monitor/portable-source.ts";
+import { Reflex } from "../monitor/reflex.ts";
+import { Sampler } from "../monitor/sampler.ts";
+import { SampleWindow } from "../monitor/window.ts";
+import type { PluginManager } from "../plugins/manager.ts";
+import { LearnedFootprints } from "../scaler/footprints.ts";
+import { Scaler } from "../scaler/scaler.ts";
+import type { Foundation } from "./foundation.ts";
+import type { State } from "./make-state.ts";
+import { MemoryWatch } from "./memory-watch.ts";
+import { actuatorOf, footprintTargetsOf } from "./plugin-ports.ts";
+import { AuditRecorder } from "./recorder.ts";
+import { sampleOf } from "./sample-rows.ts";
+
+export interface Memory {
+  window: SampleWindow;
+  gaps: Gaps;
+  watch: MemoryWatch;
+  reflex: Reflex;
+  scaler: Scaler;
+  /** Warms the window from the database and begins to sample. */
+  begin(): void;
+}
+
+/** Makes the loop; nothing is read before `begin`. */
+export function makeMemory(foundation: Foundation, state: State, manager: PluginManager): Memory {
+  const { loaded, clock, log, events } = foundation;
+  const { config } = loaded;
+  const { storage, metrics, forecast } = state;
+  const window = new SampleWindow(config.monitor.window);
+  const gaps = new Gaps(log, events, (source) => metrics.countSampleGap(source));
+  const learned = new LearnedFootprints();
+  const footprintTargets = () => footprintTargetsOf(manager);
+  const watch = new MemoryWatch({ clock, forecast, learned, storage, metrics, footprintTargets });
+  const configuredBytes = config.budget.memory ?? null;
+  const portable = hasProc() ? null : new PortableSource(configuredBytes);
+  const source = portable ?? new ProcSource(configuredBytes);
+  const sampler = new Sampler({
+    clock,
+    log,
+    gaps,
+    source,
+    window,
+    intervalMs: config.monitor.interval,
+    diskPath: config.monitor.disk,
+    footprintTargets,
+    ...(portable ? { refresh: () => portable.refresh() } : {}),
+    onSample: (sample) => watch.onSample(sample),
+  });
+  const { slowest, fastest } = config.monitor.reflex;
+  const reflex = new Reflex({
+    clock,
+    gaps,
+    limits: { slowestMs: slowest, fastestMs: fastest, lineRatio: config.scaler.shed },
+    read: () => source.memory(),
+    onReading: (reading) => watch.onReading(reading),
+  });
+  const scaler = new Scaler({
+    clock,
+    log,
+    publisher: events,
+    policy: foundation.policy,
+    actuator: actuatorOf(manager, watch, learned),
+    measureNow: () => reflex.readNow(),
+    recorder: new AuditRecorder(storage, metrics, clock, () => ({
+      name: config.scaler.policy,
+      thresholds: foundation.policy,
+    })),
+    onIntervention: (atMs, what) => watch.intervene(atMs, what),
+  });
+  watch.drive(scaler);
+  const begin = () => {
+    warm(foundation, state, window, watch);
+    sampler.start();
+    reflex.start();
+    foundation.startup.onEnd("monitor", () => {
+      sampler.stop();
+      reflex.stop();
+      void scaler.stop();
+    });
+  };
+  return { window, gaps, watch, reflex, scaler, begin };
+}
+
+/** What was recorded before a restart, as far as it is not older than two windows. */
+function warm(
+  { loaded, startedAtMs }: Foundation,
+  { storage }: State,
+  window: SampleWindow,
+  watch: MemoryWatch,
+): void {
+  const { window: points, interval } = loaded.config.monitor;
+  const oldestMs = startedAtMs - 2 * points * interval;
+  const recent = storage.samples
+    .latest(points)
+    .filter(({ atMs }) => atMs > oldestMs)
+    .map(sampleOf);
+  window.warm(recent);
+  watch.warm(recent);
+}

@@ -1,0 +1,61 @@
+/** Step "configuration and plugins": finds them; nothing is started yet. */
+
+import { join } from "node:path";
+import type { Config } from "../config/schema.ts";
+import { PluginManager } from "../plugins/manager.ts";
+import { pluginPlaces } from "../plugins/plugin-folders.ts";
+import { selfCommand } from "../plugins/self-command.ts";
+import type { Scaler } from "../scaler/scaler.ts";
+import type { Policy } from "../scaler/situation.ts";
+import type { Foundation } from "./foundation.ts";
+
+/** The scaler's thresholds from the configuration. */
+export const policyOf = ({ scaler }: Config): Policy => ({
+  order: scaler.order,
+  shedRatio: scaler.shed,
+  restoreRatio: scaler.restore,
+  emergencyRatio: scaler.emergency,
+  marginRatio: scaler.margin,
+  dwellMs: scaler.dwell,
+});
+
+/** Made by later steps, and asked only once plugins are started. */
+export interface Later {
+  scaler: Scaler | null;
+  /** Null: the state is in memory. */
+  stateFolder: string | null;
+}
+
+/** Finds the plugins. Throws when a folder is missing or two plugins share a name; a broken one is only listed. */
+export async function openPlugins(foundation: Foundation, later: Later): Promise<PluginManager> {
+  const { loaded, clock, log, events, environment } = foundation;
+  const { plugins, scaler } = loaded.config;
+  const manager = new PluginManager({
+    ...(await pluginPlaces(loaded.baseFolder, plugins.dirs, plugins.bundled)),
+    config: plugins.config,
+    order: scaler.order,
+    graceMs: plugins.grace,
+    startTimeoutMs: plugins.startTimeout,
+    clock,
+    log,
+    publisher: events,
+    random: () => (crypto.getRandomValues(new Uint32Array(1))[0] ?? 0) / 2 ** 32,
+    runId: crypto.randomUUID().slice(0, 8),
+    selfCommand: selfCommand(process.execPath, Bun.main),
+    environment,
+    dataFolder: (plugin) => (later.stateFolder === null ? null : join(later.stateFolder, "plugins", plugin)),
+    mayStart: () => later.scaler?.mayStart() ?? { ok: true },
+  });
+  const { errors } = await manager.discover();
+  if (errors.length > 0) throw new Error(errors.map(({ message }) => message).join("; "));
+  for (const { name, state, reason } of manager.list())
+    if (state === "invalid") log.error("plugin.invalid", { plugin: name, reason });
+  return manager;
+}
+
+/** The platform of the plugin that is shed last: it stands in for the others. */
+export function fallbackPlatforms(manager: PluginManager, { order }: Policy): string[] {
+  const last = order.at(-1);
+  const view = last === undefined ? null : manager.view(last);
+  return view ? [view.platform ?? view.name] : [];
+}

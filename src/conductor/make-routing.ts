@@ -1,0 +1,95 @@
+/** Step "routing": from a request to a plugin, and the HTTP server in front of it. */
+
+import { type Clock, every, sleep } from "../clock.ts";
+import { createApp } from "../http/app.ts";
+import { type HttpServer, listen } from "../http/server.ts";
+import type { PluginManager } from "../plugins/manager.ts";
+import { Router } from "../routing/router.ts";
+import { RouteStatistics } from "../routing/statistics.ts";
+import { observeRoutes, writeIntegrationMetrics } from "./feeds.ts";
+import type { Foundation } from "./foundation.ts";
+import type { Health } from "./make-health.ts";
+import type { Memory } from "./make-memory.ts";
+import { fallbackPlatforms } from "./make-plugins.ts";
+import type { State } from "./make-state.ts";
+import { dispatcherOf } from "./plugin-ports.ts";
+
+const minuteMs = 60_000;
+
+/** Routes requests, and writes each minute's counts to `integration_metrics`. */
+export function makeRouter(
+  foundation: Foundation,
+  { metrics, storage }: State,
+  manager: PluginManager,
+  { breakers }: Health,
+  { watch }: Memory,
+): Router {
+  const { clock, log, startup } = foundation;
+  const statistics = new RouteStatistics();
+  const minute = every(clock, minuteMs, () =>
+    writeIntegrationMetrics({ atMs: clock.nowMs(), manager, watch, statistics, storage }),
+  );
+  startup.onEnd("statistics", () => minute.cancel());
+  return new Router({
+    clock,
+    log,
+    dispatcher: dispatcherOf(manager),
+    breakers,
+    fallbacks: () => fallbackPlatforms(manager, foundation.policy),
+    newRequestId: () => crypto.randomUUID(),
+    observers: [statistics, observeRoutes(metrics)],
+  });
+}
+
+/** Listens. Throws ListenError with the remedy. */
+export function openHttp(
+  foundation: Foundation,
+  state: State,
+  manager: PluginManager,
+  { breakers, health }: Health,
+  { watch, window, gaps, reflex, scaler }: Memory,
+  router: Router,
+): HttpServer {
+  const { clock, log, loaded, startup, startedAtMs } = foundation;
+  const { config } = loaded;
+  const { host, port, allowedHosts, maxBody } = config.http;
+  const app = createApp(
+    {
+      clock,
+      log,
+      config,
+      policy: () => foundation.policy,
+      startedAtMs,
+      router,
+      health,
+      breakers,
+      storage: state.storage,
+      metrics: state.metrics,
+      manager,
+      footprintOf: (plugin) => watch.footprintOf(plugin),
+      window,
+      gaps: () => gaps.counts(),
+      reflexDelayMs: () => reflex.delayMs,
+      forecast: state.forecast,
+      kernelFellBackBecause: state.kernelFellBackBecause,
+      scaler,
+      notReadyBecause: () => foundation.waitingFor,
+    },
+    { host, port: () => server.port, allowedHosts, token: state.token },
+  );
+  const server = listen(app, host, port, maxBody);
+  startup.onEnd("http", async () => {
+    await drain(router, clock);
+    await server.stop(true);
+  });
+  return server;
+}
+
+/** Requests under way may end; at most this long. The plugins' own drain follows, and 10 s are for all of it. */
+const drainMs = 800;
+const drainStepMs = 20;
+
+async function drain(router: Router, clock: Clock): Promise<void> {
+  const endMs = clock.monotonicMs() + drainMs;
+  while (router.inFlight > 0 && clock.monotonicMs() < endMs) await sleep(clock, drainStepMs);
+}

@@ -1,0 +1,76 @@
+/** Step "database and metrics": what is kept, what is counted, and the forecast that runs on it. */
+
+import { mkdirSync } from "node:fs";
+import { dirname, join, resolve } from "node:path";
+import type { Config } from "../config/schema.ts";
+import { loadKernel } from "../forecast/load-kernel.ts";
+import { MemoryForecast } from "../forecast/memory-forecast.ts";
+import { createForecaster } from "../forecast/named-series.ts";
+import { loadToken } from "../http/token.ts";
+import { Metrics } from "../metrics/metrics.ts";
+import { pluginStates } from "../plugins/lifecycle.ts";
+import { resolveLocation } from "../storage/location.ts";
+import { openStorage, type Storage } from "../storage/storage.ts";
+import { commit, version } from "../version.ts";
+import type { Foundation } from "./foundation.ts";
+
+export interface State {
+  storage: Storage;
+  /** The folder of the database, for the token and the plugins' data; null when the state is in memory. */
+  stateFolder: string | null;
+  token: string;
+  metrics: Metrics;
+  forecast: MemoryForecast;
+  kernelFellBackBecause: string | null;
+}
+
+/** Opens the database and makes metrics and forecast. Throws StorageError with the remedy. */
+export async function openState(foundation: Foundation): Promise<State> {
+  const { loaded, environment, clock, log, startup } = foundation;
+  const { config, baseFolder } = loaded;
+  const { kernel, fellBackBecause } = await loadKernel({
+    use: config.forecast.kernel === "js" ? "js" : "auto",
+  });
+  if (fellBackBecause !== null) {
+    if (config.forecast.kernel === "wasm") throw new Error(`forecast.kernel is wasm, but ${fellBackBecause}`);
+    log.warn("forecast.fell_back", { because: fellBackBecause });
+  }
+  const metrics = new Metrics(
+    { version, commit, kernel: kernel.name },
+    { plugin: pluginStates, forecast: ["none", "cold", "ready"] },
+  );
+  const { retention } = config.storage;
+  const storage = openStorage({
+    location: resolveLocation(storagePath(config, baseFolder), environment),
+    retention: {
+      samplesMs: retention.samples,
+      metricsMs: retention.metrics,
+      decisionsMs: retention.decisions,
+    },
+    clock,
+    log,
+    onWriteFailure: (kind) => metrics.countStorageWriteFailure(kind),
+  });
+  startup.onEnd("storage", () => storage.close());
+  const { path } = storage.status();
+  const stateFolder = path === null ? null : dirname(path);
+  if (stateFolder !== null) mkdirSync(join(stateFolder, "plugins"), { recursive: true, mode: 0o700 });
+  return {
+    storage,
+    stateFolder,
+    token: loadToken(stateFolder, environment.CONDUCTOR_TOKEN),
+    metrics,
+    forecast: new MemoryForecast(createForecaster(kernel), {
+      horizonMs: config.forecast.horizon,
+      points: config.forecast.points,
+      minPoints: config.forecast.minPoints,
+      emaAlpha: config.forecast.emaAlpha,
+    }),
+    kernelFellBackBecause: fellBackBecause,
+  };
+}
+
+/** The configured path, relative to the configuration's folder; undefined when none is configured. */
+export function storagePath({ storage: { path } }: Config, baseFolder: string): string | undefined {
+  return path === undefined || path === ":memory:" ? path : resolve(baseFolder, path);
+}

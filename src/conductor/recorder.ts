@@ -1,0 +1,66 @@
+/** Decisions into the audit and the metrics. */
+
+import type { Clock } from "../clock.ts";
+import type { Metrics } from "../metrics/metrics.ts";
+import type { DecisionRecord, Outcome, Recorder } from "../scaler/ports.ts";
+import type { Policy } from "../scaler/situation.ts";
+import type { Storage } from "../storage/storage.ts";
+
+/** Writes each decision to storage with everything it was made from, so that it can be explained and made again. */
+export class AuditRecorder implements Recorder {
+  readonly #rules = new Map<number, { rule: string; actions: number }>();
+
+  constructor(
+    private readonly storage: Storage,
+    private readonly metrics: Metrics,
+    private readonly clock: Clock,
+    private readonly policy: () => { name: string; thresholds: Policy },
+  ) {}
+
+  open(record: DecisionRecord): number {
+    const { name, thresholds } = this.policy();
+    const id = this.storage.decisions.append({
+      atMs: record.atMs,
+      policy: name,
+      rule: record.rule,
+      reason: record.reason,
+      inputs: {
+        measured: record.measured,
+        plugins: record.plugins,
+        shedding: record.shedding,
+        lastChangeMs: record.lastChangeMs,
+        lastRestoreMs: record.lastRestoreMs,
+        thresholds,
+      },
+      forecast: record.forecast,
+      plan: record.actions.map(({ plugin }) => plugin),
+      actions: record.actions,
+      alternatives: record.rejected,
+      plugins: record.actions.map(({ plugin }) => plugin),
+    });
+    if (record.actions.length === 0) this.metrics.countDecision(record.rule, "none");
+    else this.#rules.set(id, { rule: record.rule, actions: record.actions.length });
+    return id;
+  }
+
+  close(id: number, outcomes: readonly Outcome[]): void {
+    const flat = outcomes.map(({ carried, startedAtMs, ...outcome }) => ({
+      ...outcome,
+      ...carried,
+      startedAt: new Date(startedAtMs).toISOString(),
+    }));
+    this.storage.decisions.setOutcome(id, flat, this.clock.nowMs());
+    const latest = outcomes.at(-1);
+    if (latest) this.#count(latest);
+    const open = this.#rules.get(id);
+    if (!open || outcomes.length < open.actions) return;
+    this.#rules.delete(id);
+    this.metrics.countDecision(open.rule, outcomes.every(({ carried }) => carried.done) ? "done" : "failed");
+  }
+
+  #count({ kind, plugin, expectedBytes, actualBytes, carried }: Outcome): void {
+    if (!carried.done) return;
+    if (kind === "shed") this.metrics.countShed(plugin, expectedBytes, actualBytes);
+    else this.metrics.countRestore(plugin);
+  }
+}

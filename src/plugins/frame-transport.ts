@@ -1,0 +1,26 @@
+/** Calls to a plugin's host: JSON-RPC 2.0 in frames over one inherited socket. */
+
+import type { Clock } from "../clock.ts";
+import { ByteSocket } from "./byte-socket.ts";
+import { encodeFrame, FrameSplitter } from "./frame-splitter.ts";
+import { RpcClient, type RpcEvents } from "./rpc-client.ts";
+import { largestMessageBytes, type OpenTransport } from "./transport.ts";
+
+/** `fd` is the parent's end. */
+export async function openFrameTransport(
+  fd: number,
+  clock: Clock,
+  events: RpcEvents,
+): Promise<OpenTransport> {
+  let socket: ByteSocket | null = null;
+  const client = new RpcClient(clock, (text) => socket?.write(encodeFrame(text)) ?? false, events, true);
+  const splitter = new FrameSplitter(largestMessageBytes, {
+    frame: (bytes) => client.receive(bytes.toString("utf8")),
+    tooLong: (total) => client.garbage(total, `is a message of ${total} bytes, over ${largestMessageBytes}`),
+  });
+  socket = await ByteSocket.open(fd, clock, {
+    data: (chunk) => splitter.push(chunk),
+    closed: () => undefined,
+  });
+  return { transport: client, dispose: () => socket?.close() };
+}

@@ -1,0 +1,150 @@
+/** The child side of `runtime: bun`: loads one plugin and answers the conductor's calls. */
+
+import { join } from "node:path";
+import type { Json, PluginContext, PluginDefinition, PluginRequest } from "../sdk/plugin.ts";
+import * as sdk from "../sdk/plugin.ts";
+import { HostLink, type Incoming } from "./host-link.ts";
+
+export interface HostOptions {
+  /** The definition of a plugin inside the executable; null when there is none. */
+  loadBundled(name: string): Promise<PluginDefinition | null>;
+}
+
+/** What the conductor sends first. `entry` is null for a plugin inside the executable. */
+export interface InitializeParams {
+  config: Record<string, Json>;
+  name: string;
+  folder: string | null;
+  entry: string | null;
+  dataFolder: string | null;
+}
+
+/** An answer that is an error: the code is JSON-RPC's. */
+class HostError extends Error {
+  constructor(
+    readonly code: number,
+    message: string,
+  ) {
+    super(message);
+  }
+}
+
+/** Makes "conductor/plugin" importable from anywhere on disk, with no node_modules near. */
+function provideSdk(): void {
+  Bun.plugin({
+    name: "conductor",
+    setup(build) {
+      build.module("conductor/plugin", () => ({ exports: { ...sdk }, loader: "object" }));
+    },
+  });
+}
+
+function messageOf(error: unknown): string {
+  if (error instanceof AggregateError && error.errors.length > 0)
+    return error.errors.slice(0, 5).map(String).join("; ");
+  return error instanceof Error ? error.message || error.name : String(error);
+}
+
+const calls = ["initialize", "healthCheck", "handleRequest", "shutdown"] as const;
+
+async function load(params: InitializeParams, options: HostOptions): Promise<PluginDefinition> {
+  if (params.entry === null) {
+    const bundled = await options.loadBundled(params.name);
+    if (!bundled) throw new HostError(-32_000, `no plugin called ${params.name} is in this executable`);
+    return bundled;
+  }
+  const path = join(params.folder ?? ".", params.entry);
+  let definition: PluginDefinition;
+  try {
+    definition = ((await import(path)) as { default?: PluginDefinition }).default ?? {};
+  } catch (error) {
+    throw new HostError(-32_000, `${params.entry} does not load: ${messageOf(error)}`);
+  }
+  const has = calls.filter((name) => typeof definition[name] === "function");
+  if (has.length === 0)
+    throw new HostError(
+      -32_000,
+      `${params.entry} has no plugin as its default export; write: export default definePlugin({ … })`,
+    );
+  return definition;
+}
+
+class Host {
+  #definition: PluginDefinition = {};
+  readonly #aborts = new Map<number, AbortController>();
+  readonly #link: HostLink;
+  readonly #options: HostOptions;
+
+  constructor(link: HostLink, options: HostOptions) {
+    this.#link = link;
+    this.#options = options;
+  }
+
+  receive(message: Incoming): void {
+    if (message.method === "cancel") {
+      const { id } = (message.params ?? {}) as { id?: number };
+      this.#aborts.get(id ?? -1)?.abort(new Error("the caller went away or the deadline passed"));
+    } else if (message.id !== undefined) void this.#answer(message.id, message.method, message.params);
+  }
+
+  async #answer(id: number, method: string, params: Json): Promise<void> {
+    try {
+      this.#link.result(id, await this.#run(id, method, params));
+    } catch (error) {
+      this.#link.error(id, error instanceof HostError ? error.code : -32_000, messageOf(error));
+    } finally {
+      this.#aborts.delete(id);
+    }
+  }
+
+  async #run(id: number, method: string, params: Json): Promise<unknown> {
+    if (method === "initialize") return this.#initialize(params as unknown as InitializeParams);
+    if (method === "health_check")
+      return this.#definition.healthCheck ? this.#definition.healthCheck() : { status: "healthy" };
+    if (method === "handle_request") return this.#request(id, params);
+    if (method === "shutdown") {
+      await this.#definition.shutdown?.();
+      return { ok: true };
+    }
+    throw new HostError(-32_601, `unknown method ${method}`);
+  }
+
+  async #initialize(params: InitializeParams): Promise<Json> {
+    const context: PluginContext = {
+      name: params.name,
+      folder: params.folder,
+      dataFolder: params.dataFolder,
+      log: (message, fields) => this.#link.log(message, fields ?? {}),
+    };
+    this.#definition = await load(params, this.#options);
+    await this.#definition.initialize?.(params.config, context);
+    return { ok: true };
+  }
+
+  #request(id: number, params: Json): Json | Promise<Json> {
+    if (!this.#definition.handleRequest) throw new HostError(-32_601, "the plugin handles no requests");
+    const { request, deadlineMs } = params as unknown as { request: PluginRequest; deadlineMs: number };
+    const abort = new AbortController();
+    this.#aborts.set(id, abort);
+    return this.#definition.handleRequest(request, { signal: abort.signal, deadlineMs });
+  }
+}
+
+/**
+ * Runs the host until the conductor closes the link or ends the process. The link is file descriptor 3, which only the
+ * conductor can give: started by hand, this says so and exits 2.
+ */
+export async function runHost(_argv: readonly string[], options: HostOptions): Promise<number> {
+  provideSdk();
+  const ended = Promise.withResolvers<number>();
+  try {
+    const link = await HostLink.open(3, () => ended.resolve(0));
+    const host = new Host(link, options);
+    link.start((message) => host.receive(message));
+  } catch {
+    process.stderr.write("__host is started by conductor itself; run: conductor serve\n");
+    return 2;
+  }
+  // The link is gone: nobody can use this process any more, whatever the plugin still does.
+  process.exit(await ended.promise);
+}

@@ -1,0 +1,35 @@
+/** What an instance is made from, and what it needs from the rest. */
+
+import type { Clock } from "../clock.ts";
+import type { Json } from "../sdk/plugin.ts";
+import type { LimitInForce } from "./limits.ts";
+import type { Manifest } from "./manifest.ts";
+import type { ProcessId } from "./proc-table.ts";
+
+/** One start of a plugin. */
+export interface InstancePlan {
+  manifest: Manifest;
+  /** Null for a plugin inside the executable. */
+  folder: string | null;
+  /** A folder it may write to; null when there is none. */
+  dataFolder: string | null;
+  config: Record<string, Json>;
+  startTimeoutMs: number;
+  oomScoreAdj: number | null;
+}
+
+export interface InstancePorts {
+  clock: Clock;
+  runId: string;
+  selfCommand: readonly string[];
+  /** The conductor's own environment, from which little is passed on. */
+  environment: Readonly<Record<string, string | undefined>>;
+  limits: { apply(plugin: string, limitBytes: number | null): LimitInForce };
+  guard: { add(id: ProcessId): void; remove(id: ProcessId): void };
+  /** Pids that never belong to a plugin. */
+  never(): ReadonlySet<number>;
+  /** One line that the plugin wrote. */
+  emitLog(stream: "stdout" | "stderr" | "log", line: string): void;
+  /** It wrote something that is no message, or answers nothing; called for each. */
+  junk(what: string): void;
+}

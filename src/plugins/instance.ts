@@ -1,0 +1,322 @@
+/** One running process of a plugin, from its start to the end of everything it left behind. */
+
+import { type Clock, sleep } from "../clock.ts";
+import type { Json } from "../sdk/plugin.ts";
+import { ByteSocket } from "./byte-socket.ts";
+import { childEnvironment, environmentMark } from "./child-environment.ts";
+import { type ExitCause, type ExitFacts, exitCause } from "./exit-cause.ts";
+import { openFrameTransport } from "./frame-transport.ts";
+import type { InitializeParams } from "./host.ts";
+import { readHostOomKills } from "./host-oom-kills.ts";
+import type { InstancePlan, InstancePorts } from "./instance-ports.ts";
+import type { LimitInForce } from "./limits.ts";
+import { openLineTransport } from "./line-transport.ts";
+import { LogLines } from "./log-lines.ts";
+import { type ExitStatus, type PluginProcess, spawnPlugin } from "./plugin-process.ts";
+import type { ProcessId } from "./proc-table.ts";
+import { type Target, terminate } from "./termination.ts";
+import {
+  type CallOptions,
+  type CallResult,
+  failed,
+  type OpenTransport,
+  type TransportCounters,
+} from "./transport.ts";
+
+export type StartResult = { ok: true } | { ok: false; message: string };
+
+/** The end of an instance: everything of it is gone, or could not be made to go. */
+export interface EndReport {
+  status: ExitStatus;
+  cause: ExitCause;
+  /** Processes that outlived it and were killed. */
+  leftBehind: number;
+  gone: boolean;
+  /** It had to be killed. */
+  killed: boolean;
+  /** The last line it wrote to stderr; null when it wrote none. */
+  lastLine: string | null;
+}
+
+export interface StopOptions {
+  /** Straight to SIGKILL. */
+  urgent: boolean;
+  /** For drain and the shutdown call together, and again from SIGTERM to SIGKILL. */
+  graceMs: number;
+  /** Resolves when no request is worked on. */
+  idle: () => Promise<void>;
+}
+
+/** Unread output of an ended process is waited for so long. */
+const flushMs = 200;
+const methodNotFound = -32_601;
+const noCounters: TransportCounters = {
+  lateAnswers: 0,
+  unknownAnswers: 0,
+  garbageMessages: 0,
+  droppedBytes: 0,
+};
+
+export class Instance {
+  readonly plan: InstancePlan;
+  readonly #ports: InstancePorts;
+  readonly #clock: Clock;
+  readonly #urgent = new AbortController();
+  readonly #ended = Promise.withResolvers<EndReport>();
+  /** Settles when the process has ended and what it left behind is gone. Never, when it could not be started. */
+  readonly ended: Promise<EndReport> = this.#ended.promise;
+  limit: LimitInForce = { cgroup: null, mechanism: "none", reason: null };
+  readonly #logs: LogLines[] = [];
+  #process: PluginProcess | null = null;
+  #open: OpenTransport | null = null;
+  #stopping: Promise<EndReport> | null = null;
+  #stoppedByUs: ExitFacts["stoppedByUs"] = "no";
+  /** The last line it wrote to stderr; null when it wrote none. */
+  lastLine: string | null = null;
+  /** Its process ended before anyone stopped it. */
+  endedByItself = false;
+  #oomBefore: { cgroup: number | null; host: number | null } = { cgroup: null, host: null };
+  readonly #streams: { socket: ByteSocket; closed: Promise<void> }[] = [];
+
+  constructor(plan: InstancePlan, ports: InstancePorts) {
+    this.plan = plan;
+    this.#ports = ports;
+    this.#clock = ports.clock;
+  }
+
+  get root(): ProcessId | null {
+    return this.#process;
+  }
+
+  /** Bytes of stdout and stderr thrown away because there was too much. */
+  get logDroppedBytes(): number {
+    return this.#logs.reduce((sum, { counters }) => sum + counters.droppedBytes, 0);
+  }
+
+  get counters(): Readonly<TransportCounters> {
+    return this.#open?.transport.counters ?? noCounters;
+  }
+
+  /** Starts the process and initializes the plugin in it. After a failure the caller stops it. */
+  async start(): Promise<StartResult> {
+    const { manifest } = this.plan;
+    this.limit = this.#ports.limits.apply(manifest.name, manifest.limits.memoryBytes);
+    this.#oomBefore = { cgroup: this.limit.cgroup?.oomKills() ?? null, host: readHostOomKills() };
+    const spawned = spawnPlugin({
+      command:
+        manifest.runtime === "exec"
+          ? manifest.command
+          : [...this.#ports.selfCommand, "__host", manifest.name],
+      folder: this.plan.folder ?? "/",
+      environment: this.#environment(),
+      cgroup: this.limit.cgroup,
+      oomScoreAdj: this.plan.oomScoreAdj,
+      channel: manifest.runtime === "bun" ? "calls" : "stdin",
+    });
+    if (!spawned.ok) {
+      this.limit.cgroup?.remove();
+      return spawned;
+    }
+    const child = spawned.process;
+    this.#process = child;
+    this.#ports.guard.add(child);
+    if (child.cgroupProblem !== null)
+      this.limit = { cgroup: null, mechanism: "none", reason: `not in its cgroup: ${child.cgroupProblem}` };
+    void child.exited.then((status) => this.#exited(status));
+    try {
+      await this.#connect(child);
+    } catch (error) {
+      return { ok: false, message: `its sockets cannot be opened: ${error}` };
+    }
+    return this.#initialize();
+  }
+
+  #environment(): Record<string, string> {
+    const { name, runtime, permissions } = this.plan.manifest;
+    return childEnvironment(this.#ports.environment, permissions.env, {
+      name,
+      runtime,
+      runId: this.#ports.runId,
+    });
+  }
+
+  async #connect({ fds }: PluginProcess): Promise<void> {
+    const { manifest } = this.plan;
+    const events = {
+      notice: (notice: { method: string; params: Json }) => this.#notice(notice.method, notice.params),
+      junk: (what: string) => this.#ports.junk(what),
+    };
+    const speaksRpc = manifest.runtime === "exec" && manifest.protocol === "jsonrpc";
+    await this.#readLog(fds.stderr, "stderr");
+    if (!speaksRpc) await this.#readLog(fds.stdout, "stdout");
+    if (manifest.runtime === "bun") this.#open = await openFrameTransport(fds.channel, this.#clock, events);
+    else if (speaksRpc)
+      this.#open = await openLineTransport({ stdin: fds.channel, stdout: fds.stdout }, this.#clock, events);
+    else {
+      const stdin = await ByteSocket.open(fds.channel, this.#clock, {
+        data: () => undefined,
+        closed: () => undefined,
+      });
+      this.#streams.push({ socket: stdin, closed: Promise.resolve() });
+    }
+  }
+
+  async #readLog(fd: number, stream: "stdout" | "stderr"): Promise<void> {
+    const lines = new LogLines(this.#clock, (line) => {
+      if (stream === "stderr") this.lastLine = line.slice(0, 300);
+      this.#ports.emitLog(stream, line);
+    });
+    this.#logs.push(lines);
+    const closed = Promise.withResolvers<void>();
+    const socket = await ByteSocket.open(fd, this.#clock, {
+      data: (chunk) => lines.push(chunk),
+      closed: () => {
+        lines.end();
+        closed.resolve();
+      },
+    });
+    this.#streams.push({ socket, closed: closed.promise });
+  }
+
+  #notice(method: string, params: Json): void {
+    const { message, fields } = (params ?? {}) as { message?: Json; fields?: Json };
+    if (method !== "log" || typeof message !== "string")
+      this.#ports.junk(`sent an unknown notice ${method.slice(0, 80)}`);
+    else
+      this.#ports.emitLog(
+        "log",
+        fields && Object.keys(fields).length > 0 ? `${message} ${JSON.stringify(fields)}` : message,
+      );
+  }
+
+  async #initialize(): Promise<StartResult> {
+    const { manifest, config, folder, dataFolder, startTimeoutMs } = this.plan;
+    if (!this.#open) return { ok: true };
+    const params: InitializeParams = {
+      config,
+      name: manifest.name,
+      folder,
+      entry: manifest.runtime === "bun" && folder !== null ? manifest.entry : null,
+      dataFolder,
+    };
+    const sent = manifest.runtime === "bun" ? (params as unknown as Json) : { config };
+    const answer = await this.call("initialize", sent, { timeoutMs: startTimeoutMs });
+    if (!answer.ok) {
+      if (answer.rpcCode === methodNotFound && manifest.runtime === "exec") return { ok: true };
+      return { ok: false, message: `initialize failed: ${answer.message}` };
+    }
+    const { value } = answer;
+    const refused =
+      typeof value === "object" && value !== null && !Array.isArray(value) && value.ok === false;
+    return refused
+      ? { ok: false, message: `initialize failed: it answered ${JSON.stringify(value).slice(0, 200)}` }
+      : { ok: true };
+  }
+
+  /** Never rejects. */
+  async call(method: string, params: Json, options: CallOptions): Promise<CallResult> {
+    if (!this.#open) return failed("unavailable", "it takes no calls (protocol: none)");
+    return this.#open.transport.call(method, params, options);
+  }
+
+  #target(child: PluginProcess): Target {
+    return {
+      root: child,
+      exited: child.exited,
+      cgroup: this.limit.cgroup,
+      mark: environmentMark(this.#ports.runId, this.plan.manifest.name),
+      never: this.#ports.never(),
+    };
+  }
+
+  /** It ended by itself: whatever it left behind ends now. */
+  async #exited(status: ExitStatus): Promise<void> {
+    const child = this.#process;
+    if (!child) return;
+    if (this.#stopping) {
+      this.#open?.transport.close("stopped", "it was stopped");
+      return;
+    }
+    this.endedByItself = true;
+    const cause = this.#cause(status);
+    this.#open?.transport.close("crashed", cause.text);
+    const urgent = AbortSignal.abort();
+    const { gone, leftBehind } = await terminate(this.#target(child), {
+      graceMs: 0,
+      urgent,
+      clock: this.#clock,
+    });
+    if (!this.#stopping) await this.#finish(child, { status, cause, gone, leftBehind, killed: false });
+  }
+
+  #cause(status: ExitStatus): ExitCause {
+    const now = { cgroup: this.limit.cgroup?.oomKills() ?? null, host: readHostOomKills() };
+    const since = (after: number | null, before: number | null) =>
+      after === null || before === null ? null : after - before;
+    return exitCause({
+      ...status,
+      oomKillsInCgroup: since(now.cgroup, this.#oomBefore.cgroup),
+      oomKillsOnHost: since(now.host, this.#oomBefore.host),
+      limitBytes: this.limit.cgroup ? this.plan.manifest.limits.memoryBytes : null,
+      stoppedByUs: this.#stoppedByUs,
+    });
+  }
+
+  async #finish(child: PluginProcess, report: Omit<EndReport, "lastLine">): Promise<EndReport> {
+    const flushed = Promise.all(this.#streams.map(({ closed }) => closed));
+    const waiting = new AbortController();
+    const patience = sleep(this.#clock, flushMs, waiting.signal).catch(() => undefined);
+    await Promise.race([flushed, patience]);
+    waiting.abort();
+    for (const { socket } of this.#streams) socket.close();
+    this.#open?.dispose();
+    if (report.gone) {
+      this.#ports.guard.remove(child);
+      this.limit.cgroup?.remove();
+    }
+    const whole = { ...report, lastLine: this.lastLine };
+    this.#ended.resolve(whole);
+    return whole;
+  }
+
+  /** Kills at once what `stop` is still ending gently. */
+  hasten(): void {
+    this.#urgent.abort();
+  }
+
+  /** Ends it: drain, shutdown call, TERM, grace, KILL; and makes sure. Called twice, both get the same report. */
+  stop(options: StopOptions): Promise<EndReport> {
+    if (options.urgent) this.hasten();
+    this.#stopping ??= this.#stop(options);
+    return this.#stopping;
+  }
+
+  async #stop({ graceMs, idle }: StopOptions): Promise<EndReport> {
+    const child = this.#process;
+    if (!child) throw new Error("an instance that never started cannot be stopped");
+    if (!this.#urgent.signal.aborted) await this.#settle(graceMs, idle, child);
+    this.#stoppedByUs = "term";
+    this.#open?.transport.close("stopped", "it was stopped");
+    const done = await terminate(this.#target(child), {
+      graceMs,
+      urgent: this.#urgent.signal,
+      clock: this.#clock,
+    });
+    if (done.killed) this.#stoppedByUs = this.#urgent.signal.aborted ? "urgent" : "kill";
+    const status = done.gone ? await child.exited : { exitCode: null, signal: null };
+    return this.#finish(child, { ...done, status, cause: this.#cause(status) });
+  }
+
+  /** Waits for requests in flight, then asks it to shut down; all within `graceMs`. */
+  async #settle(graceMs: number, idle: () => Promise<void>, child: PluginProcess): Promise<void> {
+    const endMs = this.#clock.monotonicMs() + graceMs;
+    const enough = new AbortController();
+    const signal = AbortSignal.any([this.#urgent.signal, enough.signal]);
+    const patience = sleep(this.#clock, graceMs, signal).catch(() => undefined);
+    await Promise.race([idle(), patience, child.exited]);
+    const leftMs = endMs - this.#clock.monotonicMs();
+    if (this.#open && leftMs > 0 && !this.#urgent.signal.aborted)
+      await this.call("shutdown", {}, { timeoutMs: leftMs, signal: this.#urgent.signal });
+    enough.abort();
+  }
+}

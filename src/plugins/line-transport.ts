@@ -1,0 +1,88 @@
+/** Calls to an `exec` plugin: newline-delimited JSON-RPC 2.0 over its stdin and stdout. */
+
+import type { Clock } from "../clock.ts";
+import { ByteSocket } from "./byte-socket.ts";
+import { JunkGate } from "./junk-gate.ts";
+import { LineSplitter } from "./line-splitter.ts";
+import { RpcClient, type RpcEvents } from "./rpc-client.ts";
+import { largestMessageBytes, type OpenTransport } from "./transport.ts";
+
+const brace = 0x7b;
+/** In a flood, of each piece only so many lines that look like messages are read. */
+const messagesInFlood = 2;
+
+/**
+ * Of a piece of a flood, only what ends the unfinished line and the last line that may be a message are worth
+ * reading: an answer that follows a flood still arrives. Returns the bytes that were passed over.
+ */
+function pushEnds(piece: Buffer, splitter: LineSplitter): number {
+  const first = piece.indexOf(10) + 1;
+  if (first === 0) {
+    splitter.push(piece);
+    return 0;
+  }
+  splitter.push(piece.subarray(0, first));
+  const last = Math.max(first, (piece.lastIndexOf("\n{") + 1 || piece.lastIndexOf(10) + 1));
+  splitter.push(piece.subarray(last));
+  return last - first;
+}
+
+/**
+ * `stdin` and `stdout` are the parent's ends; `stdout` is opened by this. Garbage on stdout is counted and skipped, at
+ * any length and speed.
+ */
+export async function openLineTransport(
+  fds: { stdin: number; stdout: number },
+  clock: Clock,
+  events: RpcEvents,
+): Promise<OpenTransport> {
+  const gate = new JunkGate(clock);
+  let stdin: ByteSocket | null = null;
+  const junk = (what: string) => {
+    gate.count();
+    events.junk(what);
+  };
+  const client = new RpcClient(
+    clock,
+    (text) => stdin?.write(Buffer.from(`${text}\n`)) ?? false,
+    { ...events, junk },
+    false,
+  );
+  /** Messages still looked at in the piece of a flood that is being read. */
+  let quota = 0;
+  const splitter = new LineSplitter(largestMessageBytes, {
+    line(bytes) {
+      const isMessage = bytes[0] === brace;
+      if (gate.shut && (!isMessage || quota-- <= 0)) client.counters.droppedBytes += bytes.length + 1;
+      else if (isMessage) client.receive(bytes.toString("utf8"));
+      else if (bytes.length === 0 || (bytes.length === 1 && bytes[0] === 13)) gate.count();
+      else client.garbage(bytes.length, `is no JSON-RPC message: ${excerpt(bytes)}`);
+    },
+    longLine: (head, total) =>
+      client.garbage(total, `is a line of ${total} bytes, over ${largestMessageBytes}: ${excerpt(head)}`),
+  });
+  const stdout = await ByteSocket.open(fds.stdout, clock, {
+    data(piece) {
+      if (!gate.shut) {
+        splitter.push(piece);
+        return;
+      }
+      quota = messagesInFlood;
+      client.counters.droppedBytes += pushEnds(piece, splitter);
+    },
+    closed: () => splitter.end(),
+  });
+  stdin = await ByteSocket.open(fds.stdin, clock, { data: () => undefined, closed: () => undefined });
+  return {
+    transport: client,
+    dispose: () => {
+      stdout.close();
+      stdin?.close();
+    },
+  };
+}
+
+/** The first characters of what a plugin wrote, printable. */
+function excerpt(bytes: Buffer): string {
+  return JSON.stringify(bytes.subarray(0, 80).toString("utf8"));
+}

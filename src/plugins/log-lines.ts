@@ -1,0 +1,98 @@
+/** A plugin's stdout and stderr as log lines: cut, limited in rate, counted. */
+
+import type { Clock } from "../clock.ts";
+import { LineSplitter } from "./line-splitter.ts";
+
+/** Longest line that is kept; the rest of it is dropped. */
+export const longestLogBytes = 8 * 1024;
+
+/** Bytes passed on: a burst, then so many a second. The rest is dropped and counted. */
+const burstBytes = 256 * 1024;
+const bytesPerSecond = 64 * 1024;
+/** A line costs at least this much of the budget. */
+const leastCostBytes = 64;
+
+export interface LogCounters {
+  lines: number;
+  /** Bytes of cut lines and of lines over the rate. */
+  droppedBytes: number;
+}
+
+/** Passes lines of one stream to `emit`; memory and rate are bounded whatever comes. */
+export class LogLines {
+  readonly counters: LogCounters = { lines: 0, droppedBytes: 0 };
+  readonly #splitter: LineSplitter;
+  readonly #clock: Clock;
+  readonly #emit: (line: string) => void;
+  #budgetBytes = burstBytes;
+  #refilledMs: number;
+  #silencedBytes = 0;
+
+  constructor(clock: Clock, emit: (line: string) => void) {
+    this.#clock = clock;
+    this.#emit = emit;
+    this.#refilledMs = clock.monotonicMs();
+    this.#splitter = new LineSplitter(longestLogBytes, {
+      line: (bytes) => this.#line(bytes, bytes.length),
+      longLine: (head, total) => this.#line(head, total),
+    });
+  }
+
+  push(chunk: Buffer): void {
+    this.#refill();
+    if (this.#budgetBytes <= 0) {
+      // Nothing could be passed on: do not even look for the lines' ends, except the last one.
+      const last = chunk.lastIndexOf(10);
+      if (last >= 0) {
+        this.#drop(last + 1);
+        this.#splitter.push(chunk.subarray(last));
+        return;
+      }
+    }
+    this.#splitter.push(chunk);
+  }
+
+  /** The stream ended. */
+  end(): void {
+    this.#splitter.end();
+    this.#reportSilenced();
+  }
+
+  #refill(): void {
+    const nowMs = this.#clock.monotonicMs();
+    this.#budgetBytes = Math.min(
+      burstBytes,
+      this.#budgetBytes + ((nowMs - this.#refilledMs) / 1_000) * bytesPerSecond,
+    );
+    this.#refilledMs = nowMs;
+    if (this.#budgetBytes > 0) this.#reportSilenced();
+  }
+
+  #line(head: Buffer, totalBytes: number): void {
+    if (totalBytes === 0) {
+      this.#budgetBytes--; // Not worth passing on, but a million of them must end at the limit too.
+      return;
+    }
+    if (this.#budgetBytes <= 0) {
+      this.#drop(totalBytes);
+      return;
+    }
+    this.#budgetBytes -= Math.max(leastCostBytes, head.length);
+    this.counters.lines++;
+    this.counters.droppedBytes += totalBytes - head.length;
+    const text = head.toString("utf8").replace(/\r$/, "");
+    this.#emit(totalBytes > head.length ? `${text}… (cut: ${totalBytes} bytes)` : text);
+  }
+
+  #drop(bytes: number): void {
+    this.#silencedBytes += bytes;
+    this.counters.droppedBytes += bytes;
+  }
+
+  #reportSilenced(): void {
+    if (this.#silencedBytes === 0) return;
+    const bytes = this.#silencedBytes;
+    this.#silencedBytes = 0;
+    this.#emit(`(${bytes} bytes of output dropped: more than ${bytesPerSecond} bytes a second)`);
+  }
+}

@@ -1,0 +1,39 @@
+/** What the plugin manager is made from. */
+
+import type { Clock } from "../clock.ts";
+import type { Publisher } from "../events/bus.ts";
+import type { Log } from "../log.ts";
+import type { Json } from "../sdk/plugin.ts";
+import type { CgroupPlace } from "./cgroup-place.ts";
+import type { BundledPlugin } from "./discovery.ts";
+import type { Permission } from "./supervisor-ports.ts";
+
+export interface PluginManagerOptions {
+  /** Absolute paths of folders that hold one folder a plugin. */
+  dirs: readonly string[];
+  bundled: readonly BundledPlugin[];
+  /** Handed to the plugin of that name when it starts. */
+  config: Readonly<Record<string, Record<string, Json>>>;
+  /** Degradation order: the first is the kernel's first victim too. Plugins that it does not name come before it. */
+  order: readonly string[];
+  /** From SIGTERM to SIGKILL, and before that for drain and the shutdown call together. */
+  graceMs: number;
+  startTimeoutMs: number;
+  clock: Clock;
+  log: Log;
+  publisher: Publisher;
+  /** 0..1, for the jitter of restarts. */
+  random(): number;
+  /** Unique for this run of conductor; [a-z0-9-], at most 32 characters. */
+  runId: string;
+  /** How this program starts itself; see `selfCommand`. */
+  selfCommand: readonly string[];
+  /** The conductor's own environment; a plugin is given little of it. */
+  environment: Readonly<Record<string, string | undefined>>;
+  /** A folder that the plugin may write to; null when there is none. */
+  dataFolder(plugin: string): string | null;
+  /** Asked before each start that no person ordered: is there memory for it? */
+  mayStart(plugin: string): Permission;
+  /** The memory cgroup to make others below; default: the one this process is in. Null: use none. */
+  cgroupPlace?: CgroupPlace | null;
+}

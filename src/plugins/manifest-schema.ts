@@ -1,0 +1,153 @@
+/** The shape of `plugin.yaml`: every key with its default, unit and meaning. */
+
+import * as z from "zod";
+import { bytes, duration, pluginName } from "../config/schema.ts";
+import { parseDurationMs } from "../config/units.ts";
+
+const whole = (min: number, max: number) => {
+  const expected = `expected a whole number from ${min} to ${max}`;
+  return z.number({ error: expected }).int({ error: expected }).min(min, expected).max(max, expected);
+};
+
+const versionText = 'expected a semantic version in quotes or with two dots, such as "1.2.0"';
+const semanticVersion = z
+  .string({ error: versionText })
+  .max(64, versionText)
+  .regex(/^\d+\.\d+\.\d+(-[0-9A-Za-z.-]+)?(\+[0-9A-Za-z.-]+)?$/, versionText);
+
+const comparator = String.raw`(?:[~^]|[<>]=?|=)?\d+(?:\.\d+){0,2}(?:-[0-9A-Za-z.-]+)?`;
+const requirementPattern = new RegExp(
+  String.raw`^([a-z][a-z0-9-]{0,63})(?:@(\*|${comparator}(?: +${comparator}){0,3}))?$`,
+);
+
+/** Another plugin that must be ready first, and the versions of it that will do. */
+export interface Requirement {
+  name: string;
+  /** As `Bun.semver.satisfies` reads it; "*" for any. */
+  range: string;
+}
+
+const requirement = z
+  .string({ error: 'expected a plugin with a version range, such as "stubs@^1"' })
+  .transform((text, context): Requirement => {
+    const match = requirementPattern.exec(text);
+    if (match?.[1]) return { name: match[1], range: match[2] ?? "*" };
+    context.issues.push({
+      code: "custom",
+      input: text,
+      message: 'expected a plugin, perhaps with a version range, such as "stubs" or "stubs@^1"',
+    });
+    return z.NEVER;
+  });
+
+const rate = z
+  .string({ error: 'expected a count in a time, such as "5 per 10m"' })
+  .transform((text, context) => {
+    const match = /^\s*(\d{1,4})\s+per\s+(\S+)\s*$/.exec(text);
+    const windowMs = parseDurationMs(match?.[2] ?? "");
+    if (match && typeof windowMs === "number" && windowMs > 0) return { count: Number(match[1]), windowMs };
+    context.issues.push({
+      code: "custom",
+      input: text,
+      message: 'expected a count in a time, such as "5 per 10m"',
+    });
+    return z.NEVER;
+  });
+
+const command = z.array(z.string().min(1).max(4_096)).min(1).max(64);
+
+const limits = z
+  .strictObject({
+    memory: bytes(2 ** 20)
+      .optional()
+      .describe("Most memory of the plugin with all its processes"),
+    cpu: z.number().positive().max(1_024).optional().describe("Cores"),
+    concurrency: whole(1, 10_000).default(16).describe("Requests at a time"),
+    requestTimeout: duration(1, 3_600_000, "1ms to 1h")
+      .prefault("30s")
+      .describe("A request without an answer by then failed"),
+  })
+  .prefault({});
+
+const permissions = z
+  .strictObject({
+    env: z
+      .array(z.string().regex(/^[A-Za-z_][A-Za-z0-9_]*$/, "expected the name of an environment variable"))
+      .default([])
+      .describe("Environment variables it is given; no other reaches it"),
+    net: z.boolean().default(false).describe("Whether it uses the network"),
+    write: z.array(z.string().min(1)).default([]).describe("Folders of its own that it writes to"),
+  })
+  .prefault({});
+
+const health = z.strictObject({
+  kind: z
+    .enum(["call", "http", "tcp", "exec", "none"])
+    .optional()
+    .describe("call: asks the plugin; none: alive is healthy"),
+  port: whole(1, 65_535).optional().describe("http, tcp: port on 127.0.0.1"),
+  path: z.string().startsWith("/", 'expected a path, such as "/healthz"').optional().describe("http: path"),
+  command: command.optional().describe("exec: exit code 0 is healthy"),
+});
+
+const recovery = z
+  .strictObject({
+    restart: z.enum(["always", "on-failure", "never"]).default("always"),
+    backoff: z
+      .strictObject({
+        initial: duration(1, 86_400_000, "1ms to 1d").prefault("1s"),
+        max: duration(1, 86_400_000, "1ms to 1d").prefault("60s"),
+      })
+      .prefault({}),
+    maxRestarts: rate.prefault("5 per 10m").describe("More than this is a crash loop"),
+  })
+  .prefault({});
+
+/** Keys that only make sense with other keys; the messages say which. */
+function crossChecks(value: z.output<typeof shape>, context: z.RefinementCtx): void {
+  const refuse = (path: (string | number)[], message: string) =>
+    context.addIssue({ code: "custom", path, message });
+  if (value.runtime === "exec" && !value.command)
+    refuse(["command"], 'expected a command, such as ["python3", "bot.py"] (runtime: exec)');
+  if (value.runtime === "exec" && value.entry !== undefined)
+    refuse(["entry"], "expected no entry with runtime: exec; use command");
+  for (const key of ["command", "protocol"] as const)
+    if (value.runtime === "bun" && value[key] !== undefined)
+      refuse([key], `expected no ${key} with runtime: bun; did you mean runtime: exec?`);
+  if (value.instances > 1) refuse(["instances"], "expected 1: more than one is not supported yet");
+  if (value.protocol === "none" && value.start === "lazy")
+    refuse(["start"], "expected eager: with protocol: none no request would ever start it");
+  const { kind, port } = value.health;
+  if (value.protocol === "none" && kind === "call")
+    refuse(["health", "kind"], "expected http, tcp, exec or none: protocol: none answers no calls");
+  if ((kind === "http" || kind === "tcp") && port === undefined)
+    refuse(["health", "port"], `expected a port from 1 to 65535 (health.kind: ${kind})`);
+  if (kind === "exec" && !value.health.command)
+    refuse(["health", "command"], 'expected a command, such as ["./check.sh"] (health.kind: exec)');
+  if (value.recovery.backoff.initial > value.recovery.backoff.max)
+    refuse(["recovery", "backoff", "initial"], "expected at most recovery.backoff.max");
+}
+
+const shape = z.strictObject({
+  name: pluginName.describe("Unique among all plugins"),
+  version: semanticVersion,
+  platform: pluginName.optional().describe("Label in requests and metrics; default: the name"),
+  runtime: z.enum(["bun", "exec"]).default("bun").describe("bun: a module in a host; exec: any command"),
+  entry: z.string().min(1).max(4_096).optional().describe("bun: the module, default index.ts"),
+  command: command.optional().describe("exec: program and arguments"),
+  protocol: z.enum(["jsonrpc", "none"]).optional().describe("exec: none is only supervised"),
+  start: z.enum(["eager", "lazy"]).optional().describe("lazy: at the first request; default: eager"),
+  instances: whole(1, 64).default(1).describe("Processes of this plugin; only 1 as yet"),
+  requires: z.array(requirement).max(64).default([]).describe("Started before, stopped after"),
+  routes: z.json().optional().describe("See routing"),
+  limits,
+  permissions,
+  health: health.prefault({}),
+  recovery,
+});
+
+/** A whole `plugin.yaml`; `z.input` is what a person writes. */
+export const manifestSchema = shape.superRefine(crossChecks);
+
+/** What the program reads: bytes, milliseconds, every default filled in. */
+export type ManifestFields = z.output<typeof shape>;

@@ -1,0 +1,59 @@
+/** Every process that belongs to a plugin: descendants, session and group, cgroup, and whoever carries its mark. */
+
+import { hasEnvironment, listProcesses, type ProcessEntry, type ProcessId } from "./proc-table.ts";
+
+/** What ties processes together. */
+export interface FamilyTies {
+  /** Processes known to belong to it; their sessions and groups do too when they lead them. */
+  members: readonly ProcessId[];
+  /** Pids in its cgroup. */
+  cgroupPids: readonly number[];
+  /** Environment assignments that only its processes carry; empty for none. */
+  mark: readonly string[];
+  /** Never part of it: the conductor and its guard. */
+  never: ReadonlySet<number>;
+}
+
+/** The living processes that `ties` lead to, from one reading of /proc. */
+export function findFamily(ties: FamilyTies): ProcessEntry[] {
+  const all = listProcesses();
+  const family = new Map<number, ProcessEntry>();
+  const leaders = new Set(ties.members.map(({ pid }) => pid));
+  const known = new Map(ties.members.map(({ pid, startTicks }) => [pid, startTicks]));
+  const inCgroup = new Set(ties.cgroupPids);
+  for (const entry of all) {
+    if (entry.pid === 1 || ties.never.has(entry.pid)) continue;
+    const isMember = known.get(entry.pid) === entry.startTicks;
+    // A session or group keeps its leader's pid from being used again as long as it has members.
+    const follows = leaders.has(entry.sessionId) || leaders.has(entry.groupId);
+    if (isMember || follows || inCgroup.has(entry.pid)) family.set(entry.pid, entry);
+    else if (ties.mark.length > 0 && hasEnvironment(entry.pid, ties.mark)) family.set(entry.pid, entry);
+  }
+  addDescendants(family, all, ties.never);
+  return [...family.values()];
+}
+
+function addDescendants(
+  family: Map<number, ProcessEntry>,
+  all: readonly ProcessEntry[],
+  never: ReadonlySet<number>,
+): void {
+  for (let grown = true; grown; ) {
+    grown = false;
+    for (const entry of all) {
+      if (family.has(entry.pid) || !family.has(entry.parentPid) || never.has(entry.pid)) continue;
+      family.set(entry.pid, entry);
+      grown = true;
+    }
+  }
+}
+
+/** Sends `signal` to one process; false when it is not there any more (or not ours to signal). */
+export function signalProcess(pid: number, signal: NodeJS.Signals): boolean {
+  try {
+    process.kill(pid, signal);
+    return true;
+  } catch {
+    return false; // ESRCH: gone already, which is what was wanted. EPERM shows as a process that stays.
+  }
+}

@@ -1,0 +1,44 @@
+/** What a supervisor needs from the rest, and what it tells. */
+
+import type { Clock } from "../clock.ts";
+import type { EndReport } from "./instance.ts";
+import type { InstancePlan, InstancePorts } from "./instance-ports.ts";
+import type { PluginState } from "./lifecycle.ts";
+
+export type Permission = { ok: true } | { ok: false; reason: string };
+
+/** Why a plugin that was running does not run any more, or is to be kept from it. */
+export type StopIntent = "stopped" | "shed" | "disabled";
+
+export interface SupervisorPorts {
+  clock: Clock;
+  /** 0..1 */
+  random(): number;
+  instance: Omit<InstancePorts, "emitLog" | "junk">;
+  /** Starts what it requires and waits for that; says why it must wait. */
+  requirements(plugin: string): Promise<Permission>;
+  /** Asked before each start that no person ordered. */
+  mayStart(plugin: string): Permission;
+  plan(): InstancePlan;
+  changed(change: { plugin: string; from: PluginState; to: PluginState; reason: string }): void;
+  exited(exit: { plugin: string; report: EndReport; expected: boolean }): void;
+  emitLog(plugin: string, stream: "stdout" | "stderr" | "log", line: string): void;
+  /** Something worth a line in conductor's own log, once a start. */
+  noted(plugin: string, what: string): void;
+}
+
+export type StartOutcome = { ok: true } | { ok: false; message: string };
+
+export interface StopReport {
+  /** None of its processes is left; checked by pid and start time. */
+  gone: boolean;
+  /** It had to be killed. */
+  killed: boolean;
+  durationMs: number;
+  /** No request was in flight when it was ended: none, or all answered. */
+  drained: boolean;
+  /** Processes beside its own that had to be killed. */
+  leftBehind: number;
+  /** One line for a person. */
+  detail: string;
+}

@@ -1,0 +1,117 @@
+/** Ends a plugin's processes, all of them, and makes sure: TERM, grace, KILL, until none is left. */
+
+import { type Clock, sleep } from "../clock.ts";
+import { killCgroup, type PluginCgroup } from "./plugin-cgroup.ts";
+import { isAlive, type ProcessEntry, type ProcessId } from "./proc-table.ts";
+import { type FamilyTies, findFamily, signalProcess } from "./process-family.ts";
+
+/** What is to be ended. */
+export interface Target {
+  /** The process that was started; it leads its session and group. */
+  root: ProcessId;
+  exited: Promise<unknown>;
+  cgroup: PluginCgroup | null;
+  mark: readonly string[];
+  never: ReadonlySet<number>;
+}
+
+export interface Termination {
+  /** Nothing of it is left; checked by pid and start time. */
+  gone: boolean;
+  /** It took a SIGKILL to end the root process. */
+  killed: boolean;
+  /** Processes beside the root that had to be killed. */
+  leftBehind: number;
+}
+
+/** After the root has ended, whatever it left behind gets this long to end by itself. */
+const leftBehindGraceMs = 500;
+/** How long killed processes may take to disappear. One stuck in the kernel (state D) may never. */
+const killDeadlineMs = 3_000;
+const pollMs = 5;
+
+/** Remembers who belonged to the family at any time: a process may lose its ties while it is being watched. */
+class Roll {
+  readonly #members = new Map<number, ProcessId>();
+
+  constructor(readonly target: Target) {
+    this.#members.set(target.root.pid, target.root);
+  }
+
+  /** Everyone alive now, from a new reading of /proc. */
+  read(): ProcessEntry[] {
+    const { cgroup, mark, never } = this.target;
+    const members = [...this.#members.values()];
+    const ties: FamilyTies = { members, cgroupPids: cgroup?.pids() ?? [], mark, never };
+    const alive = findFamily(ties);
+    for (const { pid, startTicks } of alive) this.#members.set(pid, { pid, startTicks });
+    return alive;
+  }
+
+  /** Everyone known and alive, without reading all of /proc. */
+  get anyoneAlive(): boolean {
+    for (const member of this.#members.values()) if (isAlive(member)) return true;
+    return false;
+  }
+}
+
+function signalGroup(target: Target, signal: NodeJS.Signals): void {
+  signalProcess(-target.root.pid, signal);
+}
+
+function signalAll(target: Target, entries: readonly ProcessEntry[], signal: NodeJS.Signals): void {
+  signalGroup(target, signal);
+  for (const entry of entries)
+    if (entry.groupId !== target.root.pid && isAlive(entry)) signalProcess(entry.pid, signal);
+}
+
+/** Kills until nothing is left or the deadline passed. */
+async function killAll(roll: Roll, clock: Clock): Promise<{ gone: boolean; leftBehind: number }> {
+  const { target } = roll;
+  const endMs = clock.monotonicMs() + killDeadlineMs;
+  const killed = new Set<number>();
+  for (;;) {
+    const alive = roll.read();
+    if (alive.length === 0) return { gone: true, leftBehind: killed.size };
+    for (const { pid } of alive) if (pid !== target.root.pid) killed.add(pid);
+    if (target.cgroup?.version === 2) killCgroup(target.cgroup.folder);
+    signalAll(target, alive, "SIGKILL");
+    if (clock.monotonicMs() >= endMs) return { gone: false, leftBehind: killed.size };
+    await sleep(clock, pollMs);
+  }
+}
+
+/** Waits until the family is gone, `urgent` aborts, or the time is over. */
+async function waitGone(roll: Roll, clock: Clock, graceMs: number, urgent: AbortSignal): Promise<void> {
+  const { root } = roll.target;
+  let endMs = clock.monotonicMs() + graceMs;
+  let rootSeenGone = false;
+  while (!urgent.aborted && clock.monotonicMs() < endMs && roll.anyoneAlive) {
+    if (!rootSeenGone && !isAlive(root)) {
+      rootSeenGone = true;
+      endMs = Math.min(endMs, clock.monotonicMs() + leftBehindGraceMs);
+    }
+    await sleep(clock, pollMs);
+  }
+}
+
+/** Ends the target. With `urgent` aborted, at once or on the way, it kills without waiting. */
+export async function terminate(
+  target: Target,
+  options: { graceMs: number; urgent: AbortSignal; clock: Clock },
+): Promise<Termination> {
+  const { clock, urgent } = options;
+  // Who belongs to it is found before anything ends: afterwards the descendants are nobody's.
+  const roll = new Roll(target);
+  const before = roll.read();
+  if (!urgent.aborted && before.length > 0) {
+    signalAll(target, before, "SIGTERM");
+    // A stopped process (SIGSTOP) would never see the TERM.
+    signalAll(target, before, "SIGCONT");
+    await waitGone(roll, clock, options.graceMs, urgent);
+  }
+  const killed = isAlive(target.root);
+  const { gone, leftBehind } = await killAll(roll, clock);
+  if (gone) await target.exited;
+  return { gone, killed, leftBehind };
+}

@@ -1,0 +1,65 @@
+/** A memory cgroup of the test's own, version 1 or 2, in which pressure can not reach the machine. */
+
+import { appendFileSync, existsSync, mkdirSync, readFileSync, rmdirSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+
+const v1Root = "/sys/fs/cgroup/memory";
+const v2Root = "/sys/fs/cgroup";
+
+/** The folder of this process's own memory cgroup, if one can be made below it. */
+function parentFolder(): { folder: string; version: 1 | 2 } {
+  const lines = readFileSync("/proc/self/cgroup", "utf8").trim().split("\n");
+  const v1 = lines.find((line) => /:(.*,)?memory(,.*)?:/.test(line));
+  if (v1 && existsSync(v1Root)) return { folder: join(v1Root, v1.split(":")[2] ?? "/"), version: 1 };
+  const v2 = lines.find((line) => line.startsWith("0::"));
+  return { folder: join(v2Root, v2?.slice(3) ?? "/"), version: 2 };
+}
+
+export class MemoryCgroup {
+  readonly version: 1 | 2;
+  readonly folder: string;
+
+  constructor(name: string, limitBytes: number) {
+    const parent = parentFolder();
+    this.version = parent.version;
+    this.folder = join(parent.folder, `${name}-${process.pid}`);
+    mkdirSync(this.folder);
+    const file = this.version === 1 ? "memory.limit_in_bytes" : "memory.max";
+    writeFileSync(join(this.folder, file), String(limitBytes));
+  }
+
+  get procsFile(): string {
+    return join(this.folder, "cgroup.procs");
+  }
+
+  /** A command line that runs `command` inside, from its first instruction. */
+  wrap(command: readonly string[]): string[] {
+    return ["sh", "-c", 'echo $$ > "$0" && exec "$@"', this.procsFile, ...command];
+  }
+
+  /** Processes that the kernel killed for memory, here and below. */
+  oomKills(): number {
+    const file = this.version === 1 ? "memory.oom_control" : "memory.events";
+    const kills = (folder: string): number =>
+      Number(/^oom_kill (\d+)$/m.exec(readFileSync(join(folder, file), "utf8"))?.[1] ?? 0);
+    return kills(this.folder);
+  }
+
+  usedBytes(): number {
+    const file = this.version === 1 ? "memory.usage_in_bytes" : "memory.current";
+    return Number(readFileSync(join(this.folder, file), "utf8"));
+  }
+
+  pids(): number[] {
+    return readFileSync(this.procsFile, "utf8").split("\n").filter(Boolean).map(Number);
+  }
+
+  add(pid: number): void {
+    appendFileSync(this.procsFile, String(pid));
+  }
+
+  /** Removes it; fails when a process or a cgroup was left inside. */
+  remove(): void {
+    rmdirSync(this.folder);
+  }
+}
