@@ -12,7 +12,7 @@ import { Scaler } from "../scaler/scaler.ts";
 import type { Foundation } from "./foundation.ts";
 import type { State } from "./make-state.ts";
 import { MemoryWatch } from "./memory-watch.ts";
-import { actuatorOf, footprintTargetsOf } from "./plugin-ports.ts";
+import { actuatorOf, footprintTargetsOf, heldPluginsOf } from "./plugin-ports.ts";
 import { AuditRecorder } from "./recorder.ts";
 import { sampleOf } from "./sample-rows.ts";
 
@@ -35,7 +35,16 @@ export function makeMemory(foundation: Foundation, state: State, manager: Plugin
   const gaps = new Gaps(log, events, (source) => metrics.countSampleGap(source));
   const learned = new LearnedFootprints();
   const footprintTargets = () => footprintTargetsOf(manager);
-  const watch = new MemoryWatch({ clock, forecast, learned, storage, metrics, footprintTargets });
+  const watch = new MemoryWatch({
+    clock,
+    forecast,
+    learned,
+    window,
+    storage,
+    metrics,
+    footprintTargets,
+    heldPlugins: () => heldPluginsOf(manager),
+  });
   const configuredBytes = config.budget.memory ?? null;
   const portable = hasProc() ? null : new PortableSource(configuredBytes);
   const source = portable ?? new ProcSource(configuredBytes);

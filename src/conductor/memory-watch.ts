@@ -18,19 +18,24 @@ import {
   pssBytes,
 } from "../monitor/footprint.ts";
 import type { Sample } from "../monitor/sample.ts";
+import type { SampleWindow } from "../monitor/window.ts";
 import type { LearnedFootprints } from "../scaler/footprints.ts";
 import type { Scaler } from "../scaler/scaler.ts";
 import type { ForecastFacts } from "../scaler/situation.ts";
 import type { Storage } from "../storage/storage.ts";
+import { usedWith } from "./counterfactual.ts";
 import { rowOf } from "./sample-rows.ts";
 
 export interface MemoryWatchOptions {
   clock: Clock;
   forecast: MemoryForecast;
   learned: LearnedFootprints;
+  window: SampleWindow;
   storage: Storage;
   metrics: Metrics;
   footprintTargets: () => readonly FootprintTarget[];
+  /** Names of the plugins that run now. */
+  heldPlugins: () => ReadonlySet<string>;
 }
 
 /** Footprints that cost microseconds are learned this often between samples. */
@@ -40,6 +45,7 @@ export class MemoryWatch {
   readonly #options: MemoryWatchOptions;
   /** The newest footprint of each plugin that runs. */
   #footprints = new Map<string, FootprintReading>();
+  /** As last sampled. */
   #budgetBytes: number | null = null;
   #learnedAtMs = Number.NEGATIVE_INFINITY;
   #scaler: Scaler | null = null;
@@ -65,10 +71,21 @@ export class MemoryWatch {
     return reading?.bytes ?? null;
   }
 
-  /** Forgets history that a change of our own made a step in. */
+  /**
+   * A change of our own made a step in memory. The forecast goes on from the history as it would have been with the
+   * plugins that run now: without those that were shed, with those that were restored.
+   */
   intervene(atMs: number, what: string): void {
-    this.#options.forecast.restart(atMs, what);
-    this.#scaler?.setForecast(null);
+    const { forecast, window, learned, heldPlugins } = this.#options;
+    forecast.restart(atMs, what);
+    const held = heldPlugins();
+    for (const sample of window.history()) {
+      const usedBytes = usedWith(sample, held, (plugin) => learned.usualBytes(plugin));
+      if (usedBytes !== null && sample.memory?.budgetBytes === this.#budgetBytes)
+        forecast.observe(sample.atMs, usedBytes / sample.memory.budgetBytes);
+    }
+    const report = forecast.report();
+    this.#scaler?.setForecast(report && factsOf(report));
   }
 
   onReading(reading: MemoryReading): void {

@@ -57,6 +57,14 @@ export function actuatorOf(manager: PluginManager, watch: MemoryWatch, learned: 
   };
 }
 
+/** Names of the plugins that hold memory now. */
+export function heldPluginsOf(manager: PluginManager): Set<string> {
+  const running = manager
+    .list()
+    .filter(({ state }) => ["running", "starting"].includes(scalingStates[state] ?? ""));
+  return new Set(running.map(({ name }) => name));
+}
+
 /** Where each running plugin's memory is measured. */
 export const footprintTargetsOf = (manager: PluginManager): FootprintTarget[] =>
   manager.footprintTargets().map(({ cgroup, ...target }) => ({

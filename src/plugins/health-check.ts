@@ -1,5 +1,6 @@
 /** Asks a plugin how it is, in the way its manifest says. */
 
+import type { Clock } from "../clock.ts";
 import type { HealthReport, Json } from "../sdk/plugin.ts";
 import { type CheckSubject, checkByCommand } from "./health-command.ts";
 import type { Instance } from "./instance.ts";
@@ -20,7 +21,7 @@ export async function checkHealth(
   if (check.kind === "call") return callHealth(subject.instance, options);
   if (check.kind === "exec") return checkByCommand(check.command, subject, options);
   const probe = check.kind === "http" ? probeHttp : probeTcp;
-  return withDeadline(check.kind, options, (signal) => probe(check, signal));
+  return withDeadline(check.kind, subject.clock, options, (signal) => probe(check, signal));
 }
 
 async function callHealth(instance: Instance, options: CallOptions): Promise<CallResult<HealthReport>> {
@@ -53,16 +54,22 @@ function parseReport(value: Json): CallResult<HealthReport> {
 /** Runs `probe` with a signal that aborts at the deadline or with the caller's. */
 async function withDeadline(
   what: string,
+  clock: Clock,
   { timeoutMs, signal }: CallOptions,
   probe: (signal: AbortSignal) => Promise<HealthReport>,
 ): Promise<CallResult<HealthReport>> {
-  const deadline = AbortSignal.timeout(Math.max(1, Math.ceil(timeoutMs)));
+  const deadline = new AbortController();
+  const timer = clock.after(timeoutMs, () => deadline.abort(new Error("the deadline passed")));
   try {
-    return { ok: true, value: await probe(signal ? AbortSignal.any([deadline, signal]) : deadline) };
+    const either = signal ? AbortSignal.any([deadline.signal, signal]) : deadline.signal;
+    return { ok: true, value: await probe(either) };
   } catch (error) {
     if (signal?.aborted) return failed("cancelled", "the caller went away");
-    if (deadline.aborted) return failed("timeout", `no ${what} answer within ${Math.round(timeoutMs)} ms`);
+    if (deadline.signal.aborted)
+      return failed("timeout", `no ${what} answer within ${Math.round(timeoutMs)} ms`);
     return failed("unavailable", error instanceof Error ? error.message : String(error));
+  } finally {
+    timer.cancel();
   }
 }
 

@@ -22,7 +22,7 @@ function pushEnds(piece: Buffer, splitter: LineSplitter): number {
     return 0;
   }
   splitter.push(piece.subarray(0, first));
-  const last = Math.max(first, (piece.lastIndexOf("\n{") + 1 || piece.lastIndexOf(10) + 1));
+  const last = Math.max(first, piece.lastIndexOf("\n{") + 1 || piece.lastIndexOf(10) + 1);
   splitter.push(piece.subarray(last));
   return last - first;
 }
