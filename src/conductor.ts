@@ -1,6 +1,7 @@
 /** The composition root: makes every part, hands each the ports it needs, starts them in order, ends them in reverse. */
 
 import type { ConductorOptions, Foundation } from "./conductor/foundation.ts";
+import { beginHousekeeping } from "./conductor/housekeeping.ts";
 import { beginHealth, makeHealth, openPlatforms } from "./conductor/make-health.ts";
 import { makeMemory } from "./conductor/make-memory.ts";
 import { type Later, openPlugins, policyOf } from "./conductor/make-plugins.ts";
@@ -51,6 +52,7 @@ export async function startConductor(options: ConductorOptions): Promise<Running
     openHttp(foundation, state, manager, health, memory, router),
   );
   await startup.step("monitor", () => memory.begin());
+  beginHousekeeping(foundation);
   log.info("http.listening", { url: server.url });
   void startPlugins(foundation, manager);
   return {

@@ -29,7 +29,6 @@ export class AuditRecorder implements Recorder {
         plugins: record.plugins,
         shedding: record.shedding,
         lastChangeMs: record.lastChangeMs,
-        lastRestoreMs: record.lastRestoreMs,
         thresholds,
       },
       forecast: record.forecast,

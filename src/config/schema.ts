@@ -136,7 +136,9 @@ const scaler = z
     restore: ratio().prefault("65%").describe("Restore at or under this share"),
     emergency: ratio().prefault("95%").describe("Keep only the last plugin at this measured share"),
     margin: ratio().prefault("5%").describe("Shedding goes on until this far under the shed line"),
-    dwell: duration(0).prefault("30s").describe("Shortest time between a change and a restore"),
+    dwell: duration(0)
+      .prefault("30s")
+      .describe("Shortest time from a change to a restore, or to a shed on forecast alone"),
   })
   .prefault({})
   .superRefine((value, context) => {

@@ -198,9 +198,10 @@ export class PluginManager {
   async #start(name: string, reason: string, from: { shed: boolean; disabled: boolean }): Promise<Started> {
     const supervisor = this.#find(name);
     if (!(supervisor instanceof Supervisor)) return supervisor;
-    if (supervisor.state === "disabled" && !from.disabled)
+    const wanted = supervisor.wanted();
+    if (wanted === "disabled" && !from.disabled)
       return { ok: false, code: "disabled", message: `${name} is disabled; enable it first` };
-    if (supervisor.state === "shed" && !from.shed)
+    if (wanted === "shed" && !from.shed)
       return {
         ok: false,
         code: "shed",
@@ -213,7 +214,7 @@ export class PluginManager {
   async #stop(name: string, intent: StopIntent, how: { urgent?: boolean; reason: string }): Promise<Stopped> {
     const supervisor = this.#find(name);
     if (!(supervisor instanceof Supervisor)) return supervisor;
-    if (supervisor.state === "disabled" && intent !== "disabled")
+    if (supervisor.wanted() === "disabled" && intent !== "disabled")
       return { ok: false, code: "disabled", message: `${name} is disabled already` };
     const { graceMs } = this.#options;
     const report = await supervisor.stop(intent, {
@@ -261,8 +262,8 @@ export class PluginManager {
 
   /** Stops one gently and starts it again. */
   async restart(name: string, reason = "restarted by hand"): Promise<Started> {
-    const view = this.view(name);
-    if (view?.state !== "shed" && view?.state !== "disabled") {
+    const wanted = this.#supervisors.get(name)?.wanted();
+    if (wanted !== "shed" && wanted !== "disabled") {
       const stopped = await this.#stop(name, "stopped", { reason });
       if (!stopped.ok) return stopped;
     }

@@ -1,6 +1,6 @@
 /** The processes of this machine as /proc shows them. */
 
-import { readdirSync, readFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync } from "node:fs";
 
 /** One process. `startTicks` with the pid names it for ever: pids are used again. */
 export interface ProcessEntry {
@@ -47,8 +47,36 @@ export function readProcess(pid: number): ProcessEntry | null {
   return text === null ? null : parseStat(text);
 }
 
+/** Whether this system shows its processes in /proc. */
+const hasProc = existsSync("/proc/self/stat");
+
+/** Without /proc a pid is all that can be asked for. */
+function answersSignal(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch {
+    return false; // ESRCH: it is gone.
+  }
+}
+
+/** A process that leads its own group, as far as it is known without /proc. */
+const withoutProc = ({ pid, startTicks }: ProcessId): ProcessEntry => ({
+  pid,
+  startTicks,
+  parentPid: process.pid,
+  groupId: pid,
+  sessionId: pid,
+  state: "?",
+});
+
+/** Of `members`, those that still run, where there is no /proc to find them and their descendants in. */
+export const aliveWithoutProc = (members: readonly ProcessId[]): ProcessEntry[] =>
+  hasProc ? [] : members.filter(({ pid }) => answersSignal(pid)).map(withoutProc);
+
 /** True while exactly this process runs; a zombie does not. */
 export function isAlive({ pid, startTicks }: ProcessId): boolean {
+  if (!hasProc) return answersSignal(pid);
   const now = readProcess(pid);
   return now !== null && now.startTicks === startTicks && now.state !== "Z" && now.state !== "X";
 }

@@ -1,6 +1,12 @@
 /** Every process that belongs to a plugin: descendants, session and group, cgroup, and whoever carries its mark. */
 
-import { hasEnvironment, listProcesses, type ProcessEntry, type ProcessId } from "./proc-table.ts";
+import {
+  aliveWithoutProc,
+  hasEnvironment,
+  listProcesses,
+  type ProcessEntry,
+  type ProcessId,
+} from "./proc-table.ts";
 
 /** What ties processes together. */
 export interface FamilyTies {
@@ -17,6 +23,7 @@ export interface FamilyTies {
 /** The living processes that `ties` lead to, from one reading of /proc. */
 export function findFamily(ties: FamilyTies): ProcessEntry[] {
   const all = listProcesses();
+  if (all.length === 0) return aliveWithoutProc(ties.members);
   const family = new Map<number, ProcessEntry>();
   const leaders = new Set(ties.members.map(({ pid }) => pid));
   const known = new Map(ties.members.map(({ pid, startTicks }) => [pid, startTicks]));

@@ -57,8 +57,8 @@ export class Supervisor {
     return this.state === "stopped" && this.#intent === "run";
   }
 
-  /** What is wanted now: it may have changed while something was awaited. */
-  #wanted(): "run" | StopIntent {
+  /** What is wanted of it now, whatever its state still is. */
+  wanted(): "run" | StopIntent {
     return this.#intent;
   }
 
@@ -149,7 +149,7 @@ export class Supervisor {
     const said = instance.lastLine === null ? "" : `; last words: ${instance.lastLine}`;
     this.lastError = `${message}${said}`;
     this.gate.turnAway(failed("unavailable", `${this.name} did not start: ${message}`));
-    const wanted = this.#wanted();
+    const wanted = this.wanted();
     if (wanted === "run") this.#afterFailure(this.lastError, this.lastExit?.exitCode ?? null);
     else this.#to(wanted, `was ${wanted} while it started`);
     return { ok: false, message: this.lastError };
@@ -232,7 +232,7 @@ export class Supervisor {
       return await this.#stopping.promise;
     } finally {
       this.#stopping = null;
-      const wanted = this.#wanted();
+      const wanted = this.wanted();
       this.#to(wanted === "run" ? intent : wanted, how.reason);
     }
   }

@@ -62,6 +62,9 @@ function emergency(order: readonly PluginFacts[], measuredRatio: number, policy:
   };
 }
 
+/** Milliseconds since the last shed or restore; Infinity when there was none. */
+const sinceChangeMs = ({ nowMs, lastChangeMs }: Situation): number => nowMs - (lastChangeMs ?? -Infinity);
+
 /** Why a plugin must be shed now, or null. */
 function sheddingCause(
   situation: Situation,
@@ -80,8 +83,8 @@ function sheddingCause(
       reason: `${measured}, not yet under ${formatPercent(target)} after the last shed`,
     };
   if (forecast?.state !== "ready" || forecast.smoothedRatio < policy.shedRatio) return null;
-  const sinceRestoreMs = situation.nowMs - (situation.lastRestoreMs ?? -Infinity);
-  if (sinceRestoreMs < policy.dwellMs) return null;
+  // Right after a change its effect is not in the forecast yet; the measured value still sheds at once.
+  if (sinceChangeMs(situation) < policy.dwellMs) return null;
   const predicted = `the smoothed forecast is ${formatPercent(forecast.smoothedRatio)}`;
   return { rule: "forecast", reason: `${predicted}, at or over the shed line of ${line}; ${measured} now` };
 }
@@ -169,7 +172,7 @@ function whyNoRestore(
     return `${formatPercent(measuredRatio)} of the budget is used, over the restore line of ${formatPercent(policy.restoreRatio)}`;
   const starting = order.find((plugin) => plugin.state === "starting");
   if (starting) return `${starting.name} is still starting`;
-  const sinceMs = situation.nowMs - (situation.lastChangeMs ?? -Infinity);
+  const sinceMs = sinceChangeMs(situation);
   if (sinceMs < policy.dwellMs)
     return `the last change was ${formatDuration(sinceMs)} ago, less than the dwell of ${formatDuration(policy.dwellMs)}`;
   if (forecast === null) return "there is no forecast yet";

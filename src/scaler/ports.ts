@@ -50,7 +50,6 @@ export interface DecisionRecord {
   plugins: readonly PluginFacts[];
   shedding: boolean;
   lastChangeMs: number | null;
-  lastRestoreMs: number | null;
   actions: readonly Action[];
   rejected: readonly Rejected[];
   outcomes: readonly Outcome[];

@@ -50,7 +50,6 @@ export class Scaler {
   #verdict: Verdict | null = null;
   #shedding = false;
   #lastChangeMs: number | null = null;
-  #lastRestoreMs: number | null = null;
   #running: Promise<void> | null = null;
   #restoring: { plugin: string; done: Promise<void> } | null = null;
   #exhausted = false;
@@ -110,7 +109,6 @@ export class Scaler {
       plugins: this.#plugins(),
       shedding: this.#shedding,
       lastChangeMs: this.#lastChangeMs,
-      lastRestoreMs: this.#lastRestoreMs,
     };
   }
 
@@ -194,7 +192,6 @@ export class Scaler {
     if (!action) return;
     const id = this.#open(record);
     this.#changed(`${action.plugin} is restored`);
-    this.#lastRestoreMs = this.#lastChangeMs;
     const done = this.#restoreOne(id, action, record.reason)
       .catch((error) => this.#options.log.error("scaler.restore_failed", { plugin: action.plugin, error }))
       .finally(() => {
@@ -207,7 +204,6 @@ export class Scaler {
     const outcome = await this.#execution.restore(action, reason);
     this.#options.recorder.close(id, [outcome]);
     this.#changed(`${action.plugin} was restored`);
-    this.#lastRestoreMs = this.#lastChangeMs;
   }
 
   #changed(what: string): void {
@@ -225,7 +221,6 @@ export class Scaler {
       plugins: situation.plugins,
       shedding: situation.shedding,
       lastChangeMs: situation.lastChangeMs,
-      lastRestoreMs: situation.lastRestoreMs,
       actions: verdict.actions,
       rejected: verdict.rejected,
       outcomes: [],

@@ -38,8 +38,6 @@ export interface Situation {
   shedding: boolean;
   /** When the last plugin was shed or restored; null when none was yet. */
   lastChangeMs: number | null;
-  /** When the last plugin was restored; null when none was yet. */
-  lastRestoreMs: number | null;
 }
 
 /** Thresholds as shares of the budget, 0..1. */
@@ -50,7 +48,7 @@ export interface Policy {
   restoreRatio: number;
   emergencyRatio: number;
   marginRatio: number;
-  /** Shortest time from a change to a restore, and from a restore to a shed on forecast alone. */
+  /** Shortest time from a change to a restore, and to a shed on forecast alone. */
   dwellMs: number;
 }
 

@@ -33,7 +33,6 @@ const situation = (usedPercent: number, states: string, more: Partial<Situation>
   plugins: plugins(states),
   shedding: false,
   lastChangeMs: null,
-  lastRestoreMs: null,
   ...more,
 });
 
@@ -125,15 +124,15 @@ describe("what decide answers", () => {
       ["restore voice"],
     ],
     [
-      "no shed on forecast alone within the dwell after a restore",
-      situation(60, "rrrr", { lastRestoreMs: 970_001 }),
+      "no shed on forecast alone within the dwell",
+      situation(60, "rrrr", { lastChangeMs: 970_001 }),
       forecast(90),
       "hold",
       [],
     ],
     [
       "but a measured one at once",
-      situation(80, "rrrr", { lastRestoreMs: 970_001 }),
+      situation(80, "rrrr", { lastChangeMs: 970_001 }),
       forecast(90),
       "threshold",
       ["shed voice"],
@@ -185,7 +184,6 @@ describe("what holds for every situation", () => {
       used: share,
       shedding: fc.boolean(),
       lastChangeMs: fc.option(fc.integer({ min: 0, max: 1_000_000 })),
-      lastRestoreMs: fc.option(fc.integer({ min: 0, max: 1_000_000 })),
     })
     .map(({ states, used, ...rest }): Situation => {
       const names = [...policy.order.toReversed(), "extra-a", "extra-b", "extra-c"];
