@@ -15,9 +15,13 @@ function parentFolder(): { folder: string; version: 1 | 2 } {
   return { folder: join(v2Root, v2?.slice(3) ?? "/"), version: 2 };
 }
 
+const hostOomKills = (): number =>
+  Number(/^oom_kill (\d+)$/m.exec(readFileSync("/proc/vmstat", "utf8"))?.[1] ?? Number.NaN);
+
 export class MemoryCgroup {
   readonly version: 1 | 2;
   readonly folder: string;
+  readonly #oomKillsBefore = hostOomKills();
 
   constructor(name: string, limitBytes: number) {
     const parent = parentFolder();
@@ -37,12 +41,12 @@ export class MemoryCgroup {
     return ["sh", "-c", 'echo $$ > "$0" && exec "$@"', this.procsFile, ...command];
   }
 
-  /** Processes that the kernel killed for memory, here and below. */
+  /**
+   * Processes that the kernel killed for memory since this was made, anywhere on the machine: version 1 counts in each
+   * cgroup on its own, and a plugin's is gone after the plugin.
+   */
   oomKills(): number {
-    const file = this.version === 1 ? "memory.oom_control" : "memory.events";
-    const kills = (folder: string): number =>
-      Number(/^oom_kill (\d+)$/m.exec(readFileSync(join(folder, file), "utf8"))?.[1] ?? 0);
-    return kills(this.folder);
+    return hostOomKills() - this.#oomKillsBefore;
   }
 
   usedBytes(): number {
