@@ -15,8 +15,8 @@ import {
   type FootprintReading,
   type FootprintTarget,
   footprints,
-  pssBytes,
 } from "../monitor/footprint.ts";
+import { pssBytes } from "../monitor/process-memory.ts";
 import type { Sample } from "../monitor/sample.ts";
 import type { SampleWindow } from "../monitor/window.ts";
 import type { LearnedFootprints } from "../scaler/footprints.ts";
@@ -46,7 +46,7 @@ export class MemoryWatch {
   /** The newest footprint of each plugin that runs. */
   #footprints = new Map<string, FootprintReading>();
   /** As last sampled. */
-  #budgetBytes: number | null = null;
+  #budget: { budgetBytes: number; cgroup: string | null } | null = null;
   #learnedAtMs = Number.NEGATIVE_INFINITY;
   #scaler: Scaler | null = null;
 
@@ -81,8 +81,9 @@ export class MemoryWatch {
     const held = heldPlugins();
     for (const sample of window.history()) {
       const usedBytes = usedWith(sample, held, (plugin) => learned.usualBytes(plugin));
-      if (usedBytes !== null && sample.memory?.budgetBytes === this.#budgetBytes)
-        forecast.observe(sample.atMs, usedBytes / sample.memory.budgetBytes);
+      const budgetBytes = sample.memory?.budgetBytes;
+      if (usedBytes !== null && budgetBytes !== undefined && budgetBytes === this.#budget?.budgetBytes)
+        forecast.observe(sample.atMs, usedBytes / budgetBytes);
     }
     const report = forecast.report();
     this.#scaler?.setForecast(report && factsOf(report));
@@ -110,18 +111,19 @@ export class MemoryWatch {
     for (const { atMs, memory } of samples) {
       if (!memory) continue;
       this.#options.forecast.observe(atMs, memory.usedRatio);
-      this.#budgetBytes = memory.budgetBytes;
     }
   }
 
-  #observe(atMs: number, { usedRatio, budgetBytes }: MemoryReading): void {
+  #observe(atMs: number, { usedRatio, budgetBytes, cgroup }: MemoryReading): void {
     const { forecast, metrics } = this.#options;
-    if (this.#budgetBytes !== null && budgetBytes !== this.#budgetBytes)
+    const before = this.#budget;
+    this.#budget = { budgetBytes, cgroup };
+    // Another constraint taking the lead makes no step: the larger share always counts. A moved limit does.
+    if (before && before.cgroup === cgroup && before.budgetBytes !== budgetBytes)
       forecast.restart(
         atMs,
-        `the budget changed from ${formatBytes(this.#budgetBytes)} to ${formatBytes(budgetBytes)}`,
+        `the budget changed from ${formatBytes(before.budgetBytes)} to ${formatBytes(budgetBytes)}`,
       );
-    this.#budgetBytes = budgetBytes;
     const result = forecast.observe(atMs, usedRatio);
     if (result !== "accepted") metrics.countRefusedSample(result);
     const report = forecast.report();

@@ -53,8 +53,8 @@ function memoryOf({ memoryUsedBytes, memoryBudgetBytes, ...row }: SampleRow): Me
     usedRatio: memoryUsedBytes / memoryBudgetBytes,
     source: "host",
     cgroup: null,
-    swapUsedBytes: row.swapUsedBytes ?? 0,
-    swapTotalBytes: row.swapTotalBytes ?? 0,
+    swapUsedBytes: row.swapUsedBytes,
+    swapTotalBytes: row.swapTotalBytes,
   };
 }
 

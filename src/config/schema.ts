@@ -83,7 +83,7 @@ const budget = z.strictObject({
 });
 
 const monitor = z.strictObject({
-  interval: duration(100, 3_600_000, "100ms to 1h").prefault("30s").describe("Time between samples"),
+  interval: duration(10, 3_600_000, "10ms to 1h").prefault("30s").describe("Time between samples"),
   window: count(2, 10_000).default(60).describe("Samples kept in memory: 60 of 30 s are half an hour"),
   anomalySigma: z
     .number()

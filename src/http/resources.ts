@@ -3,9 +3,10 @@
 import { Hono } from "hono";
 import * as z from "zod";
 import { type MetricName, metricNames, metricOf, type Sample } from "../monitor/sample.ts";
+import { summarize } from "../monitor/summary.ts";
 import { problem } from "./problem.ts";
 import { checkedQuery, wholeNumber } from "./query.ts";
-import { isoTime, type Services } from "./services.ts";
+import { isoTime, isoTimeOrNull, type Services } from "./services.ts";
 
 const historyQuery = z.strictObject({ limit: wholeNumber(1, 10_000).optional() });
 const anomalyQuery = z.strictObject({ sigma: z.coerce.number().min(1).max(10).optional() });
@@ -61,13 +62,12 @@ export function sampleView(sample: Sample) {
 }
 
 function summaryView({ window, gaps, reflexDelayMs, config }: Services) {
-  const sample = window.current();
-  const memory = window.trend("memoryUsedPercent");
+  const { current, sinceMs, ...summary } = summarize(window);
   return {
-    at: sample && isoTime(sample.atMs),
-    current: sample && sampleView(sample),
-    memoryTrend: memory,
-    samples: window.history().length,
+    at: current && isoTime(current.atMs),
+    sinceAt: isoTimeOrNull(sinceMs),
+    current: current && sampleView(current),
+    ...summary,
     capacity: window.capacity,
     intervalMs: config.monitor.interval,
     reflexIntervalMs: reflexDelayMs(),

@@ -1,8 +1,9 @@
 /** How much memory is used of how much: the constraint that will be hit first. */
 
-import { readFileSync } from "node:fs";
-import { enclosingCgroups, limitBytes, type MemoryCgroup, type Root, usedBytes } from "./cgroups.ts";
-import { parseMeminfo } from "./proc-text.ts";
+import { CgroupMeter } from "./cgroup-memory.ts";
+import { enclosingCgroups, type MemoryCgroup, type Root } from "./cgroups.ts";
+import { HeldFile } from "./held-file.ts";
+import { type Meminfo, parseMeminfo } from "./meminfo.ts";
 
 /** Memory against the budget, as measured at one moment. */
 export interface MemoryReading {
@@ -14,13 +15,17 @@ export interface MemoryReading {
   source: "host" | "cgroup" | "config";
   /** The cgroup whose use and limit these are; null for the host's. */
   cgroup: string | null;
-  swapUsedBytes: number;
-  swapTotalBytes: number;
+  /** The host's; null where it does not tell. */
+  swapUsedBytes: number | null;
+  swapTotalBytes: number | null;
 }
 
-interface Constraint {
+/** Something that memory can run out of. */
+export interface Constraint {
   usedBytes: number;
+  /** Above zero. */
   limitBytes: number;
+  /** Its folder; null for the host. */
   cgroup: string | null;
 }
 
@@ -46,52 +51,122 @@ export function bindingConstraint(
   return capped.reduce((worst, each) => (share(each) > share(worst) ? each : worst));
 }
 
-/** Reads memory; the cgroups around this process are found once, their limits are read again each time. */
+/** Reads memory. The cgroups around this process are looked up again when it was moved, their limits at each reading. */
 export class MemoryMeter {
-  readonly #root: Root;
   readonly #configuredBytes: number | null;
-  readonly #cgroups: readonly MemoryCgroup[];
+  readonly #root: Root;
+  readonly #meminfo: HeldFile;
+  readonly #selfCgroup: HeldFile;
+  /** Where the cgroups were looked up from: the text of /proc/self/cgroup. */
+  #place: Buffer | null = null;
+  #meters: CgroupMeter[] = [];
 
+  /** `configuredBytes` caps the innermost scope; null: no cap. Nothing is read before the first reading. */
   constructor(configuredBytes: number | null, root: Root = "") {
-    this.#root = root;
     this.#configuredBytes = configuredBytes;
-    this.#cgroups = enclosingCgroups(root);
+    this.#root = root;
+    this.#meminfo = new HeldFile(`${root}/proc/meminfo`);
+    this.#selfCgroup = new HeldFile(`${root}/proc/self/cgroup`);
   }
 
-  /** The cgroups around this process, the innermost first. */
+  /** The cgroups around this process, the innermost first. Throws when they cannot be looked up. */
   get cgroups(): readonly MemoryCgroup[] {
-    return this.#cgroups;
+    this.#follow();
+    return this.#meters.map(({ cgroup }) => cgroup);
   }
 
-  /** Memory now. Throws when it cannot be read or understood. */
+  /** Memory now. Throws when it, or any limit on it, cannot be read or understood: a limit unseen is no calm. */
   read(): MemoryReading {
-    const meminfo = parseMeminfo(readFileSync(`${this.#root}/proc/meminfo`, "utf8"));
+    const meminfo = this.#meminfo.read(parseMeminfo);
     if (!meminfo) throw new Error("/proc/meminfo holds no MemTotal and MemAvailable");
-    const host = {
-      usedBytes: meminfo.totalBytes - meminfo.availableBytes,
-      limitBytes: meminfo.totalBytes,
-      cgroup: null,
-    };
-    const around = this.#cgroups.flatMap((cgroup) => constraintOf(cgroup, meminfo.totalBytes));
-    const { constraint, source } = bindingConstraint(host, around, this.#configuredBytes);
+    this.#follow();
+    const around = this.#constraints(meminfo.totalBytes);
+    const { constraint, source } = bindingConstraint(hostConstraint(meminfo), around, this.#configuredBytes);
+    const { swapTotalBytes, swapFreeBytes } = meminfo;
+    const swapKnown = swapTotalBytes !== null && swapFreeBytes !== null;
     return {
       usedBytes: constraint.usedBytes,
       budgetBytes: constraint.limitBytes,
       usedRatio: constraint.usedBytes / constraint.limitBytes,
       source,
       cgroup: constraint.cgroup,
-      swapUsedBytes: meminfo.swapTotalBytes - meminfo.swapFreeBytes,
-      swapTotalBytes: meminfo.swapTotalBytes,
+      swapUsedBytes: swapKnown ? swapTotalBytes - swapFreeBytes : null,
+      swapTotalBytes,
     };
+  }
+
+  /** Closes its files; a later reading opens them again. */
+  close(): void {
+    this.#meminfo.close();
+    this.#selfCgroup.close();
+    this.#forget();
+  }
+
+  /** The cgroups as constraints. When one cannot be read they are looked up once more: it may have been removed. */
+  #constraints(hostBytes: number): Constraint[] {
+    try {
+      return constraintsOf(this.#meters, hostBytes);
+    } catch {
+      this.#forget();
+      this.#follow();
+      return constraintsOf(this.#meters, hostBytes);
+    }
+  }
+
+  /** Looks the cgroups up when this process is in another one than it was. */
+  #follow(): void {
+    if (this.#isInPlace()) return;
+    this.#forget();
+    const place = this.#currentPlace();
+    if (place.length > 0)
+      this.#meters = enclosingCgroups(this.#root).map((cgroup) => new CgroupMeter(cgroup));
+    this.#place = place;
+  }
+
+  #isInPlace(): boolean {
+    const place = this.#place;
+    if (place === null || place.length === 0) return place !== null;
+    return this.#selfCgroup.read((bytes, length) => isSame(place, bytes, length));
+  }
+
+  /** The text of /proc/self/cgroup; empty on a kernel without cgroups. */
+  #currentPlace(): Buffer {
+    try {
+      return this.#selfCgroup.read((bytes, length) => Buffer.from(bytes.subarray(0, length)));
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code === "ENOENT") return Buffer.alloc(0);
+      throw error;
+    }
+  }
+
+  #forget(): void {
+    for (const meter of this.#meters) meter.close();
+    this.#meters = [];
+    this.#place = null;
   }
 }
 
-/** The cgroup as a constraint; none when it has no limit under the host's memory. */
-function constraintOf(cgroup: MemoryCgroup, hostBytes: number): Constraint[] {
-  const limit = limitBytes(cgroup);
-  if (limit === null) throw new Error(`${cgroup.folder}: its limit is no number`);
-  if (limit >= hostBytes) return [];
-  const used = usedBytes(cgroup);
-  if (used === null) throw new Error(`${cgroup.folder}: its use is no number`);
-  return [{ usedBytes: used, limitBytes: Math.max(1, limit), cgroup: cgroup.folder }];
+const isSame = (before: Buffer, bytes: Buffer, length: number): boolean =>
+  length === before.length && before.compare(bytes, 0, length) === 0;
+
+const hostConstraint = ({ totalBytes, availableBytes }: Meminfo): Constraint => ({
+  usedBytes: totalBytes - availableBytes,
+  limitBytes: totalBytes,
+  cgroup: null,
+});
+
+/** The cgroups with a limit under the host's memory. Throws when one cannot be read or understood. */
+function constraintsOf(meters: readonly CgroupMeter[], hostBytes: number): Constraint[] {
+  const found: Constraint[] = [];
+  for (const meter of meters) {
+    const { folder } = meter.cgroup;
+    const limitBytes = meter.limitBytes();
+    if (limitBytes === null) throw new Error(`${folder}: its limit is no number`);
+    // Its use can not matter: not reading it saves most of the time.
+    if (limitBytes >= hostBytes) continue;
+    const usedBytes = meter.usedBytes();
+    if (usedBytes === null) throw new Error(`${folder}: its use is no number`);
+    found.push({ usedBytes, limitBytes: Math.max(1, limitBytes), cgroup: folder });
+  }
+  return found;
 }

@@ -1,8 +1,15 @@
-/** The memory cgroups around a process, version 1 and 2, and what each of them uses. */
+/**
+ * The memory cgroups around a process, version 1 and 2.
+ *
+ *   /proc/self/cgroup     its path in the tree         "4:memory:/a/b"  or  "0::/a/b"
+ *   /proc/self/mountinfo  which part of the tree is mounted, and where
+ *
+ * In a container the mount shows a part of the tree only, and with a cgroup namespace the path is relative to it: what
+ * lies outside cannot be seen, and its limits cannot either.
+ */
 
 import { existsSync, readFileSync } from "node:fs";
 import { dirname, join } from "node:path";
-import { parseCounter, parseNumber } from "./proc-text.ts";
 
 export interface MemoryCgroup {
   version: 1 | 2;
@@ -13,77 +20,73 @@ export interface MemoryCgroup {
 /** What lies in front of every path: "" for this machine, a folder of fixtures in tests. */
 export type Root = string;
 
-interface Mount {
+export interface CgroupMount {
   version: 1 | 2;
   /** Path within the cgroup tree that is mounted: "/" outside of containers. */
   treeRoot: string;
   mountPoint: string;
 }
 
-/** The mount of the memory controller: version 1 where it is mounted, else version 2. */
-function memoryMount(root: Root): Mount | null {
-  let second: Mount | null = null;
-  for (const line of readFileSync(`${root}/proc/self/mountinfo`, "utf8").split("\n")) {
-    const [before = "", after = ""] = line.split(" - ");
-    const fields = before.split(" ");
-    const [type, , options = ""] = after.split(" ");
-    const mount = { treeRoot: unescaped(fields[3] ?? "/"), mountPoint: unescaped(fields[4] ?? "") };
-    if (type === "cgroup" && options.split(",").includes("memory")) return { version: 1, ...mount };
-    if (type === "cgroup2" && second === null) second = { version: 2, ...mount };
-  }
-  return second;
+/** mountinfo writes space, tab, newline and backslash as octal. */
+const unescaped = (text: string): string =>
+  text.replaceAll(/\\([0-7]{3})/g, (_, octal: string) => String.fromCharCode(Number.parseInt(octal, 8)));
+
+function parseMount(line: string): CgroupMount | null {
+  const [before = "", after = ""] = line.split(" - ");
+  const [, , , treeRoot, mountPoint] = before.split(" ");
+  const [type, , options = ""] = after.split(" ");
+  const holdsMemory = type === "cgroup" && options.split(",").includes("memory");
+  if (!treeRoot || !mountPoint || (!holdsMemory && type !== "cgroup2")) return null;
+  return {
+    version: holdsMemory ? 1 : 2,
+    treeRoot: unescaped(treeRoot),
+    mountPoint: unescaped(mountPoint),
+  };
 }
 
-/** mountinfo writes spaces and the like as octal. */
-const unescaped = (text: string): string =>
-  text.replaceAll(/\\(\d{3})/g, (_, octal: string) => String.fromCharCode(Number.parseInt(octal, 8)));
+/**
+ * Where the memory controller is mounted, from the text of mountinfo: version 1 before 2 (a hybrid host mounts an empty
+ * version 2 beside it), the whole tree before a part of it. Null without either.
+ */
+export function findMemoryMount(mountinfo: string): CgroupMount | null {
+  const mounts = mountinfo.split("\n").flatMap((line) => parseMount(line) ?? []);
+  const first = mounts.filter(({ version }) => version === 1);
+  const candidates = first.length > 0 ? first : mounts;
+  return candidates.find(({ treeRoot }) => treeRoot === "/") ?? candidates[0] ?? null;
+}
 
-/** Path of this process in the memory controller's tree. */
-function ownPath(root: Root, version: 1 | 2): string | null {
-  for (const line of readFileSync(`${root}/proc/self/cgroup`, "utf8").split("\n")) {
+/** The path of the process in the memory controller's tree, from the text of /proc/self/cgroup. */
+export function findOwnPath(selfCgroup: string, version: 1 | 2): string | null {
+  for (const line of selfCgroup.split("\n")) {
     const [, controllers = "", ...path] = line.split(":");
     if (version === 1 ? controllers.split(",").includes("memory") : line.startsWith("0::"))
-      return path.join(":");
+      return path.join(":").replace(/ \(deleted\)$/, "");
   }
   return null;
 }
 
+/** `path` as it is seen below the mount; "/" is the mount itself, which is also the answer for what lies outside of it. */
+export function pathBelowMount(path: string, treeRoot: string): string {
+  if (path.split("/").includes("..")) return "/";
+  if (treeRoot === "/") return path;
+  if (path === treeRoot) return "/";
+  return path.startsWith(`${treeRoot}/`) ? path.slice(treeRoot.length) : path;
+}
+
 /** The cgroup of this process and every one around it, the innermost first; empty where there is no memory controller. */
 export function enclosingCgroups(root: Root = ""): MemoryCgroup[] {
-  const mount = memoryMount(root);
-  const path = mount && ownPath(root, mount.version);
+  const mount = findMemoryMount(readFileSync(`${root}/proc/self/mountinfo`, "utf8"));
+  const path = mount && findOwnPath(readFileSync(`${root}/proc/self/cgroup`, "utf8"), mount.version);
   if (!mount || path === null) return [];
   const top = join(root, mount.mountPoint);
-  // In a container the path may name cgroups outside of what is mounted: then the mount itself is the innermost seen.
-  const within = path.startsWith(mount.treeRoot) ? path.slice(mount.treeRoot.length) : path;
-  let folder = join(top, within.replaceAll(/(^|\/)\.\.(?=\/|$)/g, ""));
-  if (!existsSync(folder)) folder = top;
+  const own = join(top, pathBelowMount(path, mount.treeRoot)).replace(/\/$/, "");
   const found: MemoryCgroup[] = [];
-  for (; folder.length >= top.length; folder = dirname(folder)) {
+  // Version 2 has no usage file at the root of the tree, nor where the controller is not enabled.
+  for (let folder = own; ; folder = dirname(folder)) {
     if (existsSync(join(folder, usageFile(mount.version)))) found.push({ version: mount.version, folder });
-    if (folder === top) break;
+    if (folder.length <= top.length) return found;
   }
-  return found;
 }
 
-const usageFile = (version: 1 | 2): string => (version === 1 ? "memory.usage_in_bytes" : "memory.current");
-const limitFile = (version: 1 | 2): string => (version === 1 ? "memory.limit_in_bytes" : "memory.max");
-const inactiveFile = (version: 1 | 2): string => (version === 1 ? "total_inactive_file" : "inactive_file");
-
-/** Bytes it may use at most; Infinity without a limit, null when the file cannot be understood. Throws when it cannot be read. */
-export function limitBytes({ version, folder }: MemoryCgroup): number | null {
-  return parseNumber(readFileSync(join(folder, limitFile(version)), "utf8"));
-}
-
-/** Bytes in use without the inactive file cache, which the kernel gives back at once. Throws when it cannot be read. */
-export function usedBytes({ version, folder }: MemoryCgroup): number | null {
-  const usage = parseNumber(readFileSync(join(folder, usageFile(version)), "utf8"));
-  const cache = parseCounter(readFileSync(join(folder, "memory.stat"), "utf8"), inactiveFile(version));
-  return usage === null || cache === null ? null : Math.max(0, usage - cache);
-}
-
-/** Processes of it and of those below that the kernel killed for memory (version 1: of it alone); null when unknown. */
-export function oomKills({ version, folder }: MemoryCgroup): number | null {
-  const file = version === 1 ? "memory.oom_control" : "memory.events";
-  return parseCounter(readFileSync(join(folder, file), "utf8"), "oom_kill");
-}
+export const usageFile = (version: 1 | 2): string =>
+  version === 1 ? "memory.usage_in_bytes" : "memory.current";

@@ -1,7 +1,10 @@
 /** What each plugin holds: bytes of its cgroup, or of its whole process tree. */
 
-import { readFileSync } from "node:fs";
-import { type MemoryCgroup, type Root, usedBytes } from "./cgroups.ts";
+import { readdirSync, readFileSync, statSync } from "node:fs";
+import { join } from "node:path";
+import { usedBytes } from "./cgroup-memory.ts";
+import type { MemoryCgroup, Root } from "./cgroups.ts";
+import { isGoneOrForbidden, privateBytes, pssBytes } from "./process-memory.ts";
 import { processTrees } from "./process-tree.ts";
 
 /** A plugin to measure. */
@@ -16,20 +19,42 @@ export interface FootprintTarget {
 export interface FootprintReading {
   plugin: string;
   bytes: number;
-  /** cgroup: its bytes less inactive file cache. pss: proportional share, summed. private: resident less shared, summed. */
+  /**
+   * cgroup: its bytes less inactive file cache. pss: proportional share, summed. private: resident less shared, summed,
+   * for at least one process whose share may not be read.
+   */
   method: "cgroup" | "pss" | "private";
+  /** Processes measured. */
+  processes: number;
 }
 
-const pageBytes = 4096;
+/** Cgroups below a plugin's own are looked into this deep: a plugin may sort its processes into some. */
+const deepest = 4;
+const newline = 10;
 
-/** The footprint of its cgroup; null when it has none that can be read. Costs some microseconds. */
+/** Processes in a cgroup and in those below it. Throws when it cannot be read. */
+function processesIn(folder: string, depth = 0): number {
+  let count = 0;
+  for (const byte of readFileSync(join(folder, "cgroup.procs"))) if (byte === newline) count++;
+  // A cgroup's folder has two links, and one more for each folder in it: that is cheaper to ask than its list of files.
+  if (depth === deepest || statSync(folder).nlink === 2) return count;
+  for (const entry of readdirSync(folder, { withFileTypes: true }))
+    if (entry.isDirectory()) count += processesIn(join(folder, entry.name), depth + 1);
+  return count;
+}
+
+/**
+ * The footprint of its cgroup; null when it has none that can be read, or no process is in it: what is left in an empty
+ * one is cache, and the processes, if any, are elsewhere. Costs some microseconds.
+ */
 export function cgroupFootprint({ plugin, cgroup }: FootprintTarget): FootprintReading | null {
   if (!cgroup) return null;
   try {
     const bytes = usedBytes(cgroup);
-    return bytes === null ? null : { plugin, bytes, method: "cgroup" };
+    const processes = processesIn(cgroup.folder);
+    return bytes === null || processes === 0 ? null : { plugin, bytes, method: "cgroup", processes };
   } catch (error) {
-    if (isGone(error)) return null;
+    if (isGoneOrForbidden(error)) return null;
     throw error;
   }
 }
@@ -55,42 +80,18 @@ export function footprints(targets: readonly FootprintTarget[], root: Root = "")
   return found;
 }
 
-/** The tree's PSS, or where that may not be read its private memory; null when no process of it is left. */
+/** The tree's PSS; a process whose PSS may not be read counts with its private memory. Null when none is left. */
 function treeFootprint(plugin: string, pids: readonly number[], root: Root): FootprintReading | null {
-  const shares = pids.map((pid) => pssBytes(pid, root));
-  if (shares.every((share) => share === null)) return privateFootprint(plugin, pids, root);
-  return { plugin, bytes: shares.reduce((sum: number, share) => sum + (share ?? 0), 0), method: "pss" };
-}
-
-function privateFootprint(plugin: string, pids: readonly number[], root: Root): FootprintReading | null {
-  const sizes = pids.map((pid) => privateBytes(pid, root)).filter((size) => size !== null);
-  if (sizes.length === 0) return null;
-  return { plugin, bytes: sizes.reduce((sum, size) => sum + size, 0), method: "private" };
-}
-
-/** Proportional set size of a process; null when it is gone or belongs to somebody else. */
-export function pssBytes(pid: number | "self", root: Root = ""): number | null {
-  const text = readIfThere(`${root}/proc/${pid}/smaps_rollup`);
-  const kib = text && /^Pss: +(\d+) kB$/m.exec(text)?.[1];
-  return kib ? Number(kib) * 1024 : null;
-}
-
-/** Resident less shared bytes of a process, from statm; null when it is gone. */
-function privateBytes(pid: number, root: Root): number | null {
-  const text = readIfThere(`${root}/proc/${pid}/statm`);
-  const [, resident, shared] = text?.split(" ").map(Number) ?? [];
-  if (resident === undefined || shared === undefined) return null;
-  return Math.max(0, resident - shared) * pageBytes;
-}
-
-function readIfThere(path: string): string | null {
-  try {
-    return readFileSync(path, "utf8");
-  } catch (error) {
-    if (isGone(error)) return null;
-    throw error;
+  let bytes = 0;
+  let processes = 0;
+  let method: FootprintReading["method"] = "pss";
+  for (const pid of pids) {
+    const share = pssBytes(pid, root);
+    const held = share ?? privateBytes(pid, root);
+    if (held === null) continue;
+    if (share === null) method = "private";
+    bytes += held;
+    processes++;
   }
+  return processes === 0 ? null : { plugin, bytes, method, processes };
 }
-
-const isGone = (error: unknown): boolean =>
-  ["ENOENT", "ESRCH", "ENODEV", "EACCES", "EPERM"].includes((error as NodeJS.ErrnoException).code ?? "");

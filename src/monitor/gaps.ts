@@ -3,10 +3,12 @@
 import type { Publisher } from "../events/bus.ts";
 import type { Log } from "../log.ts";
 
+/** Sources are a fixed handful of names, so what is kept for each is bounded. */
 export class Gaps {
   readonly #counts = new Map<string, number>();
   readonly #failing = new Set<string>();
 
+  /** `onGap` is called for each failed read, for the metrics. */
   constructor(
     private readonly log: Log,
     private readonly publisher: Publisher,
@@ -16,6 +18,13 @@ export class Gaps {
   /** Failed reads by source, since the start. */
   counts(): Record<string, number> {
     return Object.fromEntries(this.#counts);
+  }
+
+  /** Failed reads of all sources, since the start. */
+  total(): number {
+    let sum = 0;
+    for (const count of this.#counts.values()) sum += count;
+    return sum;
   }
 
   /** What `read` yields; null, and noted, when it throws or yields null. */
@@ -32,6 +41,15 @@ export class Gaps {
     }
     this.#failed(source, error);
     return null;
+  }
+
+  /** Hands on what was measured; a receiver that throws is logged and does not end the collection. */
+  deliver(receiver: string, run: () => void): void {
+    try {
+      run();
+    } catch (error) {
+      this.log.error("monitor.receiver_failed", { receiver, error });
+    }
   }
 
   #failed(source: string, error: string): void {

@@ -1,62 +1,55 @@
-/** The host where there is no /proc, through systeminformation: values of the last refresh, a second old at most. */
+/** The host where there is no /proc, through systeminformation, which is loaded at the first refresh. */
 
-import { statfsSync } from "node:fs";
-import { freemem, loadavg, totalmem } from "node:os";
+import { loadavg } from "node:os";
 import type { MemoryReading } from "./budget.ts";
+import { type DiskReading, readDisk } from "./disk.ts";
 import type { HostSource } from "./host-source.ts";
-import type { DiskReading } from "./sample.ts";
 
+/** What systeminformation is asked for. */
+export interface HostQuestions {
+  mem(): Promise<{ total: number; available: number; swapused: number; swaptotal: number }>;
+  currentLoad(): Promise<{ currentLoad: number }>;
+}
+
+const loadQuestions = async (): Promise<HostQuestions> => await import("systeminformation");
+
+type Answer<T> = { value: T } | { error: Error };
+
+/**
+ * Reading is immediate, asking is not: `memory` and `cpu` tell what the newest answer was. `refresh` asks for all and is
+ * awaited before a sample; each reading of memory asks for memory again, one question at a time, so that a reading is
+ * one beat old. Before the first answer, and after one that failed, they throw.
+ */
 export class PortableSource implements HostSource {
-  readonly hasPressure = false;
+  readonly pressureMissingBecause = "only Linux tells pressure";
   readonly #configuredBytes: number | null;
-  #available = 0;
-  #swapUsed = 0;
-  #swapTotal = 0;
-  #cpu: number | null = null;
+  readonly #load: () => Promise<HostQuestions>;
+  #memory: Answer<MemoryReading> = { error: new Error("the system was not asked yet") };
+  #cpu: Answer<number> = { error: new Error("the system was not asked yet") };
+  #asking: Promise<void> | null = null;
 
-  constructor(configuredBytes: number | null) {
+  constructor(configuredBytes: number | null, load: () => Promise<HostQuestions> = loadQuestions) {
     this.#configuredBytes = configuredBytes;
-    this.#available = freemem();
+    this.#load = load;
   }
 
-  /** Asks the system; call before each sample. Costs milliseconds, and loads the library at the first call. */
+  /** Asks the system; takes milliseconds to a second. Never rejects: what failed is thrown by the readings. */
   async refresh(): Promise<void> {
-    const { mem, currentLoad } = await import("systeminformation");
-    const [memory, load] = await Promise.all([mem(), currentLoad()]);
-    this.#available = memory.available;
-    this.#swapUsed = memory.swapused;
-    this.#swapTotal = memory.swaptotal;
-    this.#cpu = load.currentLoad;
+    await Promise.all([this.#askMemory(), this.#askCpu()]);
   }
 
   memory(): MemoryReading {
-    const limit = totalmem();
-    const configured = this.#configuredBytes;
-    const budgetBytes = configured !== null && configured < limit ? configured : limit;
-    const usedBytes = Math.max(0, limit - this.#available);
-    return {
-      usedBytes,
-      budgetBytes,
-      usedRatio: usedBytes / budgetBytes,
-      source: budgetBytes < limit ? "config" : "host",
-      cgroup: null,
-      swapUsedBytes: this.#swapUsed,
-      swapTotalBytes: this.#swapTotal,
-    };
+    const answer = this.#memory;
+    void this.#askMemory();
+    return answered(answer);
   }
 
-  cpu(): number | "first" {
-    return this.#cpu ?? "first";
+  cpu(): number {
+    return answered(this.#cpu);
   }
 
-  disk(path: string): DiskReading {
-    const { bsize, blocks, bfree, bavail } = statfsSync(path);
-    const used = blocks - bfree;
-    return {
-      usedPercent: (100 * used) / (used + bavail),
-      freeBytes: bavail * bsize,
-      totalBytes: blocks * bsize,
-    };
+  disk(path: string): DiskReading | null {
+    return readDisk(path);
   }
 
   load() {
@@ -67,4 +60,48 @@ export class PortableSource implements HostSource {
   pressure(): null {
     return null;
   }
+
+  #askMemory(): Promise<void> {
+    this.#asking ??= answerOf(async () => this.#readingFrom(await (await this.#load()).mem())).then(
+      (answer) => {
+        this.#memory = answer;
+        this.#asking = null;
+      },
+    );
+    return this.#asking;
+  }
+
+  async #askCpu(): Promise<void> {
+    this.#cpu = await answerOf(async () => (await (await this.#load()).currentLoad()).currentLoad);
+  }
+
+  #readingFrom(memory: Awaited<ReturnType<HostQuestions["mem"]>>): MemoryReading {
+    const { total, available } = memory;
+    if (!(total > 0) || !(available >= 0)) throw new Error("the system tells no total and available memory");
+    const configured = this.#configuredBytes;
+    const budgetBytes = configured !== null && configured < total ? configured : total;
+    const usedBytes = Math.max(0, total - available);
+    return {
+      usedBytes,
+      budgetBytes,
+      usedRatio: usedBytes / budgetBytes,
+      source: budgetBytes < total ? "config" : "host",
+      cgroup: null,
+      swapUsedBytes: memory.swapused,
+      swapTotalBytes: memory.swaptotal,
+    };
+  }
+}
+
+async function answerOf<T>(ask: () => Promise<T>): Promise<Answer<T>> {
+  try {
+    return { value: await ask() };
+  } catch (error) {
+    return { error: error instanceof Error ? error : new Error(String(error)) };
+  }
+}
+
+function answered<T>(answer: Answer<T>): T {
+  if ("error" in answer) throw answer.error;
+  return answer.value;
 }

@@ -3,20 +3,22 @@
 import { readdirSync, readFileSync } from "node:fs";
 import type { Root } from "./cgroups.ts";
 
-interface ProcessStat {
+export interface ProcessStat {
   pid: number;
   parent: number;
   group: number;
   session: number;
 }
 
-/** A line of /proc/PID/stat; the name in parentheses may hold anything, parentheses too. Null for a zombie. */
+/** A line of /proc/PID/stat; the name in parentheses may hold anything, parentheses too. Null for a zombie and for garbage. */
 export function parseProcessStat(text: string): ProcessStat | null {
   const close = text.lastIndexOf(")");
   const pid = Number.parseInt(text, 10);
-  const [state, parent, group, session] = text.slice(close + 2).split(" ", 4);
+  const [state, ...ids] = text.slice(close + 2).split(" ", 4);
+  const [parent, group, session] = ids.map(Number);
   if (close < 0 || !Number.isInteger(pid) || state === "Z" || state === "X") return null;
-  return { pid, parent: Number(parent), group: Number(group), session: Number(session) };
+  if (parent === undefined || group === undefined || session === undefined) return null;
+  return [parent, group, session].every(Number.isInteger) ? { pid, parent, group, session } : null;
 }
 
 function scan(root: Root): ProcessStat[] {
@@ -28,25 +30,32 @@ function scan(root: Root): ProcessStat[] {
       const stat = parseProcessStat(readFileSync(`${root}/proc/${name}/stat`, "utf8"));
       if (stat) found.push(stat);
     } catch (error) {
-      // It ended between the listing and the reading.
-      const code = (error as NodeJS.ErrnoException).code;
-      if (code !== "ENOENT" && code !== "ESRCH") throw error;
+      // It ended between the listing and the reading, or is hidden from this user (hidepid) and so none of ours.
+      const code = (error as NodeJS.ErrnoException).code ?? "";
+      if (!["ENOENT", "ESRCH", "EACCES", "EPERM"].includes(code)) throw error;
     }
   }
   return found;
 }
 
 /**
- * The processes of each tree, by one scan of /proc: the roots that run, their descendants, and those of the same
- * session or group as a root that leads it (so that a grandchild whose parent ended still counts).
+ * The processes of each tree, by one scan of /proc: the roots that run, their descendants, and those of the session or
+ * group that a root leads (so that a grandchild whose parent ended still counts, as long as it made no session of its
+ * own: one that did both is out of sight here, and only its cgroup still tells). `roots` holds the pids of each tree.
+ * Throws when /proc cannot be listed.
  */
 export function processTrees(roots: readonly (readonly number[])[], root: Root = ""): number[][] {
-  const all = scan(root);
+  return treesAmong(scan(root), roots);
+}
+
+/** `processTrees` of a process table that was read already. */
+export function treesAmong(all: readonly ProcessStat[], roots: readonly (readonly number[])[]): number[][] {
   const children = Map.groupBy(all, ({ parent }) => parent);
   return roots.map((pids) => {
+    const leaders = new Set(pids);
     const members = new Set<number>();
     const waiting = all.filter(
-      ({ pid, group, session }) => pids.includes(pid) || pids.includes(group) || pids.includes(session),
+      ({ pid, group, session }) => leaders.has(pid) || leaders.has(group) || leaders.has(session),
     );
     for (let next = waiting.pop(); next; next = waiting.pop()) {
       if (members.has(next.pid)) continue;

@@ -2,8 +2,7 @@
  * The reflex: reads memory alone, the more often the less there is left.
  *
  *   far from the line: `slowest`                                       at or over the line: `fastest`
- *   between: a quarter of the time in which memory would reach the line if it filled at `mostRatioPerSecond`
- *   or, where that is more, at twice the rate it grew since the last reading
+ *   between: the time in which memory would reach the line if it filled as fast as it well might
  */
 
 import type { Clock, Timer } from "../clock.ts";
@@ -13,22 +12,37 @@ import type { Gaps } from "./gaps.ts";
 export interface ReflexLimits {
   slowestMs: number;
   fastestMs: number;
-  /** Share of the budget from which memory is read at the fastest rate. */
+  /** Share of the budget from which memory is read at the fastest rate: where shedding begins. */
   lineRatio: number;
 }
 
-/** A host of this size seldom fills faster than a third of its budget a second (4 GiB/s of 12 GiB). */
-const mostRatioPerSecond = 1 / 3;
-/** Readings before the line would be reached. */
-const readingsAhead = 4;
+/**
+ * As fast as programs are expected to fill memory. A page must be zeroed before it is handed out: a core of a small
+ * virtual machine was measured at 0.5 GiB/s, and earlyoom, on a desktop with four busy cores, at 6 (its
+ * `sleep_time_ms`, after which this rule is made: headroom over the fastest fill rate, within bounds).
+ */
+export const mostBytesPerSecond = 4 * 2 ** 30;
 
-/** How long to wait before the next reading, given the share in use and its growth a second. */
-export function reflexDelayMs(usedRatio: number, growthPerSecond: number, limits: ReflexLimits): number {
+/** What grows is expected to grow up to this many times as fast until the next reading. */
+const growthMargin = 2;
+
+/**
+ * Milliseconds to the next reading: headroom / rate, within `fastestMs`..`slowestMs`. So a reading is due at the latest
+ * when the line could have been reached. `growthPerSecond` is the share of the budget by which use grew since the last
+ * reading, `mostPerSecond` the share that could be filled at most. Less headroom, or more growth, never means a longer
+ * wait.
+ */
+export function reflexDelayMs(
+  usedRatio: number,
+  growthPerSecond: number,
+  limits: ReflexLimits,
+  mostPerSecond: number,
+): number {
   const headroom = limits.lineRatio - usedRatio;
-  if (headroom <= 0) return limits.fastestMs;
-  const rate = Math.max(mostRatioPerSecond, 2 * growthPerSecond);
-  const delayMs = (1_000 * headroom) / rate / readingsAhead;
-  return Math.min(limits.slowestMs, Math.max(limits.fastestMs, delayMs));
+  const rate = Math.max(mostPerSecond, growthMargin * growthPerSecond);
+  const delayMs = (1_000 * headroom) / rate;
+  // Written so that what is no number is met with the fastest rate, as is what lies over the line.
+  return delayMs >= limits.fastestMs ? Math.min(limits.slowestMs, delayMs) : limits.fastestMs;
 }
 
 export interface ReflexOptions {
@@ -41,52 +55,59 @@ export interface ReflexOptions {
   onReading: (reading: MemoryReading, atMs: number) => void;
 }
 
+/** One reading after the other: the next is due only when the last was handed on. */
 export class Reflex {
   readonly #options: ReflexOptions;
+  readonly #read: () => MemoryReading | null;
+  readonly #beat = (): void => this.#onBeat();
   #timer: Timer | null = null;
-  #last: { usedRatio: number; monotonicMs: number } | null = null;
+  #running = false;
+  #lastRatio: number | null = null;
+  #lastMonotonicMs = 0;
   #delayMs = 0;
-  #stopped = true;
 
   constructor(options: ReflexOptions) {
     this.#options = options;
+    this.#read = options.read;
   }
 
-  /** Milliseconds between the last reading and the next. */
+  /** Milliseconds between the last reading and the next; 0 before the first. */
   get delayMs(): number {
     return this.#delayMs;
   }
 
+  /** Reads at once, and goes on until `stop`. Nothing when it runs already. */
   start(): void {
-    this.#stopped = false;
-    this.#beat();
+    if (this.#running) return;
+    this.#running = true;
+    this.#lastRatio = null;
+    this.#onBeat();
   }
 
   stop(): void {
-    this.#stopped = true;
+    this.#running = false;
     this.#timer?.cancel();
   }
 
-  /** Memory at this moment; null, and a gap, when it cannot be read. */
+  /** Memory at this moment, beside the beat; null, and a gap, when it cannot be read. */
   readNow(): MemoryReading | null {
-    return this.#options.gaps.attempt("memory", this.#options.read);
+    return this.#options.gaps.attempt("memory", this.#read);
   }
 
-  #beat(): void {
-    if (this.#stopped) return;
-    const { clock, limits } = this.#options;
+  #onBeat(): void {
+    const { clock, gaps, limits, onReading } = this.#options;
     const reading = this.readNow();
-    this.#delayMs = reading ? this.#delayAfter(reading.usedRatio) : limits.fastestMs;
-    this.#timer = clock.after(this.#delayMs, () => this.#beat());
-    if (reading) this.#options.onReading(reading, clock.nowMs());
+    this.#delayMs = reading ? this.#delayAfter(reading) : limits.fastestMs;
+    if (reading) gaps.deliver("reflex", () => onReading(reading, clock.nowMs()));
+    if (this.#running) this.#timer = clock.after(this.#delayMs, this.#beat);
   }
 
-  #delayAfter(usedRatio: number): number {
+  #delayAfter({ usedRatio, budgetBytes }: MemoryReading): number {
     const monotonicMs = this.#options.clock.monotonicMs();
-    const last = this.#last;
-    this.#last = { usedRatio, monotonicMs };
-    const seconds = last ? (monotonicMs - last.monotonicMs) / 1_000 : 0;
-    const growth = last && seconds > 0 ? (usedRatio - last.usedRatio) / seconds : 0;
-    return reflexDelayMs(usedRatio, growth, this.#options.limits);
+    const seconds = (monotonicMs - this.#lastMonotonicMs) / 1_000;
+    const growth = this.#lastRatio !== null && seconds > 0 ? (usedRatio - this.#lastRatio) / seconds : 0;
+    this.#lastRatio = usedRatio;
+    this.#lastMonotonicMs = monotonicMs;
+    return reflexDelayMs(usedRatio, growth, this.#options.limits, mostBytesPerSecond / budgetBytes);
   }
 }

@@ -1,24 +1,21 @@
 /** One look at the host. Null is a gap: that part could not be read, which is not zero. */
 
 import type { MemoryReading } from "./budget.ts";
+import type { DiskReading } from "./disk.ts";
 import type { FootprintReading } from "./footprint.ts";
-import type { Load, Pressure } from "./proc-text.ts";
-
-export interface DiskReading {
-  usedPercent: number;
-  freeBytes: number;
-  totalBytes: number;
-}
+import type { Load } from "./load-average.ts";
+import type { Pressure } from "./pressure.ts";
 
 export interface Sample {
   /** Milliseconds since the epoch. */
   atMs: number;
-  /** Of all processors, since the sample before; null in the first one. */
+  /** Of all processors (0..100), since the sample before; null in the first one. */
   cpuPercent: number | null;
   memory: MemoryReading | null;
   disk: DiskReading | null;
   load: Load | null;
   pressure: { memory: Pressure | null; cpu: Pressure | null; io: Pressure | null };
+  /** Of the plugins that run; one that could not be read is left out. */
   footprints: readonly FootprintReading[] | null;
 }
 

@@ -4,7 +4,7 @@ import { type Clock, every, type Timer } from "../clock.ts";
 import type { Log } from "../log.ts";
 import { type FootprintReading, type FootprintTarget, footprints } from "./footprint.ts";
 import type { Gaps } from "./gaps.ts";
-import type { HostSource } from "./host-source.ts";
+import type { HostSource, PressureKind } from "./host-source.ts";
 import type { Sample } from "./sample.ts";
 import type { SampleWindow } from "./window.ts";
 
@@ -27,22 +27,29 @@ export interface SamplerOptions {
 export class Sampler {
   readonly #options: SamplerOptions;
   #timer: Timer | null = null;
+  #ticking = false;
+  #asked: Promise<Error | null> | null = null;
 
   constructor(options: SamplerOptions) {
     this.#options = options;
   }
 
-  /** Takes a sample at once, then one each interval. */
+  /** Takes a sample at once, then one each interval; beats that a suspended machine missed are skipped. */
   start(): void {
+    if (this.#timer) return;
+    const { clock, intervalMs, source, log } = this.#options;
+    const because = source.pressureMissingBecause;
+    if (because !== null) log.info("monitor.no_pressure", { because });
+    this.#timer = every(clock, intervalMs, () => this.#tick());
     void this.#tick();
-    this.#timer = every(this.#options.clock, this.#options.intervalMs, () => this.#tick());
   }
 
   stop(): void {
     this.#timer?.cancel();
+    this.#timer = null;
   }
 
-  /** Takes a sample now, outside of the beat. */
+  /** Takes a sample now, outside of the beat: it is put in the window and returned, and not announced. */
   sampleNow(): Sample {
     const { clock, source, gaps, diskPath, window } = this.#options;
     const cpu = gaps.attempt("cpu", () => source.cpu());
@@ -59,19 +66,44 @@ export class Sampler {
     return sample;
   }
 
+  /** Never rejects. One at a time: asking ahead may take longer than an interval. */
   async #tick(): Promise<void> {
-    const { refresh, onSample, log } = this.#options;
-    try {
-      await refresh?.();
-      onSample(this.sampleNow());
-    } catch (error) {
-      log.error("monitor.tick_failed", { error });
-    }
+    if (this.#ticking) return;
+    this.#ticking = true;
+    const { gaps, onSample } = this.#options;
+    const failure = await this.#refresh();
+    gaps.attempt("host", () => {
+      if (failure !== null) throw failure;
+      return true;
+    });
+    if (this.#timer) gaps.deliver("sample", () => onSample(this.sampleNow()));
+    this.#ticking = false;
   }
 
-  #pressure(kind: "memory" | "cpu" | "io") {
+  /** Why asking ahead failed, or that it takes too long; what the source knew before is still read. */
+  async #refresh(): Promise<Error | null> {
+    const { refresh, clock, intervalMs } = this.#options;
+    if (!refresh) return null;
+    const late = Promise.withResolvers<Error>();
+    const timer = clock.after(intervalMs, () => late.resolve(new Error(`no answer within ${intervalMs} ms`)));
+    // One that never answers is asked no second time.
+    this.#asked ??= refresh()
+      .then(
+        () => null,
+        (error: unknown) => (error instanceof Error ? error : new Error(String(error))),
+      )
+      .finally(() => {
+        this.#asked = null;
+      });
+    const failure = await Promise.race([this.#asked, late.promise]);
+    timer.cancel();
+    return failure;
+  }
+
+  #pressure(kind: PressureKind) {
     const { source, gaps } = this.#options;
-    return source.hasPressure ? gaps.attempt(`pressure.${kind}`, () => source.pressure(kind)) : null;
+    if (source.pressureMissingBecause !== null) return null;
+    return gaps.attempt(`pressure.${kind}`, () => source.pressure(kind));
   }
 
   #footprints(): FootprintReading[] | null {

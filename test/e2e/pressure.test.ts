@@ -142,7 +142,8 @@ describe("four growing plugins in a memory cgroup that can not hold them", () =>
   }, 200_000);
 });
 
-const mib = (bytes: number | null): string => (bytes === null ? "?" : (bytes / MiB).toFixed(0));
+const mib = (bytes: number | null | undefined): string =>
+  bytes === null || bytes === undefined ? "?" : (bytes / MiB).toFixed(0);
 
 async function pidOf(conductor: RunningConductor, name: string): Promise<number> {
   const { plugins } = await conductor.get<{ plugins: { name: string; pids: number[] }[] }>("/api/v1/plugins");
