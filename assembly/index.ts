@@ -32,7 +32,7 @@ export function createSeries(
   return take(windowPoints, minPoints, emaAlpha, coldHalfWidth, horizonSeconds);
 }
 
-/** Address of the series' outputs, f64[13]. */
+/** Address of the series' outputs, f64[11]. */
 export function outputsOffset(series: usize): usize {
   return series + OUTPUTS;
 }

@@ -8,16 +8,13 @@ import {
   SeriesLimitError,
   type SeriesOptions,
 } from "./forecaster.ts";
+import { OUTPUT_COUNT } from "./series-layout.ts";
 import { defaultSeriesLimit, requireSeriesLimit, resolveSeriesOptions } from "./series-options.ts";
+import { pushResults, readForecast, readRefused } from "./series-outputs.ts";
 import { studentT975Table } from "./student-t.ts";
 
 /** The ABI that this file speaks; `assembly/layout.ts` holds the other end. */
-const abiVersion = 1;
-const pushResults = ["accepted", "not-finite", "repeated", "backward"] as const;
-/** Order of the outputs, f64 each. */
-const outputFields = 13;
-const stateEmpty = 0;
-const stateReady = 2;
+const abiVersion = 2;
 
 /** The exports of `assembly/index.ts`. */
 interface KernelExports {
@@ -78,13 +75,12 @@ class WasmSeries implements Series {
     this.options = options;
     this.#exports = exports;
     this.#slot = slot;
-    this.#outputs = new Float64Array(exports.memory.buffer, exports.outputsOffset(slot), outputFields);
+    this.#outputs = new Float64Array(exports.memory.buffer, exports.outputsOffset(slot), OUTPUT_COUNT);
   }
 
   get refused(): RefusedCounts {
     this.#requireLive("refused");
-    const [notFinite, repeated, backward] = this.#outputs.subarray(10);
-    return { notFinite: notFinite as number, repeated: repeated as number, backward: backward as number };
+    return readRefused(this.#outputs);
   }
 
   push(tSeconds: number, value: number): PushResult {
@@ -94,20 +90,7 @@ class WasmSeries implements Series {
 
   forecast(): Forecast | null {
     this.#requireLive("forecast");
-    const outputs = this.#outputs;
-    if (outputs[0] === stateEmpty) return null;
-    return {
-      state: outputs[0] === stateReady ? "ready" : "cold",
-      points: outputs[1] as number,
-      atSeconds: outputs[2] as number,
-      targetSeconds: outputs[3] as number,
-      value: outputs[4] as number,
-      smoothed: outputs[5] as number,
-      lower: outputs[6] as number,
-      upper: outputs[7] as number,
-      slopePerSecond: outputs[8] as number,
-      residualDeviation: outputs[9] as number,
-    };
+    return readForecast(this.#outputs, this.options.horizonSeconds);
   }
 
   reset(): void {

@@ -1,4 +1,8 @@
 import { describe, expect, test } from "bun:test";
+import { expectClose } from "./closeness.ts";
+import { exactLine } from "./exact-line.ts";
+import { PointRing } from "./point-ring.ts";
+import { seededRandom } from "./seeded-random.ts";
 import {
   emptyFit,
   fitLine,
@@ -6,11 +10,7 @@ import {
   lineAt,
   predictionHalfWidth,
   residualVariance,
-} from "../../src/forecast/ols.ts";
-import { PointRing } from "../../src/forecast/ring.ts";
-import { expectClose } from "./closeness.ts";
-import { exactLine } from "./exact-line.ts";
-import { seededRandom } from "./seeded-random.ts";
+} from "./two-pass.ts";
 
 /** NIST StRD, linear regression, Norris: (x, y). https://www.itl.nist.gov/div898/strd/lls/data/Norris.shtml */
 const norris = [
