@@ -1,5 +1,5 @@
 /**
- * The memory map of a kernel of single series; `src/forecast/series-layout.ts` is its twin in f64 indices. The host
+ * The memory map of a kernel of single series; `src/forecast/series-layout.ts` is its twin in indices. The host
  * reads the offsets through the exports of `index.ts`; the order of the output fields is part of the ABI, so a change
  * to it raises `ABI_VERSION`.
  *
@@ -27,16 +27,18 @@ export const WINDOW_POINTS: usize = 4;
 export const MIN_POINTS: usize = 8;
 /** i32: points in the window. */
 export const POINTS: usize = 12;
-/** i32: offset from the ring's first point, in bytes, of the place that the next point takes. */
+/** i32: address of the place in the ring that the next point takes. */
 export const NEXT: usize = 16;
-/** i32: offset, as above, of the point that entered the running suffix last. */
-export const SUFFIX_AT: usize = 20;
-/** i32: points of the last whole block that its suffixes still miss. */
-export const SUFFIX_LEFT: usize = 24;
-/** i32: points that the current block still takes. */
-export const BLOCK_LEFT: usize = 28;
-/** i32: points of the current block when it is whole. */
-export const BLOCK_POINTS: usize = 32;
+/** i32: up to this address a push needs no preparation: the end of the block in a full window that is ready. */
+export const STEADY_END: usize = 20;
+/** i32: `NEXT` and the address of the place whose suffix is prepared in the same push add up to this. */
+export const MIRROR: usize = 24;
+/** i32: 0 the average steps, 1 it starts with this forecast, 2 cold. */
+export const MODE: usize = 28;
+/** i32: address after the current block; 0 before the first. */
+export const BLOCK_END: usize = 32;
+/** i32: points of the current block when it is whole; 0 before the first. */
+export const BLOCK_POINTS: usize = 36;
 
 /** f64: weight of the newest forecast in the moving average. */
 export const EMA_ALPHA: usize = 40;
@@ -44,17 +46,17 @@ export const EMA_ALPHA: usize = 40;
 export const COLD_HALF_WIDTH: usize = 48;
 /** f64: how far ahead of the newest point the forecast looks. */
 export const HORIZON_SECONDS: usize = 56;
-/** f64: 1 / n, 1 + 1 / n, 1 / (n - 2) and t(0.975, n - 2) of a window of n points. */
+/** f64: 1 / n of a window of n points. */
 export const INVERSE_POINTS: usize = 64;
-export const BASE_LEVERAGE: usize = 72;
-export const INVERSE_FREEDOM: usize = 80;
-export const QUANTILE: usize = 88;
+/** f64: t(0.975, n - 2)² / (n - 2), and 1 + 1 / n times it. */
+export const WIDTH_FACTOR: usize = 72;
+export const BASE_WIDTH: usize = 80;
 /** f64: sum of dy² / dt over the window's increments, while cold. */
 export const COLD_SUM: usize = 96;
-/** f64: value of the newest point. */
+/** f64: value of the newest point, while the window fills. */
 export const LAST_VALUE: usize = 104;
-/** f64: the slope that the next block's residuals are taken about. */
-export const NEXT_SLOPE: usize = 112;
+/** f64: the slope of the line through the first two points. */
+export const FIRST_SLOPE: usize = 112;
 
 /** f64[11]: what the host reads after a push; see the OUTPUT_ offsets. */
 export const OUTPUTS: usize = 128;
@@ -66,7 +68,7 @@ export const OUTPUT_VALUE: usize = OUTPUTS + 24;
 export const OUTPUT_SMOOTHED: usize = OUTPUTS + 32;
 export const OUTPUT_HALF_WIDTH: usize = OUTPUTS + 40;
 export const OUTPUT_SLOPE_PER_SECOND: usize = OUTPUTS + 48;
-export const OUTPUT_RESIDUAL_VARIANCE: usize = OUTPUTS + 56;
+export const OUTPUT_SUM_SQUARED_RESIDUAL: usize = OUTPUTS + 56;
 export const OUTPUT_NOT_FINITE: usize = OUTPUTS + 64;
 export const OUTPUT_REPEATED: usize = OUTPUTS + 72;
 export const OUTPUT_BACKWARD: usize = OUTPUTS + 80;
@@ -86,15 +88,14 @@ export const SUMS_BYTES: usize = 80;
 export const RECENT: usize = 224;
 /** Sums of the current block alone; `RECENT` takes them over when it is whole. */
 export const CURRENT: usize = RECENT + SUMS_BYTES;
-/** The running suffix of the last whole block: three vectors, about the origin and slope of `CURRENT`. */
-export const SUFFIX: usize = CURRENT + SUMS_BYTES;
-/** Three vectors of zeros: the suffix of nothing. */
-export const NO_SUFFIX: usize = SUFFIX + 48;
 
-/** A place in the ring: (t, y), then the sums of its block from this point on, once they are known. */
+/**
+ * A place in the ring: (t, y), then, once it is known, the suffix: the sums of the points after this one in its block,
+ * about the origin and slope of the block after it. Two places before the first take what is prepared for nothing.
+ */
 export const RING: usize = 512;
 export const POINT_BYTES: i32 = 64;
-export const POINT_SUFFIX: usize = 16;
+export const SUFFIX: usize = 16;
 export const SLOT_BYTES: usize = RING + <usize>(MAX_WINDOW_POINTS * POINT_BYTES) + 64;
 
 export const STATE_EMPTY: f64 = 0;

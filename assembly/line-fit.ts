@@ -1,72 +1,104 @@
-/** The fitted line from the sums of a window; `src/forecast/line-fit.ts` derives the formulas. */
+/** The step of a series and the line through its window; `src/forecast/line-fit.ts` derives the formulas. */
 import { emaStep } from "./ema";
 import {
-  BASE_LEVERAGE,
+  BASE_WIDTH,
   EMA_ALPHA,
   HORIZON_SECONDS,
-  INVERSE_FREEDOM,
   INVERSE_POINTS,
-  NEXT_SLOPE,
+  NEXT,
   OUTPUT_HALF_WIDTH,
-  OUTPUT_RESIDUAL_VARIANCE,
   OUTPUT_SLOPE_PER_SECOND,
   OUTPUT_SMOOTHED,
-  OUTPUT_STATE,
+  OUTPUT_SUM_SQUARED_RESIDUAL,
   OUTPUT_VALUE,
-  QUANTILE,
+  POINT_BYTES,
   RECENT,
-  STATE_READY,
+  SUFFIX,
   SUMS_FIRST,
   SUMS_ORIGIN,
   SUMS_SLOPE,
   SUMS_SQUARED,
   SUMS_TIME,
+  WIDTH_FACTOR,
 } from "./layout";
+import { LineSums } from "./line-sums";
+import { isCold } from "./window-fill";
+
+/** How much wider the spread about the reference slope may be before that about none is taken. */
+const PREFERENCE: f64 = 4;
 
 export class LineFit {
-  /** Fits the window whose sums are `RECENT` and those at `suffix`, and writes the forecast. */
-  @inline static forecast(series: usize, suffix: usize, tSeconds: f64): void {
+  /** Puts a point in its place, fits the window, and writes the forecast. `special`: it may be cold, or the first. */
+  @inline static step(series: usize, place: usize, tSeconds: f64, value: f64, special: bool): void {
+    const point = f64x2.replace_lane(f64x2.splat(tSeconds), 1, value);
+    const restFirst = v128.load(place, SUFFIX + SUMS_FIRST);
+    const restTime = v128.load(place, SUFFIX + SUMS_TIME);
+    const restSquared = v128.load(place, SUFFIX + SUMS_SQUARED);
+    v128.store(place, point);
+    store<i32>(series, <i32>place + POINT_BYTES, NEXT);
     const recent = series + RECENT;
-    const first = f64x2.add(v128.load(recent, SUMS_FIRST), v128.load(suffix, SUMS_FIRST));
-    const time = f64x2.add(v128.load(recent, SUMS_TIME), v128.load(suffix, SUMS_TIME));
-    const squared = f64x2.add(v128.load(recent, SUMS_SQUARED), v128.load(suffix, SUMS_SQUARED));
-    const aboutSlope = v128.load(recent, SUMS_SLOPE);
+    const uv = f64x2.sub(point, v128.load(recent, SUMS_ORIGIN));
+    const u = f64x2.splat(f64x2.extract_lane(uv, 0));
+    const slope = v128.load(recent, SUMS_SLOPE);
+    const rv = LineSums.residuals(uv, slope);
+    const first = f64x2.add(v128.load(recent, SUMS_FIRST), uv);
+    const time = f64x2.add(v128.load(recent, SUMS_TIME), f64x2.mul(u, uv));
+    const squared = f64x2.add(v128.load(recent, SUMS_SQUARED), f64x2.mul(rv, rv));
+    v128.store(recent, first, SUMS_FIRST);
+    v128.store(recent, time, SUMS_TIME);
+    v128.store(recent, squared, SUMS_SQUARED);
+    LineFit.fit(
+      series,
+      f64x2.add(first, restFirst),
+      f64x2.add(time, restTime),
+      f64x2.add(squared, restSquared),
+      slope,
+      f64x2.extract_lane(uv, 0),
+      special,
+      value,
+    );
+    LineSums.turn(series, place, point);
+  }
+
+  /** Fits the window of these sums, whose newest point is (`last`, at `u` seconds from their origin). */
+  @inline static fit(
+    series: usize,
+    first: v128,
+    time: v128,
+    squared: v128,
+    aboutSlope: v128,
+    u: f64,
+    special: bool,
+    last: f64,
+  ): void {
     const inverse = f64x2.splat(load<f64>(series, INVERSE_POINTS));
     const means = f64x2.mul(first, inverse);
     const sumTime = f64x2.splat(f64x2.extract_lane(first, 0));
     const centred = f64x2.sub(time, f64x2.mul(sumTime, means));
-    const sxx = f64x2.extract_lane(centred, 0);
-    const reciprocal = 1.0 / sxx;
-    const slope = f64x2.extract_lane(centred, 1) * reciprocal;
-    // (sum r, sum v), then the centred (sum r², sum v²), less what the slope explains of each.
-    const sumsRv = f64x2.sub(f64x2.splat(f64x2.extract_lane(first, 1)), f64x2.mul(aboutSlope, sumTime));
-    const spread = f64x2.sub(squared, f64x2.mul(f64x2.mul(sumsRv, sumsRv), inverse));
-    const beyond = f64x2.sub(f64x2.splat(slope), aboutSlope);
-    const rest = f64x2.sub(spread, f64x2.mul(f64x2.mul(beyond, beyond), f64x2.splat(sxx)));
-    const useResiduals = f64x2.extract_lane(spread, 0) < f64x2.extract_lane(spread, 1);
-    const sse = useResiduals ? f64x2.extract_lane(rest, 0) : f64x2.extract_lane(rest, 1);
-    const variance = (sse > 0 ? sse : 0) * load<f64>(series, INVERSE_FREEDOM);
-    const fromMean =
-      tSeconds -
-      load<f64>(recent, SUMS_ORIGIN) -
-      f64x2.extract_lane(means, 0) +
-      load<f64>(series, HORIZON_SECONDS);
-    const leverage = load<f64>(series, BASE_LEVERAGE) + fromMean * fromMean * reciprocal;
-    const value = load<f64>(recent, SUMS_ORIGIN + 8) + (f64x2.extract_lane(means, 1) + slope * fromMean);
-    LineFit.write(series, value, load<f64>(series, QUANTILE) * sqrt(variance * leverage), slope, variance);
-  }
-
-  @inline static write(series: usize, value: f64, halfWidth: f64, slope: f64, variance: f64): void {
-    const smoothed =
-      load<f64>(series, OUTPUT_STATE) === STATE_READY
-        ? emaStep(load<f64>(series, OUTPUT_SMOOTHED), value, load<f64>(series, EMA_ALPHA))
-        : value;
-    store<f64>(series, STATE_READY, OUTPUT_STATE);
+    const sxx = f64x2.splat(f64x2.extract_lane(centred, 0));
+    const sxy = f64x2.splat(f64x2.extract_lane(centred, 1));
+    const reciprocal = f64x2.div(f64x2.splat(1), sxx);
+    // (sum r, sum v), the centred (sum r², sum v²), (Sxr, Sxy), and what the line leaves of each spread.
+    const sums = f64x2.sub(f64x2.splat(f64x2.extract_lane(first, 1)), f64x2.mul(aboutSlope, sumTime));
+    const spread = f64x2.sub(squared, f64x2.mul(f64x2.mul(sums, sums), inverse));
+    const across = f64x2.sub(sxy, f64x2.mul(aboutSlope, sxx));
+    const rest = f64x2.sub(spread, f64x2.mul(f64x2.mul(across, across), reciprocal));
+    const aboutReference = f64x2.extract_lane(spread, 0) < PREFERENCE * f64x2.extract_lane(spread, 1);
+    const bounded = f64x2.pmax(f64x2.splat(0), rest);
+    const sse = aboutReference ? f64x2.extract_lane(bounded, 0) : f64x2.extract_lane(bounded, 1);
+    const inverseSxx = f64x2.extract_lane(reciprocal, 0);
+    const slope = f64x2.extract_lane(sxy, 0) * inverseSxx;
+    const fromMean = u - f64x2.extract_lane(means, 0) + load<f64>(series, HORIZON_SECONDS);
+    const width =
+      load<f64>(series, BASE_WIDTH) + load<f64>(series, WIDTH_FACTOR) * (fromMean * fromMean) * inverseSxx;
+    const value =
+      load<f64>(series, RECENT + SUMS_ORIGIN + 8) + (f64x2.extract_lane(means, 1) + slope * fromMean);
+    if (special && isCold(series, last, value)) return;
+    const smoothed = emaStep(load<f64>(series, OUTPUT_SMOOTHED), value, load<f64>(series, EMA_ALPHA));
     store<f64>(series, value, OUTPUT_VALUE);
     store<f64>(series, smoothed, OUTPUT_SMOOTHED);
-    store<f64>(series, halfWidth, OUTPUT_HALF_WIDTH);
     store<f64>(series, slope, OUTPUT_SLOPE_PER_SECOND);
-    store<f64>(series, variance, OUTPUT_RESIDUAL_VARIANCE);
-    store<f64>(series, slope, NEXT_SLOPE);
+    store<f64>(series, sse, OUTPUT_SUM_SQUARED_RESIDUAL);
+    store<f64>(series, sqrt(sse * width), OUTPUT_HALF_WIDTH);
   }
 }

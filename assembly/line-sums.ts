@@ -1,28 +1,21 @@
 /**
- * The sums of a sliding window, without ever taking a point out of a sum: whatever left the window has left no
- * rounding error behind. Points come in blocks of half a window, and the window is always
- *
- *     the rest of the block before the last  +  the last whole block  +  the current block
- *
- * `RECENT` sums the latter two by adding; the rest comes from suffix sums, which one step a push prepares backwards
- * through a block in the time that the next one takes to fill. Origin and slope change with each block, and the origin
- * is always a point of the window. `src/forecast/line-sums.ts` does the same operations in the same order.
+ * The sums of a sliding window; `src/forecast/line-sums.ts` explains them and does the same operations in the same
+ * order: change both or neither.
  */
 import {
-  BLOCK_LEFT,
   BLOCK_POINTS,
   CURRENT,
+  FIRST_SLOPE,
+  MIRROR,
   NEXT,
-  NEXT_SLOPE,
-  NO_SUFFIX,
+  OUTPUT_SLOPE_PER_SECOND,
+  OUTPUT_STATE,
   POINT_BYTES,
-  POINT_SUFFIX,
-  POINTS,
   RECENT,
   RING,
+  STATE_READY,
   SUFFIX,
-  SUFFIX_AT,
-  SUFFIX_LEFT,
+  SUMS_BYTES,
   SUMS_FIRST,
   SUMS_ORIGIN,
   SUMS_SLOPE,
@@ -31,96 +24,75 @@ import {
   WINDOW_POINTS,
 } from "./layout";
 
-/** Inlined by hand where the compiler would not: each runs three times a push. */
+/** Two vectors: (r, v) where (u, v) is a point about an origin, and r = v - slope u. */
 export class LineSums {
-  /** Adds `point`, (t, y), to the sums at `sums`, about the origin and slope of `about`. */
-  @inline static add(sums: usize, about: usize, point: v128): void {
-    const uv = f64x2.sub(point, v128.load(about, SUMS_ORIGIN));
+  @inline static residuals(uv: v128, slope: v128): v128 {
     const u = f64x2.splat(f64x2.extract_lane(uv, 0));
     const v = f64x2.splat(f64x2.extract_lane(uv, 1));
-    const rv = f64x2.sub(v, f64x2.mul(v128.load(about, SUMS_SLOPE), u));
-    v128.store(sums, f64x2.add(v128.load(sums, SUMS_FIRST), uv), SUMS_FIRST);
-    v128.store(sums, f64x2.add(v128.load(sums, SUMS_TIME), f64x2.mul(u, uv)), SUMS_TIME);
-    v128.store(sums, f64x2.add(v128.load(sums, SUMS_SQUARED), f64x2.mul(rv, rv)), SUMS_SQUARED);
+    return f64x2.sub(v, f64x2.mul(slope, u));
   }
 
-  @inline static copy(from: usize, to: usize): void {
-    v128.store(to, v128.load(from, SUMS_FIRST), SUMS_FIRST);
-    v128.store(to, v128.load(from, SUMS_TIME), SUMS_TIME);
-    v128.store(to, v128.load(from, SUMS_SQUARED), SUMS_SQUARED);
+  /** Writes to `to` the sums at `from` with the point (u, v) added to them. */
+  @inline static add(to: usize, from: usize, uv: v128, slope: v128): void {
+    const u = f64x2.splat(f64x2.extract_lane(uv, 0));
+    const rv = LineSums.residuals(uv, slope);
+    v128.store(to, f64x2.add(v128.load(from, SUMS_FIRST), uv), SUMS_FIRST);
+    v128.store(to, f64x2.add(v128.load(from, SUMS_TIME), f64x2.mul(u, uv)), SUMS_TIME);
+    v128.store(to, f64x2.add(v128.load(from, SUMS_SQUARED), f64x2.mul(rv, rv)), SUMS_SQUARED);
   }
 
-  /** Takes one point into the window; `points` counts it already. Answers where the suffix to add is. */
-  @inline static take(series: usize, tSeconds: f64, value: f64, points: i32, full: bool): usize {
-    const place = load<i32>(series, NEXT);
-    let left = load<i32>(series, BLOCK_LEFT);
-    if (left === 0) left = startBlock(series, place, tSeconds, value);
-    left--;
-    store<i32>(series, left, BLOCK_LEFT);
-    const point = f64x2.replace_lane(f64x2.splat(tSeconds), 1, value);
-    v128.store(series + <usize>place, point, RING);
-    if (points === 2) startSlope(series, tSeconds, value);
-    if (load<i32>(series, SUFFIX_LEFT) > 0) LineSums.stepBack(series);
-    LineSums.add(series + RECENT, series + RECENT, point);
-    LineSums.add(series + CURRENT, series + CURRENT, point);
-    const last = (load<i32>(series, WINDOW_POINTS) - 1) * POINT_BYTES;
-    const next = place === last ? 0 : place + POINT_BYTES;
-    store<i32>(series, next, NEXT);
-    return full && left > 0 ? series + <usize>next + (RING + POINT_SUFFIX) : series + NO_SUFFIX;
-  }
-
-  /** Puts the point before the last one into the running suffix, and keeps the suffix beside that point. */
-  @inline static stepBack(series: usize): void {
-    const after = load<i32>(series, SUFFIX_AT);
-    const at = (after === 0 ? load<i32>(series, WINDOW_POINTS) * POINT_BYTES : after) - POINT_BYTES;
-    store<i32>(series, at, SUFFIX_AT);
-    store<i32>(series, load<i32>(series, SUFFIX_LEFT) - 1, SUFFIX_LEFT);
-    const place = series + <usize>at;
-    LineSums.add(series + SUFFIX, series + CURRENT, v128.load(place, RING));
-    LineSums.copy(series + SUFFIX, place + (RING + POINT_SUFFIX));
+  /** Adds `point`, (t, y), to the current block, and prepares the suffix of one place of the block before it. */
+  @inline static turn(series: usize, place: usize, point: v128): void {
+    const origin = v128.load(series, CURRENT + SUMS_ORIGIN);
+    const slope = v128.load(series, CURRENT + SUMS_SLOPE);
+    const at = <usize>load<i32>(series, MIRROR) - place;
+    const after = at + <usize>POINT_BYTES;
+    LineSums.add(at + SUFFIX, after + SUFFIX, f64x2.sub(v128.load(after), origin), slope);
+    LineSums.add(series + CURRENT, series + CURRENT, f64x2.sub(point, origin), slope);
   }
 }
 
-/** Forgets every point. */
-export function clear(series: usize): void {
-  memory.fill(series + RECENT, 0, RING - RECENT);
-  store<i32>(series, 0, POINTS);
-  store<i32>(series, 0, NEXT);
-  store<i32>(series, 0, SUFFIX_AT);
-  store<i32>(series, 0, SUFFIX_LEFT);
-  store<i32>(series, 0, BLOCK_LEFT);
-  store<i32>(series, 0, BLOCK_POINTS);
-  store<f64>(series, 0, NEXT_SLOPE);
-}
-
-/** The current block is whole: the next begins with the point (`tSeconds`, `value`), its origin. Answers its length. */
-function startBlock(series: usize, place: i32, tSeconds: f64, value: f64): i32 {
+/** The current block is whole: the next begins with the point (`tSeconds`, `value`), its origin. Answers the block's end. */
+export function startBlock(series: usize, tSeconds: f64, value: f64): i32 {
   const current = series + CURRENT;
-  const recent = series + RECENT;
   const whole = load<i32>(series, BLOCK_POINTS);
-  LineSums.copy(current, recent);
-  v128.store(recent, v128.load(current, SUMS_ORIGIN), SUMS_ORIGIN);
-  v128.store(recent, v128.load(current, SUMS_SLOPE), SUMS_SLOPE);
-  LineSums.copy(series + NO_SUFFIX, current);
-  LineSums.copy(series + NO_SUFFIX, series + SUFFIX);
+  const capacity = load<i32>(series, WINDOW_POINTS);
+  const half = capacity >> 1;
+  memory.copy(series + RECENT, current, SUMS_BYTES);
+  memory.fill(current, 0, SUMS_ORIGIN);
   store<f64>(current, tSeconds, SUMS_ORIGIN);
   store<f64>(current, value, SUMS_ORIGIN + 8);
-  store<f64>(current, load<f64>(series, NEXT_SLOPE), SUMS_SLOPE);
-  if (whole === 0) v128.store(recent, v128.load(current, SUMS_ORIGIN), SUMS_ORIGIN);
-  store<i32>(series, place, SUFFIX_AT);
-  store<i32>(series, max(whole - 1, 0), SUFFIX_LEFT);
-  const capacity = load<i32>(series, WINDOW_POINTS);
-  const length = whole === 0 ? capacity >> 1 : capacity - whole;
-  store<i32>(series, length, BLOCK_POINTS);
-  return length;
+  store<f64>(current, currentSlope(series), SUMS_SLOPE);
+  if (whole === 0) memory.copy(series + RECENT, current, SUMS_BYTES);
+  const ring = <i32>(series + RING);
+  const middle = ring + half * POINT_BYTES;
+  const end = ring + capacity * POINT_BYTES;
+  const wasFirst = whole > 0 && load<i32>(series, NEXT) === middle;
+  const start = wasFirst ? middle : ring;
+  const last = (wasFirst ? middle : end) - POINT_BYTES;
+  store<i32>(series, start, NEXT);
+  store<i32>(series, start + last - POINT_BYTES, MIRROR);
+  clearSuffix(<usize>last);
+  store<i32>(series, wasFirst ? capacity - half : half, BLOCK_POINTS);
+  return wasFirst ? end : middle;
+}
+
+/** The suffix beside the place at `place` becomes that of nothing. */
+export function clearSuffix(place: usize): void {
+  memory.fill(place + SUFFIX, 0, SUMS_ORIGIN);
 }
 
 /** The first block's slope: that of the line through the first two points. */
-function startSlope(series: usize, tSeconds: f64, value: f64): void {
+export function startSlope(series: usize, tSeconds: f64, value: f64): void {
   const recent = series + RECENT;
   const run = tSeconds - load<f64>(recent, SUMS_ORIGIN);
   const slope = (value - load<f64>(recent, SUMS_ORIGIN + 8)) / run;
   store<f64>(recent, slope, SUMS_SLOPE);
   store<f64>(series + CURRENT, slope, SUMS_SLOPE);
-  store<f64>(series, slope, NEXT_SLOPE);
+  store<f64>(series, slope, FIRST_SLOPE);
+}
+
+function currentSlope(series: usize): f64 {
+  const ready = load<f64>(series, OUTPUT_STATE) === STATE_READY;
+  return ready ? load<f64>(series, OUTPUT_SLOPE_PER_SECOND) : load<f64>(series, FIRST_SLOPE);
 }

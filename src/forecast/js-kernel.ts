@@ -10,6 +10,7 @@ import {
 } from "./forecaster.ts";
 import {
   COLD_HALF_WIDTH,
+  COUNTERS,
   EMA_ALPHA,
   HORIZON_SECONDS,
   MIN_POINTS,
@@ -46,7 +47,7 @@ export function createJsKernel({ seriesLimit = defaultSeriesLimit } = {}): Kerne
 /** The memory of an empty series. */
 function seriesMemory(options: Readonly<SeriesOptions>): SeriesMemory {
   const doubles = new Float64Array(seriesFields(options.windowPoints));
-  const counters = new Int32Array(doubles.buffer, 0, 8);
+  const counters = new Int32Array(doubles.buffer, 0, COUNTERS);
   counters[WINDOW_POINTS] = options.windowPoints;
   counters[MIN_POINTS] = options.minPoints;
   doubles[EMA_ALPHA] = options.emaAlpha;

@@ -7,28 +7,32 @@
 export const WINDOW_POINTS = 0;
 export const MIN_POINTS = 1;
 export const POINTS = 2;
-/** i32: index of the ring's place that the next point takes, and of the point that entered the suffix last. */
+/** i32: index of the place in the ring that the next point takes. */
 export const NEXT = 3;
-export const SUFFIX_AT = 4;
-/** i32: points of the last whole block that its suffixes still miss. */
-export const SUFFIX_LEFT = 5;
-/** i32: points that the current block still takes, and of the current block when it is whole. */
-export const BLOCK_LEFT = 6;
-export const BLOCK_POINTS = 7;
+/** i32: up to this index a push needs no preparation: the end of the block in a full window that is ready. */
+export const STEADY_END = 4;
+/** i32: `NEXT` and the index of the place whose suffix is prepared in the same push add up to this. */
+export const MIRROR = 5;
+/** i32: 0 the average steps, 1 it starts with this forecast, 2 cold. */
+export const MODE = 6;
+/** i32: index after the current block; 0 before the first. */
+export const BLOCK_END = 7;
+export const COUNTERS = 8;
 
 export const EMA_ALPHA = 4;
 export const COLD_HALF_WIDTH = 5;
 export const HORIZON_SECONDS = 6;
-/** 1 / n, 1 + 1 / n, 1 / (n - 2) and t(0.975, n - 2) of a window of n points. */
+/** 1 / n of a window of n points. */
 export const INVERSE_POINTS = 7;
-export const BASE_LEVERAGE = 8;
-export const INVERSE_FREEDOM = 9;
-export const QUANTILE = 10;
+/** t(0.975, n - 2)² / (n - 2), and 1 + 1 / n times it. */
+export const WIDTH_FACTOR = 8;
+export const BASE_WIDTH = 9;
 /** Sum of dy² / dt over the window's increments, while cold. */
-export const COLD_SUM = 11;
-export const LAST_VALUE = 12;
-/** The slope that the next block's residuals are taken about. */
-export const NEXT_SLOPE = 13;
+export const COLD_SUM = 10;
+/** Value of the newest point, while the window fills. */
+export const LAST_VALUE = 11;
+/** The slope of the line through the first two points. */
+export const FIRST_SLOPE = 12;
 
 /** Outputs, in the order of the WASM kernel's. */
 export const OUTPUTS = 16;
@@ -40,7 +44,7 @@ export const OUTPUT_VALUE = OUTPUTS + 3;
 export const OUTPUT_SMOOTHED = OUTPUTS + 4;
 export const OUTPUT_HALF_WIDTH = OUTPUTS + 5;
 export const OUTPUT_SLOPE_PER_SECOND = OUTPUTS + 6;
-export const OUTPUT_RESIDUAL_VARIANCE = OUTPUTS + 7;
+export const OUTPUT_SUM_SQUARED_RESIDUAL = OUTPUTS + 7;
 export const OUTPUT_NOT_FINITE = OUTPUTS + 8;
 export const OUTPUT_REPEATED = OUTPUTS + 9;
 export const OUTPUT_BACKWARD = OUTPUTS + 10;
@@ -55,21 +59,21 @@ export const SUM_TIME_TIME = 2;
 export const SUM_TIME_VALUE = 3;
 export const SUM_RESIDUAL_SQUARED = 4;
 export const SUM_VALUE_SQUARED = 5;
-export const SUMS = 6;
+export const SUM_COUNT = 6;
 export const ORIGIN_TIME = 6;
 export const ORIGIN_VALUE = 7;
 export const SLOPE = 8;
+export const SUMS_FIELDS = 9;
 
 /** Sums of the last whole block and the current one. */
 export const RECENT = 28;
 /** Sums of the current block alone; `RECENT` takes them over when it is whole. */
 export const CURRENT = 38;
-/** The running suffix of the last whole block, about the origin and slope of `CURRENT`. */
-export const SUFFIX = 48;
-/** The suffix of nothing: zeros. */
-export const NO_SUFFIX = 54;
 
-/** A place in the ring: t, y, then the sums of its block from this point on, once they are known. */
+/**
+ * A place in the ring: t, y, then, once it is known, the suffix: the sums of the points after this one in its block,
+ * about the origin and slope of the block after it. Two places before the first take what is prepared for nothing.
+ */
 export const RING = 64;
 export const POINT_FIELDS = 8;
 export const POINT_SUFFIX = 2;

@@ -7,10 +7,10 @@ import {
   OUTPUT_NOT_FINITE,
   OUTPUT_POINTS,
   OUTPUT_REPEATED,
-  OUTPUT_RESIDUAL_VARIANCE,
   OUTPUT_SLOPE_PER_SECOND,
   OUTPUT_SMOOTHED,
   OUTPUT_STATE,
+  OUTPUT_SUM_SQUARED_RESIDUAL,
   OUTPUT_VALUE,
   OUTPUTS,
   STATE_EMPTY,
@@ -39,7 +39,9 @@ export function readForecast(outputs: Float64Array, horizonSeconds: number): For
     lower: value - halfWidth,
     upper: value + halfWidth,
     slopePerSecond: at(OUTPUT_SLOPE_PER_SECOND),
-    residualDeviation: ready ? Math.sqrt(at(OUTPUT_RESIDUAL_VARIANCE)) : halfWidth,
+    residualDeviation: ready
+      ? Math.sqrt(at(OUTPUT_SUM_SQUARED_RESIDUAL) / (at(OUTPUT_POINTS) - 2))
+      : halfWidth,
   };
 }
 
