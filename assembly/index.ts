@@ -2,6 +2,7 @@
  * The kernel's ABI. A series is the address of its slot. The host calls `initialize` once, writes the Student-t table
  * at `studentTOffset()`, and only then takes its long-lived views of the memory.
  */
+import { reserveBatch, tick } from "./batch";
 import { ABI_VERSION, OUTPUTS, STUDENT_T_OFFSET } from "./layout";
 import { push, reset } from "./series";
 import { release, reserve, take } from "./slots";
@@ -50,4 +51,14 @@ export function resetSeries(series: usize): void {
 /** Gives the slot back; the address must not be used again. */
 export function disposeSeries(series: usize): void {
   release(series);
+}
+
+/** Reserves the memory of a batch, which has an instance of its own; 0 when it cannot be had. */
+export function initializeBatch(bytes: usize): i32 {
+  return reserveBatch(bytes) ? 1 : 0;
+}
+
+/** One tick of the batch; answers how many blocks are marked. */
+export function tickBatch(): i32 {
+  return tick();
 }

@@ -82,7 +82,7 @@ export class LineFit {
     const sums = f64x2.sub(f64x2.splat(f64x2.extract_lane(first, 1)), f64x2.mul(aboutSlope, sumTime));
     const spread = f64x2.sub(squared, f64x2.mul(f64x2.mul(sums, sums), inverse));
     const across = f64x2.sub(sxy, f64x2.mul(aboutSlope, sxx));
-    const rest = f64x2.sub(spread, f64x2.mul(f64x2.mul(across, across), reciprocal));
+    const rest = f64x2.sub(spread, f64x2.mul(across, f64x2.mul(across, reciprocal)));
     const aboutReference = f64x2.extract_lane(spread, 0) < PREFERENCE * f64x2.extract_lane(spread, 1);
     const bounded = f64x2.pmax(f64x2.splat(0), rest);
     const sse = aboutReference ? f64x2.extract_lane(bounded, 0) : f64x2.extract_lane(bounded, 1);

@@ -1,3 +1,6 @@
+import { resolveBatchOptions } from "./batch.ts";
+import { batchMemory, boundedBatchLayout } from "./batch-layout.ts";
+import { BatchSeries } from "./batch-series.ts";
 import {
   DisposedSeriesError,
   type Forecast,
@@ -8,6 +11,7 @@ import {
   SeriesLimitError,
   type SeriesOptions,
 } from "./forecaster.ts";
+import { tickBatch } from "./js-batch.ts";
 import {
   COLD_HALF_WIDTH,
   COUNTERS,
@@ -40,6 +44,12 @@ export function createJsKernel({ seriesLimit = defaultSeriesLimit } = {}): Kerne
       return new JsSeries(resolved, () => {
         live -= 1;
       });
+    },
+    createBatch(options) {
+      const resolved = resolveBatchOptions(options);
+      const layout = boundedBatchLayout(resolved.series, resolved.windowPoints);
+      const memory = batchMemory(layout, new ArrayBuffer(Math.ceil(layout.bytes / 8) * 8));
+      return new BatchSeries("js", resolved, memory, tickBatch);
     },
   };
 }

@@ -79,8 +79,8 @@ export function stepLine(memory: SeriesMemory, place: number, tSeconds: number, 
   const sxr = sxy - about * sxx;
   const aboutReference = residualSpread < preference * valueSpread;
   const unexplained = aboutReference
-    ? residualSpread - sxr * sxr * reciprocal
-    : valueSpread - sxy * sxy * reciprocal;
+    ? residualSpread - sxr * (sxr * reciprocal)
+    : valueSpread - sxy * (sxy * reciprocal);
   const fromMean = u - meanTime + (m[HORIZON_SECONDS] as number);
   const forecast = (m[RECENT + ORIGIN_VALUE] as number) + (meanValue + slope * fromMean);
   if (counters[MODE] !== 0 && isCold(memory, value, forecast)) return;

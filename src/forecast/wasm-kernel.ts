@@ -1,3 +1,6 @@
+import { type Batch, type BatchOptions, resolveBatchOptions } from "./batch.ts";
+import { batchMemory, boundedBatchLayout } from "./batch-layout.ts";
+import { BatchSeries } from "./batch-series.ts";
 import {
   DisposedSeriesError,
   type Forecast,
@@ -33,6 +36,8 @@ interface KernelExports {
   pushPoint(series: number, tSeconds: number, value: number): number;
   resetSeries(series: number): void;
   disposeSeries(series: number): void;
+  initializeBatch(bytes: number): number;
+  tickBatch(): number;
 }
 
 /**
@@ -44,7 +49,7 @@ export async function createWasmKernel(
   { seriesLimit = defaultSeriesLimit } = {},
 ): Promise<Kernel> {
   requireSeriesLimit(seriesLimit);
-  const { instance } = await WebAssembly.instantiate(bytes, {});
+  const { instance, module } = await WebAssembly.instantiate(bytes, {});
   const exports = instance.exports as unknown as KernelExports;
   const found = typeof exports.abiVersion === "function" ? exports.abiVersion() : "none";
   if (found !== abiVersion) throw new Error(`the kernel speaks ABI ${found}, not ${abiVersion}: rebuild it`);
@@ -61,7 +66,18 @@ export async function createWasmKernel(
       if (slot === 0) throw new SeriesLimitError(seriesLimit);
       return new WasmSeries(exports, slot, resolved);
     },
+    createBatch: (options) => createWasmBatch(module, resolveBatchOptions(options)),
   };
+}
+
+/** A batch in an instance of its own: its memory grows once, before any view of it is taken. */
+function createWasmBatch(module: WebAssembly.Module, options: Readonly<BatchOptions>): Batch {
+  const layout = boundedBatchLayout(options.series, options.windowPoints);
+  const exports = new WebAssembly.Instance(module, {}).exports as unknown as KernelExports;
+  if (exports.initializeBatch(layout.bytes) !== 1)
+    throw new RangeError(`no memory for ${layout.bytes} bytes`);
+  const memory = batchMemory(layout, exports.memory.buffer as ArrayBuffer);
+  return new BatchSeries("wasm", options, memory, () => exports.tickBatch());
 }
 
 class WasmSeries implements Series {

@@ -128,6 +128,7 @@ function altered(change: (forecast: Forecast) => void): Kernel {
   const kernel = createJsKernel();
   return {
     name: "wasm",
+    createBatch: kernel.createBatch,
     createSeries(options) {
       const series = kernel.createSeries(options);
       const answer = series.forecast.bind(series);
