@@ -37,23 +37,23 @@ export const END_BLOCK: usize = 4;
 export const SUFFIX_ROW: usize = 8;
 export const TURNS: usize = 12;
 
-/** A group's coefficients, f64 each. */
-export const COEFFICIENT_BYTES: usize = 128;
+/** A group's coefficients, f64 each, and each twice: a vector to load. */
+export const COEFFICIENT_BYTES: usize = 256;
 export const STEP: usize = 0;
-export const INVERSE: usize = 8;
-export const SLOPE_GAIN: usize = 16;
-export const REST_GAIN: usize = 24;
-export const FRONT_SHARE: usize = 32;
-export const BACK_SHARE: usize = 40;
-export const SLOPES_REST: usize = 48;
-export const APART: usize = 56;
-export const SLOPE_PULL: usize = 64;
-export const MEANS_REST: usize = 72;
-export const FRONT_WEIGHT: usize = 80;
-export const AHEAD: usize = 88;
-export const WIDTH: usize = 96;
-export const ALPHA: usize = 104;
-export const KEPT: usize = 112;
+export const INVERSE: usize = 16;
+export const SLOPE_GAIN: usize = 32;
+export const REST_GAIN: usize = 48;
+export const FRONT_SHARE: usize = 64;
+export const BACK_SHARE: usize = 80;
+export const SLOPES_REST: usize = 96;
+export const APART: usize = 112;
+export const SLOPE_PULL: usize = 128;
+export const MEANS_REST: usize = 144;
+export const FRONT_WEIGHT: usize = 160;
+export const AHEAD: usize = 176;
+export const WIDTH: usize = 192;
+export const ALPHA: usize = 208;
+export const KEPT: usize = 224;
 
 /** Eight series, one cache line a field. */
 export const BLOCK_BYTES: usize = 512;
@@ -70,4 +70,4 @@ export const LINE_BYTES: usize = 64;
 /** A block in a row of suffixes: mean, slope, rest. */
 export const SUFFIX_BYTES: usize = 192;
 /** A row of the turning table: step, inverse, slope gain, rest gain. */
-export const TURN_BYTES: usize = 32;
+export const TURN_BYTES: usize = 64;

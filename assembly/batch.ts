@@ -84,10 +84,15 @@ function updateGroup(coefficients: usize, first: i32, end: i32, suffixRow: usize
     let values = input + block * LINE_BYTES;
     if (!Lanes.good(values) || load<i32>(flags + (block << 2)) !== 0) values = mark(block, state, values);
     const place = ring + block * LINE_BYTES;
-    Lanes.update(coefficients, values, place, state, suffix);
-    Lanes.update(coefficients, values + 16, place + 16, state + 16, suffix + 16);
-    Lanes.update(coefficients, values + 32, place + 32, state + 32, suffix + 32);
-    Lanes.update(coefficients, values + 48, place + 48, state + 48, suffix + 48);
+    // In two rounds of four: the processor then finds enough that does not wait for anything.
+    Lanes.extend(coefficients, values, place, state);
+    Lanes.extend(coefficients, values + 16, place + 16, state + 16);
+    Lanes.extend(coefficients, values + 32, place + 32, state + 32);
+    Lanes.extend(coefficients, values + 48, place + 48, state + 48);
+    Lanes.forecast(coefficients, state, suffix);
+    Lanes.forecast(coefficients, state + 16, suffix + 16);
+    Lanes.forecast(coefficients, state + 32, suffix + 32);
+    Lanes.forecast(coefficients, state + 48, suffix + 48);
     state += BLOCK_BYTES;
     suffix += SUFFIX_BYTES;
   }
@@ -120,57 +125,48 @@ class Lanes {
     return i64x2.all_true(v128.and(low, high));
   }
 
-  @inline static update(c: usize, values: usize, place: usize, state: usize, suffix: usize): void {
+  /** Adds two values to their back. */
+  @inline static extend(c: usize, values: usize, place: usize, state: usize): void {
     const value = v128.load(values);
     v128.store(place, value);
-    const origin = v128.load(state, ORIGIN);
-    const from = f64x2.sub(f64x2.sub(value, origin), v128.load(state, MEAN));
+    const wasMean = v128.load(state, MEAN);
     const wasSlope = v128.load(state, SLOPE);
-    const error = f64x2.sub(from, f64x2.mul(wasSlope, v128.load64_splat(c, STEP)));
-    const mean = f64x2.add(v128.load(state, MEAN), f64x2.mul(from, v128.load64_splat(c, INVERSE)));
-    const slope = f64x2.add(wasSlope, f64x2.mul(error, v128.load64_splat(c, SLOPE_GAIN)));
-    const gain = f64x2.mul(error, f64x2.mul(error, v128.load64_splat(c, REST_GAIN)));
-    const rest = f64x2.add(v128.load(state, REST), gain);
-    v128.store(state, mean, MEAN);
-    v128.store(state, slope, SLOPE);
-    v128.store(state, rest, REST);
-    Lanes.forecast(c, state, suffix, origin, mean, slope, rest);
+    const from = f64x2.sub(f64x2.sub(value, v128.load(state, ORIGIN)), wasMean);
+    const error = f64x2.sub(from, f64x2.mul(wasSlope, v128.load(c, STEP)));
+    const gain = f64x2.mul(error, f64x2.mul(error, v128.load(c, REST_GAIN)));
+    v128.store(state, f64x2.add(wasMean, f64x2.mul(from, v128.load(c, INVERSE))), MEAN);
+    v128.store(state, f64x2.add(wasSlope, f64x2.mul(error, v128.load(c, SLOPE_GAIN))), SLOPE);
+    v128.store(state, f64x2.add(v128.load(state, REST), gain), REST);
   }
 
-  /** Joins the back (`mean`, `slope`, `rest`) with the front's suffix, and forecasts. */
-  @inline static forecast(
-    c: usize,
-    state: usize,
-    suffix: usize,
-    origin: v128,
-    mean: v128,
-    slope: v128,
-    rest: v128,
-  ): void {
+  /** Joins the back with the front's suffix, and forecasts. */
+  @inline static forecast(c: usize, state: usize, suffix: usize): void {
+    const mean = v128.load(state, MEAN);
+    const slope = v128.load(state, SLOPE);
     const frontSlope = v128.load(suffix, 64);
     const rise = f64x2.sub(mean, v128.load(suffix));
     const bend = f64x2.sub(slope, frontSlope);
     const shared = f64x2.add(
-      f64x2.mul(frontSlope, v128.load64_splat(c, FRONT_SHARE)),
-      f64x2.mul(slope, v128.load64_splat(c, BACK_SHARE)),
+      f64x2.mul(frontSlope, v128.load(c, FRONT_SHARE)),
+      f64x2.mul(slope, v128.load(c, BACK_SHARE)),
     );
-    const off = f64x2.sub(rise, f64x2.mul(shared, v128.load64_splat(c, APART)));
-    const joined = f64x2.add(shared, f64x2.mul(off, v128.load64_splat(c, SLOPE_PULL)));
+    const off = f64x2.sub(rise, f64x2.mul(shared, v128.load(c, APART)));
+    const joined = f64x2.add(shared, f64x2.mul(off, v128.load(c, SLOPE_PULL)));
     const between = f64x2.add(
-      f64x2.mul(bend, f64x2.mul(bend, v128.load64_splat(c, SLOPES_REST))),
-      f64x2.mul(off, f64x2.mul(off, v128.load64_splat(c, MEANS_REST))),
+      f64x2.mul(bend, f64x2.mul(bend, v128.load(c, SLOPES_REST))),
+      f64x2.mul(off, f64x2.mul(off, v128.load(c, MEANS_REST))),
     );
-    const sse = f64x2.add(f64x2.add(rest, v128.load(suffix, 128)), between);
-    const centre = f64x2.sub(mean, f64x2.mul(rise, v128.load64_splat(c, FRONT_WEIGHT)));
-    const ahead = f64x2.add(centre, f64x2.mul(joined, v128.load64_splat(c, AHEAD)));
-    const value = f64x2.add(origin, ahead);
+    const sse = f64x2.add(f64x2.add(v128.load(state, REST), v128.load(suffix, 128)), between);
+    const centre = f64x2.sub(mean, f64x2.mul(rise, v128.load(c, FRONT_WEIGHT)));
+    const ahead = f64x2.add(centre, f64x2.mul(joined, v128.load(c, AHEAD)));
+    const value = f64x2.add(v128.load(state, ORIGIN), ahead);
     const smoothed = f64x2.add(
-      f64x2.mul(v128.load64_splat(c, ALPHA), value),
-      f64x2.mul(v128.load64_splat(c, KEPT), v128.load(state, SMOOTHED)),
+      f64x2.mul(v128.load(c, ALPHA), value),
+      f64x2.mul(v128.load(c, KEPT), v128.load(state, SMOOTHED)),
     );
     v128.store(state, value, VALUE);
     v128.store(state, smoothed, SMOOTHED);
-    v128.store(state, f64x2.sqrt(f64x2.mul(sse, v128.load64_splat(c, WIDTH))), HALF_WIDTH);
+    v128.store(state, f64x2.sqrt(f64x2.mul(sse, v128.load(c, WIDTH))), HALF_WIDTH);
     v128.store(state, joined, SLOPE_PER_SECOND);
   }
 }

@@ -198,17 +198,17 @@ export class BatchClock {
     const freedom = points - 2;
     const quantile = studentT975(freedom);
     const leverage = 1 + 1 / points + (ahead * ahead) / sxx;
-    doubles[c + FRONT_SHARE] = both > 0 ? frontSxx / both : 0;
-    doubles[c + BACK_SHARE] = backShare;
-    doubles[c + SLOPES_REST] = frontSxx * backShare;
-    doubles[c + APART] = apart;
-    doubles[c + SLOPE_PULL] = sxx > 0 ? (weight * apart) / sxx : 0;
-    doubles[c + MEANS_REST] = sxx > 0 ? weight * (both / sxx) : 0;
-    doubles[c + FRONT_WEIGHT] = frontWeight;
-    doubles[c + AHEAD] = ahead;
-    doubles[c + WIDTH] = freedom > 0 ? ((quantile * quantile) / freedom) * leverage : 0;
-    doubles[c + ALPHA] = emaAlpha;
-    doubles[c + KEPT] = 1 - emaAlpha;
+    twice(doubles, c + FRONT_SHARE, both > 0 ? frontSxx / both : 0);
+    twice(doubles, c + BACK_SHARE, backShare);
+    twice(doubles, c + SLOPES_REST, frontSxx * backShare);
+    twice(doubles, c + APART, apart);
+    twice(doubles, c + SLOPE_PULL, sxx > 0 ? (weight * apart) / sxx : 0);
+    twice(doubles, c + MEANS_REST, sxx > 0 ? weight * (both / sxx) : 0);
+    twice(doubles, c + FRONT_WEIGHT, frontWeight);
+    twice(doubles, c + AHEAD, ahead);
+    twice(doubles, c + WIDTH, freedom > 0 ? ((quantile * quantile) / freedom) * leverage : 0);
+    twice(doubles, c + ALPHA, emaAlpha);
+    twice(doubles, c + KEPT, 1 - emaAlpha);
     this.deviationPerWidth[group] = 1 / (quantile * Math.sqrt(leverage));
   }
 }
@@ -219,9 +219,14 @@ function writeStep(m: Float64Array, at: number, step: number, points: number, sx
   const weighted = (points - 1) * inverse * step;
   const grown = sxx + weighted * step;
   const reciprocal = points > 1 ? 1 / grown : 0;
-  m[at + STEP] = step;
-  m[at + INVERSE] = inverse;
-  m[at + SLOPE_GAIN] = weighted * reciprocal;
-  m[at + REST_GAIN] = (points - 1) * inverse * (sxx * reciprocal);
+  twice(m, at + STEP, step);
+  twice(m, at + INVERSE, inverse);
+  twice(m, at + SLOPE_GAIN, weighted * reciprocal);
+  twice(m, at + REST_GAIN, (points - 1) * inverse * (sxx * reciprocal));
   return grown;
+}
+
+function twice(m: Float64Array, at: number, value: number): void {
+  m[at] = value;
+  m[at + 1] = value;
 }

@@ -39,26 +39,26 @@ export const END_BLOCK = 1;
 export const SUFFIX_ROW = 2;
 export const TURNS = 3;
 
-/** Coefficients of a group, f64 each; `BatchClock` says what they are. */
-export const COEFFICIENT_FIELDS = 16;
+/** Coefficients of a group, f64 each, and each twice, a vector to load; `BatchClock` says what they are. */
+export const COEFFICIENT_FIELDS = 32;
 export const STEP = 0;
-export const INVERSE = 1;
-export const SLOPE_GAIN = 2;
-export const REST_GAIN = 3;
-export const FRONT_SHARE = 4;
-export const BACK_SHARE = 5;
-export const SLOPES_REST = 6;
-export const APART = 7;
-export const SLOPE_PULL = 8;
-export const MEANS_REST = 9;
-export const FRONT_WEIGHT = 10;
-export const AHEAD = 11;
-export const WIDTH = 12;
-export const ALPHA = 13;
-export const KEPT = 14;
+export const INVERSE = 2;
+export const SLOPE_GAIN = 4;
+export const REST_GAIN = 6;
+export const FRONT_SHARE = 8;
+export const BACK_SHARE = 10;
+export const SLOPES_REST = 12;
+export const APART = 14;
+export const SLOPE_PULL = 16;
+export const MEANS_REST = 18;
+export const FRONT_WEIGHT = 20;
+export const AHEAD = 22;
+export const WIDTH = 24;
+export const ALPHA = 26;
+export const KEPT = 28;
 
 /** A row of the turning table: the first four of a group's coefficients. */
-export const TURN_FIELDS = 4;
+export const TURN_FIELDS = 8;
 
 /** Fields of a block of eight series, in f64; each field is eight wide. */
 export const LANES = 8;
