@@ -143,10 +143,10 @@ export class BatchGaps {
     let beforeSeconds = 0;
     for (let tick = ticks + 1 - points; tick <= ticks; tick++) {
       const value = at(tick % window) - origin;
-      const seconds = (times[tick % window] as number) - originSeconds;
+      const seconds = times[tick % window] as number;
       if (Number.isNaN(value)) continue;
       if (line.points > 0) line.increments += (value - before) ** 2 / (seconds - beforeSeconds);
-      addPoint(line, seconds, value);
+      addPoint(line, seconds - originSeconds, value);
       before = value;
       beforeSeconds = seconds;
     }

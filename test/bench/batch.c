@@ -69,31 +69,31 @@ static void turn_four(char *memory, const int32_t *head, double *state, long in_
 }
 
 /* Adds a pair of values to their back. */
-static inline void update_back(const double *c, const double *values, double *place, double *state) {
+static inline void update_back(const __m128d *c, const double *values, double *place, double *state) {
   const __m128d value = at(values), was_mean = at(state + MEAN), was_slope = at(state + SLOPE);
   put(place, value);
   const __m128d from = sub(sub(value, at(state + ORIGIN)), was_mean);
-  const __m128d error = sub(from, mul(was_slope, at(c + 2 * STEP)));
-  put(state + MEAN, add(was_mean, mul(from, at(c + 2 * INVERSE))));
-  put(state + SLOPE, add(was_slope, mul(error, at(c + 2 * SLOPE_GAIN))));
-  put(state + REST, add(at(state + REST), mul(error, mul(error, at(c + 2 * REST_GAIN)))));
+  const __m128d error = sub(from, mul(was_slope, c[STEP]));
+  put(state + MEAN, add(was_mean, mul(from, c[INVERSE])));
+  put(state + SLOPE, add(was_slope, mul(error, c[SLOPE_GAIN])));
+  put(state + REST, add(at(state + REST), mul(error, mul(error, c[REST_GAIN]))));
 }
 
 /* Joins the back with the front's suffix, and forecasts. */
-static inline void forecast_pair(const double *c, double *state, const double *front) {
+static inline void forecast_pair(const __m128d *c, double *state, const double *front) {
   const __m128d mean = at(state + MEAN), slope = at(state + SLOPE), front_slope = at(front + 8);
   const __m128d rise = sub(mean, at(front)), bend = sub(slope, front_slope);
-  const __m128d shared = add(mul(front_slope, at(c + 2 * FRONT_SHARE)), mul(slope, at(c + 2 * BACK_SHARE)));
-  const __m128d off = sub(rise, mul(shared, at(c + 2 * APART)));
-  const __m128d joined = add(shared, mul(off, at(c + 2 * SLOPE_PULL)));
+  const __m128d shared = add(mul(front_slope, c[FRONT_SHARE]), mul(slope, c[BACK_SHARE]));
+  const __m128d off = sub(rise, mul(shared, c[APART]));
+  const __m128d joined = add(shared, mul(off, c[SLOPE_PULL]));
   const __m128d between =
-      add(mul(bend, mul(bend, at(c + 2 * SLOPES_REST))), mul(off, mul(off, at(c + 2 * MEANS_REST))));
+      add(mul(bend, mul(bend, c[SLOPES_REST])), mul(off, mul(off, c[MEANS_REST])));
   const __m128d sse = add(add(at(state + REST), at(front + 16)), between);
-  const __m128d centre = sub(mean, mul(rise, at(c + 2 * FRONT_WEIGHT)));
-  const __m128d forecast = add(at(state + ORIGIN), add(centre, mul(joined, at(c + 2 * AHEAD))));
+  const __m128d centre = sub(mean, mul(rise, c[FRONT_WEIGHT]));
+  const __m128d forecast = add(at(state + ORIGIN), add(centre, mul(joined, c[AHEAD])));
   put(state + VALUE, forecast);
-  put(state + SMOOTHED, add(mul(at(c + 2 * ALPHA), forecast), mul(at(c + 2 * KEPT), at(state + SMOOTHED))));
-  put(state + HALF_WIDTH, _mm_sqrt_pd(mul(sse, at(c + 2 * WIDTH))));
+  put(state + SMOOTHED, add(mul(c[ALPHA], forecast), mul(c[KEPT], at(state + SMOOTHED))));
+  put(state + HALF_WIDTH, _mm_sqrt_pd(mul(sse, c[WIDTH])));
   put(state + SLOPE_PER_SECOND, joined);
 }
 
@@ -121,6 +121,8 @@ int tick(char *memory) {
     const int32_t *row = (int32_t *)(memory + head[GROUP_TABLE]) + group * 4;
     const double *c = (double *)(memory + head[COEFFICIENTS]) + group * 32;
     double *states = (double *)(memory + head[STATE]);
+    __m128d k[KEPT + 1];
+    for (int i = 0; i <= KEPT; i++) k[i] = at(c + 2 * i);
     if (row[3])
       for (long block = row[0]; block < row[1]; block++)
         for (int half = 0; half < LANES; half += 4)
@@ -133,8 +135,8 @@ int tick(char *memory) {
       const __m128d good = _mm_and_pd(_mm_and_pd(inside(values), inside(values + 2)),
                                       _mm_and_pd(inside(values + 4), inside(values + 6)));
       if (_mm_movemask_pd(good) != 3 || flags[block]) values = mark(memory, head, block, state, values);
-      for (int pair = 0; pair < LANES; pair += 2) update_back(c, values + pair, place + pair, state + pair);
-      for (int pair = 0; pair < LANES; pair += 2) forecast_pair(c, state + pair, front + pair);
+      for (int pair = 0; pair < LANES; pair += 2) update_back(k, values + pair, place + pair, state + pair);
+      for (int pair = 0; pair < LANES; pair += 2) forecast_pair(k, state + pair, front + pair);
     }
   }
   return head[MARKED];
