@@ -197,7 +197,7 @@ export class BatchClock {
     const ahead = fromOrigin - (backMean - frontWeight * apart) + horizonSeconds;
     const freedom = points - 2;
     const quantile = studentT975(freedom);
-    const leverage = 1 + 1 / points + (ahead * ahead) / sxx;
+    const leverage = 1 + 1 / points + (sxx > 0 ? (ahead * ahead) / sxx : 0);
     twice(doubles, c + FRONT_SHARE, both > 0 ? frontSxx / both : 0);
     twice(doubles, c + BACK_SHARE, backShare);
     twice(doubles, c + SLOPES_REST, frontSxx * backShare);
@@ -218,7 +218,8 @@ function writeStep(m: Float64Array, at: number, step: number, points: number, sx
   const inverse = 1 / points;
   const weighted = (points - 1) * inverse * step;
   const grown = sxx + weighted * step;
-  const reciprocal = points > 1 ? 1 / grown : 0;
+  // Times as far apart as 1e50 and 1e-6 seconds fall together.
+  const reciprocal = grown > 0 ? 1 / grown : 0;
   twice(m, at + STEP, step);
   twice(m, at + INVERSE, inverse);
   twice(m, at + SLOPE_GAIN, weighted * reciprocal);

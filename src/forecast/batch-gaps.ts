@@ -23,7 +23,7 @@ const maxMagnitude = 1e100;
 
 export const stateEmpty = 0;
 export const stateCold = 1;
-export const stateReady = 2;
+const stateReady = 2;
 
 /** The sums of the points that are there, about the newest. */
 interface OwnLine {
@@ -171,7 +171,7 @@ export class BatchGaps {
     const { horizonSeconds, emaAlpha } = this.#options;
     const ahead = horizonSeconds - line.meanTime;
     const variance = line.rest / (line.points - 2);
-    const leverage = 1 + 1 / line.points + (ahead * ahead) / line.sxx;
+    const leverage = 1 + 1 / line.points + (line.sxx > 0 ? (ahead * ahead) / line.sxx : 0);
     const value = this.#newest(series) + (line.mean + line.slope * ahead);
     doubles[state + VALUE] = value;
     doubles[state + SMOOTHED] = smoothed === null ? value : emaStep(smoothed, value, emaAlpha);
@@ -209,7 +209,8 @@ function addPoint(line: OwnLine, seconds: number, value: number): void {
   const from = value - line.mean;
   const error = from - line.slope * step;
   const sxx = line.sxx + weight * step * step;
-  if (points > 1) {
+  // Times as far apart as 1e50 and 1e-6 seconds fall together.
+  if (sxx > 0) {
     line.slope += error * ((weight * step) / sxx);
     line.rest += error * (error * (weight * (line.sxx / sxx)));
   }

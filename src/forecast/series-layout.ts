@@ -37,7 +37,7 @@ export const FIRST_SLOPE = 12;
 /** Outputs, in the order of the WASM kernel's. */
 export const OUTPUTS = 16;
 export const OUTPUT_COUNT = 11;
-export const OUTPUT_STATE = OUTPUTS;
+export const OUTPUT_STATE = OUTPUTS + 0;
 export const OUTPUT_POINTS = OUTPUTS + 1;
 export const OUTPUT_AT_SECONDS = OUTPUTS + 2;
 export const OUTPUT_VALUE = OUTPUTS + 3;
