@@ -24,8 +24,9 @@ import {
   WINDOW_POINTS,
 } from "./layout";
 
-/** Two vectors: (r, v) where (u, v) is a point about an origin, and r = v - slope u. */
+/** Each method is inlined: a call costs more than it does. */
 export class LineSums {
+  /** (r, v) of a point (u, v) about an origin: r = v - slope u. */
   @inline static residuals(uv: v128, slope: v128): v128 {
     const u = f64x2.splat(f64x2.extract_lane(uv, 0));
     const v = f64x2.splat(f64x2.extract_lane(uv, 1));

@@ -25,7 +25,7 @@ export interface BenchOptions {
   readonly nowNs: () => number;
   /** Kernels to compare; the one named `js` is what the ratios are to. */
   readonly kernels: readonly Kernel[];
-  /** Shares of the full length, above 0; 1 takes about 20 s. Default 1. */
+  /** Shares of the full length, above 0; 1 takes about 10 s. Default 1. */
   readonly effort?: number;
   /** Windows of the single series, and of batches of 4,096. Default 8 to 1,000. */
   readonly windows?: readonly number[];

@@ -37,7 +37,7 @@ export interface CLoopResult {
 }
 
 function benchPeers(kernels: readonly Kernel[], effort: number): PeerResult[] {
-  const pairs = Array.from({ length: points }, (_, i) => [i * 5, 60 + ((i * 7919) % 1009) / 100]);
+  const pairs = Array.from({ length: points }, (_, i) => [i * 5 + 0.25, 60 + ((i * 7919) % 1009) / 100]);
   const x = pairs.map(([t]) => t as number);
   const y = pairs.map(([, value]) => value as number);
   let sink = 0;
