@@ -78,14 +78,7 @@ export class LineFit {
     const sxx = f64x2.splat(f64x2.extract_lane(centred, 0));
     const sxy = f64x2.splat(f64x2.extract_lane(centred, 1));
     const reciprocal = f64x2.div(f64x2.splat(1), sxx);
-    // (sum r, sum v), the centred (sum r², sum v²), (Sxr, Sxy), and what the line leaves of each spread.
-    const sums = f64x2.sub(f64x2.splat(f64x2.extract_lane(first, 1)), f64x2.mul(aboutSlope, sumTime));
-    const spread = f64x2.sub(squared, f64x2.mul(f64x2.mul(sums, sums), inverse));
-    const across = f64x2.sub(sxy, f64x2.mul(aboutSlope, sxx));
-    const rest = f64x2.sub(spread, f64x2.mul(across, f64x2.mul(across, reciprocal)));
-    const aboutReference = f64x2.extract_lane(spread, 0) < PREFERENCE * f64x2.extract_lane(spread, 1);
-    const bounded = f64x2.pmax(f64x2.splat(0), rest);
-    const sse = aboutReference ? f64x2.extract_lane(bounded, 0) : f64x2.extract_lane(bounded, 1);
+    const sse = LineFit.unexplained(first, sumTime, squared, aboutSlope, inverse, sxx, sxy, reciprocal);
     const inverseSxx = f64x2.extract_lane(reciprocal, 0);
     const slope = f64x2.extract_lane(sxy, 0) * inverseSxx;
     const fromMean = u - f64x2.extract_lane(means, 0) + load<f64>(series, HORIZON_SECONDS);
@@ -100,5 +93,26 @@ export class LineFit {
     store<f64>(series, slope, OUTPUT_SLOPE_PER_SECOND);
     store<f64>(series, sse, OUTPUT_SUM_SQUARED_RESIDUAL);
     store<f64>(series, sqrt(sse * width), OUTPUT_HALF_WIDTH);
+  }
+
+  /** The sum of squared residuals, from the smaller of the spreads about the reference slope and about none. */
+  @inline static unexplained(
+    first: v128,
+    sumTime: v128,
+    squared: v128,
+    aboutSlope: v128,
+    inverse: v128,
+    sxx: v128,
+    sxy: v128,
+    reciprocal: v128,
+  ): f64 {
+    // (sum r, sum v), the centred (sum r², sum v²), (Sxr, Sxy), and what the line leaves of each spread.
+    const sums = f64x2.sub(f64x2.splat(f64x2.extract_lane(first, 1)), f64x2.mul(aboutSlope, sumTime));
+    const spread = f64x2.sub(squared, f64x2.mul(f64x2.mul(sums, sums), inverse));
+    const across = f64x2.sub(sxy, f64x2.mul(aboutSlope, sxx));
+    const rest = f64x2.sub(spread, f64x2.mul(across, f64x2.mul(across, reciprocal)));
+    const aboutReference = f64x2.extract_lane(spread, 0) < PREFERENCE * f64x2.extract_lane(spread, 1);
+    const bounded = f64x2.pmax(f64x2.splat(0), rest);
+    return aboutReference ? f64x2.extract_lane(bounded, 0) : f64x2.extract_lane(bounded, 1);
   }
 }

@@ -66,7 +66,8 @@ function updateGroup(memory: BatchMemory, c: number, first: number, end: number,
     const state = layout.state / 8 + block * BLOCK_FIELDS;
     let values = layout.input / 8 + block * LANES;
     if (!isGood(m, values) || integers[flags + block] !== 0) values = markBlock(memory, block, state, values);
-    updateBlock(m, c, values, ring + block * LANES, state, suffixRow + block * SUFFIX_FIELDS);
+    extendBlock(m, c, values, ring + block * LANES, state);
+    forecastBlock(m, c, state, suffixRow + block * SUFFIX_FIELDS);
   }
 }
 
@@ -93,19 +94,28 @@ function markBlock(memory: BatchMemory, block: number, state: number, values: nu
   return scratch;
 }
 
-/** Adds each value to its back, joins that with the front's suffix, and forecasts. */
-function updateBlock(
-  m: Float64Array,
-  c: number,
-  values: number,
-  place: number,
-  block: number,
-  suffixBlock: number,
-): void {
+/** Adds each value to its back. */
+function extendBlock(m: Float64Array, c: number, values: number, place: number, block: number): void {
   const step = m[c + STEP] as number;
   const inverse = m[c + INVERSE] as number;
   const slopeGain = m[c + SLOPE_GAIN] as number;
   const restGain = m[c + REST_GAIN] as number;
+  for (let lane = 0; lane < LANES; lane++) {
+    const state = block + lane;
+    const value = m[values + lane] as number;
+    m[place + lane] = value;
+    const wasMean = m[state + MEAN] as number;
+    const wasSlope = m[state + SLOPE] as number;
+    const from = value - (m[state + ORIGIN] as number) - wasMean;
+    const error = from - wasSlope * step;
+    m[state + MEAN] = wasMean + from * inverse;
+    m[state + SLOPE] = wasSlope + error * slopeGain;
+    m[state + REST] = (m[state + REST] as number) + error * (error * restGain);
+  }
+}
+
+/** Joins each back with its front's suffix, and forecasts. */
+function forecastBlock(m: Float64Array, c: number, block: number, suffixBlock: number): void {
   const frontShare = m[c + FRONT_SHARE] as number;
   const backShare = m[c + BACK_SHARE] as number;
   const slopesRest = m[c + SLOPES_REST] as number;
@@ -120,19 +130,8 @@ function updateBlock(
   for (let lane = 0; lane < LANES; lane++) {
     const state = block + lane;
     const suffix = suffixBlock + lane;
-    const raw = m[values + lane] as number;
-    m[place + lane] = raw;
-    const origin = m[state + ORIGIN] as number;
-    const wasMean = m[state + MEAN] as number;
-    const wasSlope = m[state + SLOPE] as number;
-    const from = raw - origin - wasMean;
-    const error = from - wasSlope * step;
-    const mean = wasMean + from * inverse;
-    const slope = wasSlope + error * slopeGain;
-    const rest = (m[state + REST] as number) + error * (error * restGain);
-    m[state + MEAN] = mean;
-    m[state + SLOPE] = slope;
-    m[state + REST] = rest;
+    const mean = m[state + MEAN] as number;
+    const slope = m[state + SLOPE] as number;
     const frontSlope = m[suffix + (SLOPE - MEAN)] as number;
     const rise = mean - (m[suffix] as number);
     const bend = slope - frontSlope;
@@ -140,8 +139,8 @@ function updateBlock(
     const off = rise - shared * apart;
     const joined = shared + off * slopePull;
     const between = bend * (bend * slopesRest) + off * (off * meansRest);
-    const sse = rest + (m[suffix + (REST - MEAN)] as number) + between;
-    const value = origin + (mean - rise * frontWeight + joined * ahead);
+    const sse = (m[state + REST] as number) + (m[suffix + (REST - MEAN)] as number) + between;
+    const value = (m[state + ORIGIN] as number) + (mean - rise * frontWeight + joined * ahead);
     m[state + VALUE] = value;
     m[state + SMOOTHED] = alpha * value + kept * (m[state + SMOOTHED] as number);
     m[state + HALF_WIDTH] = Math.sqrt(sse * width);

@@ -39,6 +39,8 @@ import {
   SUM_TIME_VALUE,
   SUM_VALUE,
   SUM_VALUE_SQUARED,
+  WHOLE,
+  WHOLE_NEWEST,
   WIDTH_FACTOR,
 } from "./series-layout.ts";
 import { isCold } from "./window-fill.ts";
@@ -49,49 +51,65 @@ const preference = 4;
 /** Puts a point in its place, fits the window, and writes the forecast. */
 export function stepLine(memory: SeriesMemory, place: number, tSeconds: number, value: number): void {
   const { doubles: m, counters } = memory;
-  const rest = place + POINT_SUFFIX;
-  const u = tSeconds - (m[RECENT + ORIGIN_TIME] as number);
-  const v = value - (m[RECENT + ORIGIN_VALUE] as number);
-  const about = m[RECENT + SLOPE] as number;
-  const r = v - about * u;
-  const sumTime = addTo(m, RECENT + SUM_TIME, u) + (m[rest + SUM_TIME] as number);
-  const sumValue = addTo(m, RECENT + SUM_VALUE, v) + (m[rest + SUM_VALUE] as number);
-  const timeTime = addTo(m, RECENT + SUM_TIME_TIME, u * u) + (m[rest + SUM_TIME_TIME] as number);
-  const timeValue = addTo(m, RECENT + SUM_TIME_VALUE, u * v) + (m[rest + SUM_TIME_VALUE] as number);
-  const residuals =
-    addTo(m, RECENT + SUM_RESIDUAL_SQUARED, r * r) + (m[rest + SUM_RESIDUAL_SQUARED] as number);
-  const squares = addTo(m, RECENT + SUM_VALUE_SQUARED, v * v) + (m[rest + SUM_VALUE_SQUARED] as number);
+  sumWindow(m, place + POINT_SUFFIX, tSeconds, value);
   m[place] = tSeconds;
   m[place + 1] = value;
   counters[NEXT] = place + POINT_FIELDS;
   turn(m, counters[MIRROR] as number, place, tSeconds, value);
+  fitWindow(memory, value);
+}
 
+/** Adds the point to `RECENT`, and that to the suffix at `rest`: the sums of the whole window. */
+function sumWindow(m: Float64Array, rest: number, tSeconds: number, value: number): void {
+  const u = tSeconds - (m[RECENT + ORIGIN_TIME] as number);
+  const v = value - (m[RECENT + ORIGIN_VALUE] as number);
+  const r = v - (m[RECENT + SLOPE] as number) * u;
+  const time = (m[RECENT + SUM_TIME] as number) + u;
+  const sum = (m[RECENT + SUM_VALUE] as number) + v;
+  const timeTime = (m[RECENT + SUM_TIME_TIME] as number) + u * u;
+  const timeValue = (m[RECENT + SUM_TIME_VALUE] as number) + u * v;
+  const residuals = (m[RECENT + SUM_RESIDUAL_SQUARED] as number) + r * r;
+  const squares = (m[RECENT + SUM_VALUE_SQUARED] as number) + v * v;
+  m[RECENT + SUM_TIME] = time;
+  m[RECENT + SUM_VALUE] = sum;
+  m[RECENT + SUM_TIME_TIME] = timeTime;
+  m[RECENT + SUM_TIME_VALUE] = timeValue;
+  m[RECENT + SUM_RESIDUAL_SQUARED] = residuals;
+  m[RECENT + SUM_VALUE_SQUARED] = squares;
+  m[WHOLE + SUM_TIME] = time + (m[rest + SUM_TIME] as number);
+  m[WHOLE + SUM_VALUE] = sum + (m[rest + SUM_VALUE] as number);
+  m[WHOLE + SUM_TIME_TIME] = timeTime + (m[rest + SUM_TIME_TIME] as number);
+  m[WHOLE + SUM_TIME_VALUE] = timeValue + (m[rest + SUM_TIME_VALUE] as number);
+  m[WHOLE + SUM_RESIDUAL_SQUARED] = residuals + (m[rest + SUM_RESIDUAL_SQUARED] as number);
+  m[WHOLE + SUM_VALUE_SQUARED] = squares + (m[rest + SUM_VALUE_SQUARED] as number);
+  m[WHOLE_NEWEST] = u;
+}
+
+function fitWindow(memory: SeriesMemory, last: number): void {
+  const { doubles: m, counters } = memory;
+  const about = m[RECENT + SLOPE] as number;
+  const sumTime = m[WHOLE + SUM_TIME] as number;
+  const sumValue = m[WHOLE + SUM_VALUE] as number;
   const inverse = m[INVERSE_POINTS] as number;
   const meanTime = sumTime * inverse;
   const meanValue = sumValue * inverse;
-  const sxx = timeTime - sumTime * meanTime;
-  const sxy = timeValue - sumTime * meanValue;
+  const sxx = (m[WHOLE + SUM_TIME_TIME] as number) - sumTime * meanTime;
+  const sxy = (m[WHOLE + SUM_TIME_VALUE] as number) - sumTime * meanValue;
   const reciprocal = 1 / sxx;
   const slope = sxy * reciprocal;
   const sumResidual = sumValue - about * sumTime;
-  const residualSpread = residuals - sumResidual * sumResidual * inverse;
-  const valueSpread = squares - sumValue * sumValue * inverse;
+  const residualSpread = (m[WHOLE + SUM_RESIDUAL_SQUARED] as number) - sumResidual * sumResidual * inverse;
+  const valueSpread = (m[WHOLE + SUM_VALUE_SQUARED] as number) - sumValue * sumValue * inverse;
   const sxr = sxy - about * sxx;
   const aboutReference = residualSpread < preference * valueSpread;
   const unexplained = aboutReference
     ? residualSpread - sxr * (sxr * reciprocal)
     : valueSpread - sxy * (sxy * reciprocal);
-  const fromMean = u - meanTime + (m[HORIZON_SECONDS] as number);
+  const fromMean = (m[WHOLE_NEWEST] as number) - meanTime + (m[HORIZON_SECONDS] as number);
   const forecast = (m[RECENT + ORIGIN_VALUE] as number) + (meanValue + slope * fromMean);
-  if (counters[MODE] !== 0 && isCold(memory, value, forecast)) return;
+  if (counters[MODE] !== 0 && isCold(memory, last, forecast)) return;
   const width = (m[BASE_WIDTH] as number) + (m[WIDTH_FACTOR] as number) * (fromMean * fromMean) * reciprocal;
   writeForecast(m, forecast, slope, Math.max(unexplained, 0), width);
-}
-
-function addTo(m: Float64Array, index: number, term: number): number {
-  const sum = (m[index] as number) + term;
-  m[index] = sum;
-  return sum;
 }
 
 function writeForecast(m: Float64Array, value: number, slope: number, sse: number, width: number): void {

@@ -69,12 +69,15 @@ export const SUMS_FIELDS = 9;
 export const RECENT = 28;
 /** Sums of the current block alone; `RECENT` takes them over when it is whole. */
 export const CURRENT = 38;
+/** Sums of the whole window, about the origin and slope of `RECENT`, and the newest point's time from that origin. */
+export const WHOLE = 48;
+export const WHOLE_NEWEST = WHOLE + 6;
 
 /**
  * A place in the ring: t, y, then, once it is known, the suffix: the sums of the points after this one in its block,
  * about the origin and slope of the block after it. Two places before the first take what is prepared for nothing.
  */
-export const RING = 64;
+export const RING = 72;
 export const POINT_FIELDS = 8;
 export const POINT_SUFFIX = 2;
 

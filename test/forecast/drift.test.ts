@@ -5,6 +5,7 @@ import { expectClose } from "./closeness.ts";
 import { exactLine } from "./exact-line.ts";
 import { type HardStream, hardStreams } from "./hard-windows.ts";
 import { bothKernels, forecastOf } from "./kernels.ts";
+import { norris } from "./norris.ts";
 
 const [js, wasm] = (await bothKernels()) as [Kernel, Kernel];
 
@@ -57,6 +58,23 @@ describe("digits against rational arithmetic", () => {
       expectExact(forecastOf(series), lastPoints(stream, 2777, windowPoints), stream.name);
       series.dispose();
     }
+  });
+
+  test("on NIST's Norris, whose repeated x come 2 µs apart since a repeated time is refused", () => {
+    const points = norris.map(([x, y]): [number, number] => [x, y]).sort(([a], [b]) => a - b);
+    for (let i = 1; i < points.length; i++) {
+      const [before, point] = [points[i - 1], points[i]] as [[number, number], [number, number]];
+      if (point[0] - before[0] < 1e-6) point[0] = before[0] + 2e-6;
+    }
+    const series = wasm.createSeries({ windowPoints: 36 });
+    for (const [x, y] of points) series.push(x, y);
+    const forecast = forecastOf(series);
+    expectExact(forecast, points, "Norris");
+    expectClose(forecast.slopePerSecond, 1.00211681802045, 1e-8, "certified slope");
+    const intercept = forecast.value - forecast.slopePerSecond * forecast.targetSeconds;
+    expectClose(intercept, -0.262323073774029, 1e-6, "certified intercept");
+    expectClose(forecast.residualDeviation, 0.884796396144373, 1e-6, "certified deviation");
+    series.dispose();
   });
 
   test("after ten million pushes, and the same bits in both kernels", () => {
