@@ -2,9 +2,13 @@
  * The kernel's ABI. A series is the address of its slot. The host calls `initialize` once, writes the Student-t table
  * at `studentTOffset()`, and only then takes its long-lived views of the memory.
  */
+import { reserveBatch, tick } from "./batch";
 import { ABI_VERSION, OUTPUTS, STUDENT_T_OFFSET } from "./layout";
-import { push, reset } from "./series";
+import { reset } from "./series";
 import { release, reserve, take } from "./slots";
+
+/** (series, tSeconds, value): 0 accepted, 1 not finite, 2 repeated, 3 backward. Exported as it is: a call costs 1 ns. */
+export { push as pushPoint } from "./series";
 
 /** Raised with every change to this file's signatures or to the order of the outputs. */
 export function abiVersion(): i32 {
@@ -32,14 +36,9 @@ export function createSeries(
   return take(windowPoints, minPoints, emaAlpha, coldHalfWidth, horizonSeconds);
 }
 
-/** Address of the series' outputs, f64[13]. */
+/** Address of the series' outputs, f64[11]. */
 export function outputsOffset(series: usize): usize {
   return series + OUTPUTS;
-}
-
-/** 0 accepted, 1 not finite, 2 repeated, 3 backward. */
-export function pushPoint(series: usize, tSeconds: f64, value: f64): i32 {
-  return push(series, tSeconds, value);
 }
 
 /** Forgets the window and the average, keeps the counts of refusals. */
@@ -50,4 +49,14 @@ export function resetSeries(series: usize): void {
 /** Gives the slot back; the address must not be used again. */
 export function disposeSeries(series: usize): void {
   release(series);
+}
+
+/** Reserves the memory of a batch, which has an instance of its own; 0 when it cannot be had. */
+export function initializeBatch(bytes: usize): i32 {
+  return reserveBatch(bytes) ? 1 : 0;
+}
+
+/** One tick of the batch; answers how many blocks are marked. */
+export function tickBatch(): i32 {
+  return tick();
 }

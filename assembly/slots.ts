@@ -4,9 +4,9 @@ import {
   HORIZON_SECONDS,
   IN_USE,
   MIN_POINTS,
+  RING,
   SLOT_BYTES,
   SLOTS_OFFSET,
-  TIMES,
   WINDOW_POINTS,
 } from "./layout";
 
@@ -35,7 +35,7 @@ export function take(
   for (let i = 0; i < capacity; i++) {
     const series = SLOTS_OFFSET + <usize>i * SLOT_BYTES;
     if (load<i32>(series, IN_USE) !== 0) continue;
-    memory.fill(series, 0, TIMES);
+    memory.fill(series, 0, RING);
     store<i32>(series, 1, IN_USE);
     store<i32>(series, windowPoints, WINDOW_POINTS);
     store<i32>(series, minPoints, MIN_POINTS);

@@ -1,5 +1,4 @@
-import type { SeriesOptions } from "./forecaster.ts";
-import type { PointRing } from "./ring.ts";
+import { COLD_HALF_WIDTH, COLD_SUM, HORIZON_SECONDS } from "./series-layout.ts";
 import { studentT975 } from "./student-t.ts";
 
 /** Two increments are the fewest that say anything about their size. */
@@ -12,26 +11,24 @@ const floorRatio = 0.01;
 /**
  * Half-width of the interval about the last value while there are too few points for a line, `horizonSeconds` ahead.
  *
- * Fewer than three points: `coldHalfWidth`. From three on, the value is taken for a random walk without drift, whose
- * variance per second is the mean of (dy² / dt) over the n - 1 increments, so that a steady rise counts as spread:
+ * Fewer than three points: `widest`. From three on, the value is taken for a random walk without drift, whose variance
+ * per second is the mean of (dy² / dt) over the n - 1 increments, so that a steady rise counts as spread:
  *
- *     max(2 * t(0.975, n - 1) * sqrt(mean(dy² / dt) * horizon), coldHalfWidth / 100)
+ *     max(2 * t(0.975, n - 1) * sqrt(mean(dy² / dt) * horizon), widest / 100)
  *
- * It has no ceiling: a value that jumps has a wider interval than one about which nothing is known.
+ * It has no ceiling: a value that jumps has a wider interval than one about which nothing is known. `sum` is that of
+ * dy² / dt in the order of the points.
  */
-export function coldHalfWidth(ring: PointRing, options: Readonly<SeriesOptions>): number {
-  const { times, values, capacity, points } = ring;
-  if (points < fewestPoints) return options.coldHalfWidth;
-  let from = ring.oldest;
-  let sum = 0;
-  for (let i = 1; i < points; i++) {
-    const to = from + 1 === capacity ? 0 : from + 1;
-    const increment = (values[to] as number) - (values[from] as number);
-    sum += (increment * increment) / ((times[to] as number) - (times[from] as number));
-    from = to;
-  }
+export function coldHalfWidth(points: number, sum: number, widest: number, horizonSeconds: number): number {
+  if (points < fewestPoints) return widest;
   const increments = points - 1;
-  const deviation = Math.sqrt((sum / increments) * options.horizonSeconds);
+  const deviation = Math.sqrt((sum / increments) * horizonSeconds);
   const halfWidth = widening * studentT975(increments) * deviation;
-  return Math.max(halfWidth, floorRatio * options.coldHalfWidth);
+  return Math.max(halfWidth, floorRatio * widest);
+}
+
+/** The same of a series. */
+export function seriesColdHalfWidth(m: Float64Array, points: number): number {
+  const [sum, widest, horizonSeconds] = [m[COLD_SUM], m[COLD_HALF_WIDTH], m[HORIZON_SECONDS]];
+  return coldHalfWidth(points, sum as number, widest as number, horizonSeconds as number);
 }

@@ -1,4 +1,5 @@
 /** The words of this folder: what a series is given, what it answers, and what a kernel is. */
+import type { Batch } from "./batch.ts";
 
 /** How one series is forecast. `resolveSeriesOptions` holds the defaults and the limits. */
 export interface SeriesOptions {
@@ -73,6 +74,11 @@ export interface Kernel {
    * kernel already holds as many series as it has memory for.
    */
   createSeries(options?: Partial<SeriesOptions>): Series;
+  /**
+   * A new, empty batch, with memory of its own that goes when it is no longer referred to. Throws a `RangeError` for an
+   * option outside its limits and for a batch that needs more than 1 GiB.
+   */
+  createBatch(options: Partial<SeriesOptions> & { series: number }): Batch;
 }
 
 /** Named series on one kernel: what the rest of the program forecasts with. */

@@ -1,5 +1,6 @@
-import { coldHalfWidth } from "./cold-interval.ts";
-import { emaStep } from "./ema.ts";
+import { resolveBatchOptions } from "./batch.ts";
+import { batchMemory, boundedBatchLayout } from "./batch-layout.ts";
+import { BatchSeries } from "./batch-series.ts";
 import {
   DisposedSeriesError,
   type Forecast,
@@ -10,12 +11,22 @@ import {
   SeriesLimitError,
   type SeriesOptions,
 } from "./forecaster.ts";
-import { emptyFit, fitLine, lineAt, predictionHalfWidth, residualVariance } from "./ols.ts";
-import { PointRing } from "./ring.ts";
+import { tickBatch } from "./js-batch.ts";
+import {
+  COLD_HALF_WIDTH,
+  COUNTERS,
+  EMA_ALPHA,
+  HORIZON_SECONDS,
+  MIN_POINTS,
+  OUTPUT_COUNT,
+  OUTPUTS,
+  type SeriesMemory,
+  seriesFields,
+  WINDOW_POINTS,
+} from "./series-layout.ts";
 import { defaultSeriesLimit, requireSeriesLimit, resolveSeriesOptions } from "./series-options.ts";
-
-const maxMagnitude = 1e100;
-const minStepSeconds = 1e-6;
+import { pushResults, readForecast, readRefused } from "./series-outputs.ts";
+import { pushPoint, resetSeries } from "./series-push.ts";
 
 /**
  * The kernel in plain TypeScript: the reference for the WASM one, and what runs where that does not start. It holds
@@ -34,71 +45,60 @@ export function createJsKernel({ seriesLimit = defaultSeriesLimit } = {}): Kerne
         live -= 1;
       });
     },
+    createBatch(options) {
+      const resolved = resolveBatchOptions(options);
+      const layout = boundedBatchLayout(resolved.series, resolved.windowPoints);
+      const memory = batchMemory(layout, new ArrayBuffer(Math.ceil(layout.bytes / 8) * 8));
+      return new BatchSeries("js", resolved, memory, tickBatch);
+    },
   };
 }
 
+/** The memory of an empty series. */
+function seriesMemory(options: Readonly<SeriesOptions>): SeriesMemory {
+  const doubles = new Float64Array(seriesFields(options.windowPoints));
+  const counters = new Int32Array(doubles.buffer, 0, COUNTERS);
+  counters[WINDOW_POINTS] = options.windowPoints;
+  counters[MIN_POINTS] = options.minPoints;
+  doubles[EMA_ALPHA] = options.emaAlpha;
+  doubles[COLD_HALF_WIDTH] = options.coldHalfWidth;
+  doubles[HORIZON_SECONDS] = options.horizonSeconds;
+  return { doubles, counters };
+}
+
 class JsSeries implements Series {
-  readonly #ring: PointRing;
-  readonly #fit = emptyFit();
+  readonly #memory: SeriesMemory;
+  readonly #outputs: Float64Array;
   readonly #release: () => void;
-  readonly #refused = { notFinite: 0, repeated: 0, backward: 0 };
-  #state: "empty" | "cold" | "ready" = "empty";
   #disposed = false;
-  #atSeconds = 0;
-  #targetSeconds = 0;
-  #value = 0;
-  #smoothed = 0;
-  #halfWidth = 0;
-  #slopePerSecond = 0;
-  #residualDeviation = 0;
 
   constructor(
     readonly options: Readonly<SeriesOptions>,
     release: () => void,
   ) {
-    this.#ring = new PointRing(options.windowPoints);
+    this.#memory = seriesMemory(options);
+    this.#outputs = this.#memory.doubles.subarray(OUTPUTS, OUTPUTS + OUTPUT_COUNT);
     this.#release = release;
   }
 
   get refused(): RefusedCounts {
     this.#requireLive("refused");
-    return { ...this.#refused };
+    return readRefused(this.#outputs);
   }
 
   push(tSeconds: number, value: number): PushResult {
     this.#requireLive("push");
-    const refusal = this.#refusal(tSeconds, value);
-    if (refusal) return refusal;
-    const ring = this.#ring;
-    ring.append(tSeconds, value);
-    this.#atSeconds = tSeconds;
-    this.#targetSeconds = tSeconds + this.options.horizonSeconds;
-    if (ring.points < this.options.minPoints) this.#forecastCold(value);
-    else this.#forecastLine(tSeconds);
-    return "accepted";
+    return pushResults[pushPoint(this.#memory, tSeconds, value)] as PushResult;
   }
 
   forecast(): Forecast | null {
     this.#requireLive("forecast");
-    if (this.#state === "empty") return null;
-    return {
-      state: this.#state,
-      points: this.#ring.points,
-      atSeconds: this.#atSeconds,
-      targetSeconds: this.#targetSeconds,
-      value: this.#value,
-      smoothed: this.#smoothed,
-      lower: this.#value - this.#halfWidth,
-      upper: this.#value + this.#halfWidth,
-      slopePerSecond: this.#slopePerSecond,
-      residualDeviation: this.#residualDeviation,
-    };
+    return readForecast(this.#outputs, this.options.horizonSeconds);
   }
 
   reset(): void {
     this.#requireLive("reset");
-    this.#ring.clear();
-    this.#state = "empty";
+    resetSeries(this.#memory);
   }
 
   dispose(): void {
@@ -109,43 +109,5 @@ class JsSeries implements Series {
 
   #requireLive(operation: string): void {
     if (this.#disposed) throw new DisposedSeriesError(operation);
-  }
-
-  #refusal(tSeconds: number, value: number): PushResult | null {
-    if (!(Math.abs(tSeconds) <= maxMagnitude && Math.abs(value) <= maxMagnitude)) {
-      this.#refused.notFinite += 1;
-      return "not-finite";
-    }
-    if (this.#ring.points === 0) return null;
-    const stepSeconds = tSeconds - this.#ring.newestSeconds();
-    if (stepSeconds >= minStepSeconds) return null;
-    if (stepSeconds < 0) {
-      this.#refused.backward += 1;
-      return "backward";
-    }
-    this.#refused.repeated += 1;
-    return "repeated";
-  }
-
-  #forecastCold(last: number): void {
-    this.#state = "cold";
-    this.#value = last;
-    this.#smoothed = last;
-    this.#halfWidth = coldHalfWidth(this.#ring, this.options);
-    this.#slopePerSecond = 0;
-    this.#residualDeviation = this.#halfWidth;
-  }
-
-  #forecastLine(tSeconds: number): void {
-    const fit = this.#fit;
-    fitLine(this.#ring, fit);
-    const fromMean = tSeconds - fit.originSeconds - fit.meanTime + this.options.horizonSeconds;
-    const value = lineAt(fit, fromMean);
-    this.#smoothed = this.#state === "ready" ? emaStep(this.#smoothed, value, this.options.emaAlpha) : value;
-    this.#state = "ready";
-    this.#value = value;
-    this.#halfWidth = predictionHalfWidth(fit, fromMean);
-    this.#slopePerSecond = fit.slopePerSecond;
-    this.#residualDeviation = Math.sqrt(residualVariance(fit));
   }
 }

@@ -3,6 +3,7 @@ import type { Kernel, Series } from "./forecaster.ts";
 const windows = [3, 4, 10, 50];
 const pushesPerWindow = 140;
 const resetBefore = 50;
+const batchSeries = 9;
 
 /**
  * Runs `candidate` and `reference` over one small corpus (cold, ready and wrapped windows; lines, noise, constants and
@@ -16,6 +17,23 @@ export function compareKernels(candidate: Kernel, reference: Kernel): string | n
     one.dispose();
     other.dispose();
     if (difference !== null) return `window of ${windowPoints}: ${difference}`;
+  }
+  const difference = compareBatches(candidate, reference);
+  return difference === null ? null : `batch of ${batchSeries}: ${difference}`;
+}
+
+/** The same corpus, shifted from series to series, through a batch. */
+function compareBatches(candidate: Kernel, reference: Kernel): string | null {
+  const options = { series: batchSeries, windowPoints: 10, minPoints: 4 };
+  const pair = [candidate.createBatch(options), reference.createBatch(options)] as const;
+  for (let i = 0; i < pushesPerWindow; i++) {
+    for (let series = 0; series < batchSeries; series++)
+      for (const batch of pair) batch.values[series] = corpusPoint(i + series * 7)[1];
+    for (const batch of pair) batch.tick(corpusPoint(i)[0]);
+    for (let series = 0; series < batchSeries; series++) {
+      const difference = firstDifference(pair[0].forecast(series), pair[1].forecast(series));
+      if (difference !== null) return `after tick ${i}, in series ${series}, ${difference}`;
+    }
   }
   return null;
 }

@@ -3,7 +3,7 @@ import type { SeriesOptions } from "./forecaster.ts";
 /** The largest window that a kernel holds. */
 const maxWindowPoints = 1024;
 
-/** Series that a kernel holds unless told otherwise; 16.6 kB of address space each, touched as points come. */
+/** Series that a kernel holds unless told otherwise; 66 kB of address space each with WASM, touched as points come. */
 export const defaultSeriesLimit = 256;
 
 const maxSeriesLimit = 4096;

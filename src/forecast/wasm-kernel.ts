@@ -1,3 +1,6 @@
+import { type Batch, type BatchOptions, resolveBatchOptions } from "./batch.ts";
+import { batchMemory, boundedBatchLayout } from "./batch-layout.ts";
+import { BatchSeries } from "./batch-series.ts";
 import {
   DisposedSeriesError,
   type Forecast,
@@ -8,16 +11,13 @@ import {
   SeriesLimitError,
   type SeriesOptions,
 } from "./forecaster.ts";
+import { OUTPUT_COUNT } from "./series-layout.ts";
 import { defaultSeriesLimit, requireSeriesLimit, resolveSeriesOptions } from "./series-options.ts";
+import { pushResults, readForecast, readRefused } from "./series-outputs.ts";
 import { studentT975Table } from "./student-t.ts";
 
 /** The ABI that this file speaks; `assembly/layout.ts` holds the other end. */
-const abiVersion = 1;
-const pushResults = ["accepted", "not-finite", "repeated", "backward"] as const;
-/** Order of the outputs, f64 each. */
-const outputFields = 13;
-const stateEmpty = 0;
-const stateReady = 2;
+const abiVersion = 2;
 
 /** The exports of `assembly/index.ts`. */
 interface KernelExports {
@@ -36,6 +36,8 @@ interface KernelExports {
   pushPoint(series: number, tSeconds: number, value: number): number;
   resetSeries(series: number): void;
   disposeSeries(series: number): void;
+  initializeBatch(bytes: number): number;
+  tickBatch(): number;
 }
 
 /**
@@ -47,7 +49,7 @@ export async function createWasmKernel(
   { seriesLimit = defaultSeriesLimit } = {},
 ): Promise<Kernel> {
   requireSeriesLimit(seriesLimit);
-  const { instance } = await WebAssembly.instantiate(bytes, {});
+  const { instance, module } = await WebAssembly.instantiate(bytes, {});
   const exports = instance.exports as unknown as KernelExports;
   const found = typeof exports.abiVersion === "function" ? exports.abiVersion() : "none";
   if (found !== abiVersion) throw new Error(`the kernel speaks ABI ${found}, not ${abiVersion}: rebuild it`);
@@ -64,7 +66,18 @@ export async function createWasmKernel(
       if (slot === 0) throw new SeriesLimitError(seriesLimit);
       return new WasmSeries(exports, slot, resolved);
     },
+    createBatch: (options) => createWasmBatch(module, resolveBatchOptions(options)),
   };
+}
+
+/** A batch in an instance of its own: its memory grows once, before any view of it is taken. */
+function createWasmBatch(module: WebAssembly.Module, options: Readonly<BatchOptions>): Batch {
+  const layout = boundedBatchLayout(options.series, options.windowPoints);
+  const exports = new WebAssembly.Instance(module, {}).exports as unknown as KernelExports;
+  if (exports.initializeBatch(layout.bytes) !== 1)
+    throw new RangeError(`no memory for ${layout.bytes} bytes`);
+  const memory = batchMemory(layout, exports.memory.buffer as ArrayBuffer);
+  return new BatchSeries("wasm", options, memory, () => exports.tickBatch());
 }
 
 class WasmSeries implements Series {
@@ -78,13 +91,12 @@ class WasmSeries implements Series {
     this.options = options;
     this.#exports = exports;
     this.#slot = slot;
-    this.#outputs = new Float64Array(exports.memory.buffer, exports.outputsOffset(slot), outputFields);
+    this.#outputs = new Float64Array(exports.memory.buffer, exports.outputsOffset(slot), OUTPUT_COUNT);
   }
 
   get refused(): RefusedCounts {
     this.#requireLive("refused");
-    const [notFinite, repeated, backward] = this.#outputs.subarray(10);
-    return { notFinite: notFinite as number, repeated: repeated as number, backward: backward as number };
+    return readRefused(this.#outputs);
   }
 
   push(tSeconds: number, value: number): PushResult {
@@ -94,20 +106,7 @@ class WasmSeries implements Series {
 
   forecast(): Forecast | null {
     this.#requireLive("forecast");
-    const outputs = this.#outputs;
-    if (outputs[0] === stateEmpty) return null;
-    return {
-      state: outputs[0] === stateReady ? "ready" : "cold",
-      points: outputs[1] as number,
-      atSeconds: outputs[2] as number,
-      targetSeconds: outputs[3] as number,
-      value: outputs[4] as number,
-      smoothed: outputs[5] as number,
-      lower: outputs[6] as number,
-      upper: outputs[7] as number,
-      slopePerSecond: outputs[8] as number,
-      residualDeviation: outputs[9] as number,
-    };
+    return readForecast(this.#outputs, this.options.horizonSeconds);
   }
 
   reset(): void {

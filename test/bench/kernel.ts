@@ -1,110 +1,133 @@
 /**
- * The two forecast kernels side by side in one process: a push and a forecast on one series, in interleaved rounds so
- * that a busy machine slows both alike, and the medians.
+ * The forecast kernels beside each other, beside libraries that a user might pick, and beside a C loop.
  *
- *   bun test/bench/kernel.ts [-o json]
+ *   bun test/bench/kernel.ts [-o json] [--effort 0.2]
+ *
+ * `single` is a push on one series with its fit, forecast, average and interval; the libraries fit the same window of 50
+ * points and nothing else. `batch` is a tick of many series, divided by their number, with the copying of the values.
  */
 import { parseArgs } from "node:util";
+import { SimpleLinearRegression } from "ml-regression-simple-linear";
+import { linearRegression } from "simple-statistics";
+import { type BenchResult, benchBatch, benchKernels, singlePass } from "../../src/forecast/bench.ts";
+import { interleave, medianRatio, type Pass } from "../../src/forecast/bench-rounds.ts";
 import type { Kernel } from "../../src/forecast/forecaster.ts";
 import { createJsKernel } from "../../src/forecast/js-kernel.ts";
 import { readEmbeddedModule } from "../../src/forecast/load-kernel.ts";
 import { createWasmKernel } from "../../src/forecast/wasm-kernel.ts";
+import { buildCLoop, compilerFlags } from "./c-loop.ts";
 
-const windowPoints = 50;
+const points = 50;
+const nowNs = (): number => Bun.nanoseconds();
 
-/** Nanoseconds a call over the rounds: the median, and the quartiles as the spread. */
-export interface Timing {
-  medianNs: number;
-  lowerQuartileNs: number;
-  upperQuartileNs: number;
+/** A library's fit of the last 50 points, against a push on each kernel; `timesSlower` is against the WASM kernel. */
+export interface PeerResult {
+  name: string;
+  nsPerOp: number;
+  spread: number;
+  timesSlower: number;
 }
 
-/** One measured operation; `ratio` is the median over rounds of JS / WASM, above 1 where WASM is faster. */
-export interface KernelTiming {
-  operation: "push" | "push + forecast";
-  wasm: Timing;
-  js: Timing;
-  ratio: { median: number; lowerQuartile: number; upperQuartile: number };
+/** The C loop's tick of 50 points; `wasmRatio` is the WASM kernel's time over its own. */
+export interface CLoopResult {
+  series: number;
+  nsPerOp: number;
+  spread: number;
+  wasmRatio: number;
 }
 
-function quantile(sorted: readonly number[], q: number): number {
-  return sorted[Math.min(sorted.length - 1, Math.floor(q * sorted.length))] as number;
-}
-
-function timing(rounds: readonly number[]): Timing {
-  const sorted = rounds.toSorted((a, b) => a - b);
-  return {
-    medianNs: quantile(sorted, 0.5),
-    lowerQuartileNs: quantile(sorted, 0.25),
-    upperQuartileNs: quantile(sorted, 0.75),
-  };
-}
-
-/** A pass of `calls` pushes on a series that lives through all rounds; answers nanoseconds a call. */
-function passOn(kernel: Kernel, withForecast: boolean, calls: number): () => number {
-  const series = kernel.createSeries({ windowPoints });
-  const values = Float64Array.from({ length: 1024 }, (_, i) => 60 + ((i * 7919) % 1009) / 100);
-  let tSeconds = 0;
+function benchPeers(kernels: readonly Kernel[], effort: number): PeerResult[] {
+  const pairs = Array.from({ length: points }, (_, i) => [i * 5 + 0.25, 60 + ((i * 7919) % 1009) / 100]);
+  const x = pairs.map(([t]) => t as number);
+  const y = pairs.map(([, value]) => value as number);
   let sink = 0;
-  return () => {
-    const begin = Bun.nanoseconds();
-    for (let i = 0; i < calls; i++) {
-      tSeconds += 5;
-      series.push(tSeconds, values[i & 1023] as number);
-      if (withForecast) sink += series.forecast()?.upper ?? 0;
-    }
-    const elapsed = Bun.nanoseconds() - begin;
-    if (!Number.isFinite(sink)) throw new Error("the forecasts were not finite");
-    return elapsed / calls;
-  };
+  // A loop of its own for each: in a shared one none would be inlined.
+  const peers: [string, Pass][] = [
+    [
+      "simple-statistics",
+      (count) => {
+        for (let i = 0; i < count; i++) sink += linearRegression(pairs).m;
+      },
+    ],
+    [
+      "ml-regression-simple-linear",
+      (count) => {
+        for (let i = 0; i < count; i++) sink += new SimpleLinearRegression(x, y).slope;
+      },
+    ],
+  ];
+  const pushes = kernels.map((kernel): [string, Pass] => [kernel.name, singlePass(kernel, points)]);
+  const all = [...pushes, ...peers];
+  const options = { rounds: Math.max(5, Math.round(31 * effort)), count: 20_000, warmUp: 8 };
+  const timings = interleave(
+    all.map(([, pass]) => pass),
+    nowNs,
+    options,
+  );
+  if (!Number.isFinite(sink)) throw new Error("a peer's fit is not finite");
+  const wasm = timings[kernels.findIndex((kernel) => kernel.name === "wasm")];
+  return timings.map((timing, i) => ({
+    name: all[i]?.[0] ?? "",
+    nsPerOp: timing.medianNs,
+    spread: timing.spread,
+    timesSlower: wasm ? medianRatio(timing, wasm) : 1,
+  }));
 }
 
-/** Times both kernels. About 2 s with the defaults. */
-export async function timeKernels({ rounds = 31, calls = 50_000 } = {}): Promise<KernelTiming[]> {
-  const wasm = await createWasmKernel(await readEmbeddedModule());
-  const js = createJsKernel();
-  return (["push", "push + forecast"] as const).map((operation) => {
-    const withForecast = operation === "push + forecast";
-    const passes = { wasm: passOn(wasm, withForecast, calls), js: passOn(js, withForecast, calls) };
-    for (let warm = 0; warm < 4; warm++) for (const pass of Object.values(passes)) pass();
-    const measured = { wasm: [] as number[], js: [] as number[] };
-    for (let round = 0; round < rounds; round++) {
-      const order = round % 2 === 0 ? (["wasm", "js"] as const) : (["js", "wasm"] as const);
-      for (const name of order) measured[name].push(passes[name]());
-    }
-    const ratios = measured.js.map((ns, round) => ns / (measured.wasm[round] as number));
-    const { medianNs, lowerQuartileNs, upperQuartileNs } = timing(ratios);
-    return {
-      operation,
-      wasm: timing(measured.wasm),
-      js: timing(measured.js),
-      ratio: { median: medianNs, lowerQuartile: lowerQuartileNs, upperQuartile: upperQuartileNs },
-    };
+function benchCLoop(kernels: readonly Kernel[], effort: number): CLoopResult[] {
+  const createBatch = buildCLoop();
+  if (createBatch === null) return [];
+  return [256, 1024, 4096].map((series) => {
+    const results = benchBatch({ kernels, nowNs, effort }, series, points, [{ name: "c", createBatch }]);
+    const [wasm, c] = ["wasm", "c"].map((name) => results.find(({ kernel }) => kernel === name));
+    if (!wasm || !c) throw new Error("the C loop was not timed");
+    return { series, nsPerOp: c.nsPerOp, spread: c.spread, wasmRatio: c.ratioToJs / wasm.ratioToJs };
   });
 }
 
-function table(timings: readonly KernelTiming[]): string {
-  const cell = ({ medianNs, lowerQuartileNs, upperQuartileNs }: Timing): string =>
-    `${medianNs.toFixed(1)} (${lowerQuartileNs.toFixed(1)}..${upperQuartileNs.toFixed(1)})`;
-  const rows = timings.map(({ operation, wasm, js, ratio }) => [
-    operation,
-    cell(wasm),
-    cell(js),
-    `${ratio.median.toFixed(2)} (${ratio.lowerQuartile.toFixed(2)}..${ratio.upperQuartile.toFixed(2)})`,
-  ]);
-  const all = [[`window of ${windowPoints}`, "wasm, ns", "js, ns", "js / wasm"], ...rows];
-  const widths = [0, 1, 2, 3].map((column) => Math.max(...all.map((row) => (row[column] as string).length)));
-  return all
-    .map((row) => row.map((text, column) => text.padEnd(widths[column] as number)).join("  "))
-    .join("\n");
+function table(
+  results: readonly BenchResult[],
+  peers: readonly PeerResult[],
+  c: readonly CLoopResult[],
+): string {
+  const percent = (spread: number): string => `±${(spread * 50).toFixed(0)} %`;
+  const lines = results.map(
+    ({ name, series, window, kernel, nsPerOp, ratioToJs, spread }) =>
+      `${name.padEnd(7)} series ${String(series).padEnd(6)} window ${String(window).padEnd(5)} ${kernel.padEnd(5)}` +
+      `${nsPerOp.toFixed(2).padStart(8)} ns ${percent(spread).padStart(6)}  ${ratioToJs.toFixed(2)} x js`,
+  );
+  const peerLines = peers.map(
+    ({ name, nsPerOp, spread, timesSlower }) =>
+      `${name.padEnd(28)}${nsPerOp.toFixed(1).padStart(8)} ns ${percent(spread).padStart(6)}  ${timesSlower.toFixed(2)} x wasm`,
+  );
+  const cLines = c.map(
+    ({ series, nsPerOp, spread, wasmRatio }) =>
+      `${String(series).padEnd(8)}${nsPerOp.toFixed(2).padStart(8)} ns ${percent(spread).padStart(6)}  wasm takes ${wasmRatio.toFixed(2)} x`,
+  );
+  return [
+    ...lines,
+    `\none window of ${points} points: a push here, only a fit there`,
+    ...peerLines,
+    ...(cLines.length > 0 ? [`\nthe batch as a C loop (cc ${compilerFlags.join(" ")})`, ...cLines] : []),
+    "\nmedians of interleaved rounds; ±: half the distance of the quartiles",
+  ].join("\n");
 }
 
 if (import.meta.main) {
-  const { values } = parseArgs({ options: { output: { type: "string", short: "o", default: "table" } } });
-  const timings = await timeKernels();
+  const { values } = parseArgs({
+    options: {
+      output: { type: "string", short: "o", default: "table" },
+      effort: { type: "string", default: "1" },
+    },
+  });
+  const effort = Number(values.effort);
+  const kernels = [await createWasmKernel(await readEmbeddedModule()), createJsKernel()];
+  const { results } = benchKernels({ kernels, nowNs, effort });
+  const peers = benchPeers(kernels, effort);
+  const cLoop = benchCLoop(kernels, effort);
   console.log(
     values.output === "json"
-      ? JSON.stringify(timings, null, 2)
-      : `${table(timings)}\nmedian (quartiles) of interleaved rounds`,
+      ? JSON.stringify({ results, peers, cLoop }, null, 2)
+      : table(results, peers, cLoop),
   );
 }

@@ -9,12 +9,12 @@ async function loadFrom(bytes: () => Promise<ArrayBuffer> | ArrayBuffer) {
   return await loadKernel({ readModule: async () => await bytes() });
 }
 
-/** The built module with the first `find` replaced by `put`, both of one length. */
+/** The built module with every `find` replaced by `put`, both of one length. */
 async function patchedModule(find: number[], put: number[]): Promise<ArrayBuffer> {
   const bytes = Buffer.from(await readEmbeddedModule());
-  const at = bytes.indexOf(Buffer.from(find));
+  let at = bytes.indexOf(Buffer.from(find));
   if (at < 0) throw new Error("the module does not hold the bytes to patch");
-  Buffer.from(put).copy(bytes, at);
+  for (; at >= 0; at = bytes.indexOf(Buffer.from(find), at + 1)) Buffer.from(put).copy(bytes, at);
   return bytes.buffer.slice(bytes.byteOffset, bytes.byteOffset + bytes.byteLength);
 }
 
@@ -63,7 +63,7 @@ describe("loading a kernel", () => {
     );
     expect(kernel.name).toBe("js");
     expect(fellBackBecause).toBe(
-      `the WASM kernel did not start: the kernel speaks ABI ${found}, not 1: rebuild it`,
+      `the WASM kernel did not start: the kernel speaks ABI ${found}, not 2: rebuild it`,
     );
   });
 
@@ -128,6 +128,7 @@ function altered(change: (forecast: Forecast) => void): Kernel {
   const kernel = createJsKernel();
   return {
     name: "wasm",
+    createBatch: kernel.createBatch,
     createSeries(options) {
       const series = kernel.createSeries(options);
       const answer = series.forecast.bind(series);

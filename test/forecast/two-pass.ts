@@ -4,8 +4,9 @@
  * residuals get a pass of their own, because Syy - slope * Sxy cancels where the line fits well.
  * `assembly/ols.ts` does the same operations in the same order: change both or neither.
  */
-import type { PointRing } from "./ring.ts";
-import { studentT975 } from "./student-t.ts";
+
+import { studentT975 } from "../../src/forecast/student-t.ts";
+import type { PointRing } from "./point-ring.ts";
 
 /** A fitted line; times are relative to `originSeconds`, values to `originValue`, the oldest point's. */
 export interface LineFit {

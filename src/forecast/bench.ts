@@ -1,0 +1,161 @@
+/**
+ * The kernels' speed: a guarded push with its fit, forecast, average and interval, on one series and on batches, the
+ * WASM kernel beside the JS one.
+ */
+import { interleave, medianRatio, type Pass, type RoundsResult } from "./bench-rounds.ts";
+import type { Kernel, Series } from "./forecaster.ts";
+
+/** One line of the benchmark. */
+export interface BenchResult {
+  /** `single`: a push on one series. `batch`: a tick, divided by its series. */
+  readonly name: "single" | "batch";
+  readonly series: number;
+  /** Points in the window. */
+  readonly window: number;
+  readonly kernel: string;
+  readonly nsPerOp: number;
+  /** How many times the JS kernel's time this one's is contained in it: above 1 is faster than JS. */
+  readonly ratioToJs: number;
+  /** Distance of the quartiles over the rounds, relative to the median. */
+  readonly spread: number;
+}
+
+export interface BenchOptions {
+  /** A clock in nanoseconds. */
+  readonly nowNs: () => number;
+  /** Kernels to compare; the one named `js` is what the ratios are to. */
+  readonly kernels: readonly Kernel[];
+  /** Shares of the full length, above 0; 1 takes about 10 s. Default 1. */
+  readonly effort?: number;
+  /** Windows of the single series, and of batches of 4,096. Default 8 to 1,000. */
+  readonly windows?: readonly number[];
+  /** Series of batches of 50 points. Default 1 to 65,536. */
+  readonly batches?: readonly number[];
+}
+
+const defaultWindows = [8, 16, 50, 100, 300, 1000];
+const defaultBatches = [1, 16, 256, 1024, 4096, 16384, 65536];
+const usualWindow = 50;
+const usualBatch = 4096;
+const rounds = 31;
+const pushesPerPass = 20_000;
+const updatesPerPass = 400_000;
+/** A batch of 4,096 series and more points than these takes too much memory for a bench on a small host. */
+const mostBatchWindow = 300;
+
+/** Runs the benchmark; it does nothing but compute and read `nowNs`. */
+export function benchKernels(options: BenchOptions): { results: BenchResult[] } {
+  const { windows = defaultWindows, batches = defaultBatches } = options;
+  const results = windows.flatMap((window) => benchSingle(options, window));
+  for (const series of batches) results.push(...benchBatch(options, series, usualWindow));
+  for (const window of windows) {
+    if (window === usualWindow || window > mostBatchWindow || batches.length === 0) continue;
+    results.push(...benchBatch(options, usualBatch, window));
+  }
+  return { results };
+}
+
+/** One series of every kernel, pushed through its `Series`. */
+export function benchSingle(options: BenchOptions, window: number): BenchResult[] {
+  const { kernels, nowNs, effort = 1 } = options;
+  const passes = kernels.map((kernel) => singlePass(kernel, window));
+  const count = Math.max(window, Math.round(pushesPerPass * Math.min(1, effort)));
+  const timings = interleave(passes, nowNs, {
+    rounds: Math.max(5, Math.round(rounds * effort)),
+    count,
+    warmUp: 8,
+  });
+  return named("single", 1, window, kernels, timings);
+}
+
+/** A batch of every kernel; time a series and tick. Passes are whole windows long: each series turns once in one. */
+export function benchBatch(
+  options: BenchOptions,
+  series: number,
+  window: number,
+  others: readonly { name: string; createBatch: Kernel["createBatch"] }[] = [],
+): BenchResult[] {
+  const { kernels, nowNs, effort = 1 } = options;
+  const made = [...kernels, ...others];
+  const passes = made.map((kernel) => batchPass(kernel.createBatch, series, window));
+  const turns = Math.max(1, Math.round((updatesPerPass * Math.min(1, effort)) / series / window));
+  const timings = interleave(passes, nowNs, {
+    rounds: Math.max(5, Math.round((series * window > updatesPerPass ? 9 : rounds) * effort)),
+    count: turns * window,
+    warmUp: 3,
+  });
+  const perSeries = timings.map((timing) => ({ ...timing, medianNs: timing.medianNs / series }));
+  return named("batch", series, window, made, perSeries);
+}
+
+function named(
+  name: BenchResult["name"],
+  series: number,
+  window: number,
+  kernels: readonly { name: string }[],
+  timings: readonly RoundsResult[],
+): BenchResult[] {
+  const js = timings[kernels.findIndex((kernel) => kernel.name === "js")] ?? timings[0];
+  return timings.map((timing, i) => ({
+    name,
+    series,
+    window,
+    kernel: kernels[i]?.name ?? "",
+    nsPerOp: timing.medianNs,
+    ratioToJs: js ? medianRatio(js, timing) : 1,
+    spread: timing.spread,
+  }));
+}
+
+/** Sets of values that the ticks of a batch take in turn; a power of two. */
+const sampleKinds = 16;
+
+/** Percentages that look like noise and are the same in every run; a power of two of them. */
+const noise = Float64Array.from({ length: 1024 }, (_, i) => 60 + ((i * 7919) % 1009) / 100);
+
+/**
+ * Pushes on one series that lives through all passes. Either kernel has a loop of its own, as in a program that runs
+ * one of them: in a shared loop the engine could inline neither.
+ */
+export function singlePass(kernel: Kernel, windowPoints: number): Pass {
+  const series = kernel.createSeries({ windowPoints });
+  return kernel.name === "wasm" ? pushesOnWasm(series) : pushesOnJs(series);
+}
+
+function pushesOnWasm(series: Series): Pass {
+  let tSeconds = 0;
+  return (count) => {
+    for (let i = 0; i < count; i++) {
+      tSeconds += 5;
+      series.push(tSeconds, noise[i & 1023] as number);
+    }
+  };
+}
+
+function pushesOnJs(series: Series): Pass {
+  let tSeconds = 0;
+  return (count) => {
+    for (let i = 0; i < count; i++) {
+      tSeconds += 5;
+      series.push(tSeconds, noise[i & 1023] as number);
+    }
+  };
+}
+
+/** Each tick is given other values, copied into the batch's memory: whoever samples them has to write them too. */
+function batchPass(createBatch: Kernel["createBatch"], series: number, windowPoints: number): Pass {
+  const batch = createBatch({ series, windowPoints });
+  const source = Float64Array.from(
+    { length: series + sampleKinds },
+    (_, i) => noise[(i * 31) & 1023] as number,
+  );
+  const samples = Array.from({ length: sampleKinds }, (_, i) => source.subarray(i, i + series));
+  let tSeconds = 0;
+  return (count) => {
+    for (let tick = 0; tick < count; tick++) {
+      tSeconds += 5;
+      batch.values.set(samples[tick & (sampleKinds - 1)] as Float64Array);
+      batch.tick(tSeconds);
+    }
+  };
+}
