@@ -13,6 +13,7 @@ import {
   readdirSync,
   readFileSync,
   renameSync,
+  rmSync,
   statSync,
   writeFileSync,
 } from "node:fs";
@@ -119,6 +120,8 @@ async function buildExecutable(target: string | undefined, ifChanged: boolean): 
   if (!result.success) throw new AggregateError(result.logs, "the executable did not compile");
   const made = existsSync(unfinished) ? unfinished : `${unfinished}.exe`;
   renameSync(made, outfile);
+  // The map is inside the executable; the one beside it has no use.
+  rmSync(`${unfinished}.map`, { force: true });
   return outfile;
 }
 
@@ -127,15 +130,13 @@ if (import.meta.main) {
     options: {
       target: { type: "string" },
       assets: { type: "boolean", default: false },
-      wasm: { type: "boolean", default: false },
       "if-changed": { type: "boolean", default: false },
     },
   });
   const begin = performance.now();
   await buildKernel({ ifChanged: values["if-changed"] });
   gatherBundledPlugins({ ifChanged: values["if-changed"] });
-  const made =
-    values.assets || values.wasm ? kernelPath : await buildExecutable(values.target, values["if-changed"]);
+  const made = values.assets ? kernelPath : await buildExecutable(values.target, values["if-changed"]);
   const seconds = ((performance.now() - begin) / 1000).toFixed(1);
   console.error(`${made.slice(root.length + 1)} ready in ${seconds} s`);
 }
