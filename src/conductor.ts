@@ -54,7 +54,9 @@ export async function startConductor(options: ConductorOptions): Promise<Running
   await startup.step("monitor", () => memory.begin());
   beginHousekeeping(foundation);
   log.info("http.listening", { url: server.url });
-  void startPlugins(foundation, manager);
+  // Requests that were waiting are answered first: starting processes blocks for some milliseconds each.
+  const starting = clock.after(1, () => void startPlugins(foundation, manager));
+  startup.onEnd("start of the plugins", () => starting.cancel());
   return {
     url: server.url,
     reconfigure: (config) => {

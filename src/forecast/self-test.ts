@@ -4,6 +4,14 @@ const windows = [3, 4, 10, 50];
 const pushesPerWindow = 140;
 const resetBefore = 50;
 const batchSeries = 9;
+/**
+ * Forecasts are compared while a window is young, and then at every seventh push: a difference stays in the sums and
+ * shows at the next one. It runs at every start, without a compiler: comparing at each push would cost 25 ms.
+ */
+const youngPushes = 5;
+const compareEvery = 7;
+const isCompared = (push: number): boolean =>
+  push % resetBefore < youngPushes || push % compareEvery === 0 || push === pushesPerWindow - 1;
 
 /**
  * Runs `candidate` and `reference` over one small corpus (cold, ready and wrapped windows; lines, noise, constants and
@@ -30,7 +38,7 @@ function compareBatches(candidate: Kernel, reference: Kernel): string | null {
     for (let series = 0; series < batchSeries; series++)
       for (const batch of pair) batch.values[series] = corpusPoint(i + series * 7)[1];
     for (const batch of pair) batch.tick(corpusPoint(i)[0]);
-    for (let series = 0; series < batchSeries; series++) {
+    for (let series = 0; isCompared(i) && series < batchSeries; series++) {
       const difference = firstDifference(pair[0].forecast(series), pair[1].forecast(series));
       if (difference !== null) return `after tick ${i}, in series ${series}, ${difference}`;
     }
@@ -44,6 +52,7 @@ function compareSeries(one: Series, other: Series): string | null {
     const [tSeconds, value] = corpusPoint(i);
     const results = [one.push(tSeconds, value), other.push(tSeconds, value)];
     if (results[0] !== results[1]) return `push ${i} answers ${results[0]}, not ${results[1]}`;
+    if (!isCompared(i)) continue;
     const difference = firstDifference(one.forecast(), other.forecast());
     if (difference !== null) return `after push ${i}, ${difference}`;
   }
@@ -63,9 +72,9 @@ function corpusPoint(i: number): [tSeconds: number, value: number] {
 /** Names the first field whose bits differ, or null. Zero and minus zero differ. */
 function firstDifference(one: object | null, other: object | null): string | null {
   if (one === null || other === null) return one === other ? null : "only one of them has a forecast";
-  const expected = new Map<string, unknown>(Object.entries(other));
+  const expected = other as Record<string, unknown>;
   for (const [field, value] of Object.entries(one)) {
-    if (!Object.is(value, expected.get(field))) return `${field} is ${value}, not ${expected.get(field)}`;
+    if (!Object.is(value, expected[field])) return `${field} is ${value}, not ${expected[field]}`;
   }
   return null;
 }
