@@ -46,11 +46,13 @@ export async function startConductor(options: ConductorOptions): Promise<Running
   await startup.step("platforms", () => openPlatforms(foundation, state, manager, health));
   // After the plugins have ended, so that a decision that was being carried out is recorded with its outcome.
   startup.onEnd("scaler", () => memory.scaler.stop());
-  startup.onEnd("plugins", () => endPlugins(foundation, manager));
+  let mayRun = false; // Where not even the server could be started, there is nothing to end and nothing to log.
+  startup.onEnd("plugins", () => (mayRun ? endPlugins(foundation, manager) : undefined));
   const router = makeRouter(foundation, state, manager, health, memory);
   const server = await startup.step("routing", () =>
     openHttp(foundation, state, manager, health, memory, router),
   );
+  mayRun = true;
   await startup.step("monitor", () => memory.begin());
   beginHousekeeping(foundation);
   log.info("http.listening", { url: server.url });

@@ -1,7 +1,7 @@
 import { discover, type FoundPlugin } from "../plugins/discovery.ts";
 import { pluginPlaces } from "../plugins/plugin-folders.ts";
 import { type Command, configOption, exitCode, outputOption, wantsJson } from "./command.ts";
-import { configuration } from "./serve.ts";
+import { configuration } from "./configuration.ts";
 
 /** `conductor check`: everything that is wrong with the configuration and the plugins, without starting anything. */
 export const checkCommand: Command = {
@@ -28,7 +28,9 @@ export const checkCommand: Command = {
     for (const line of found) invocation.terminal.err(`conductor: ${line}`);
     for (const line of warnings) invocation.terminal.err(`conductor: warning: ${line}`);
     const summary = `${file ?? "defaults"}: ${plugins.map(({ name }) => name).join(", ") || "no plugins"}`;
-    invocation.terminal.out(ok ? `ok: ${summary}` : `${found.length} problems: ${summary}`);
+    invocation.terminal.out(
+      ok ? `ok: ${summary}` : `${found.length} ${found.length === 1 ? "problem" : "problems"}: ${summary}`,
+    );
     return ok ? exitCode.ok : exitCode.failed;
   },
 };

@@ -90,12 +90,9 @@ function report(error: unknown, terminal: Invocation["terminal"]): number {
     for (const line of error.lines) terminal.err(`conductor: ${line}`);
     return exitCode.usage;
   }
-  if (error instanceof CliError) {
-    terminal.err(`conductor: ${error.message}`);
-    return error.exit;
-  }
-  terminal.err(`conductor: ${error instanceof Error ? error.message : String(error)}`);
-  return exitCode.failed;
+  const message = error instanceof Error ? error.message : String(error);
+  for (const line of message.split("\n")) terminal.err(`conductor: ${line}`);
+  return error instanceof CliError ? error.exit : exitCode.failed;
 }
 
 function overview(commands: readonly Command[]): string {

@@ -2,24 +2,20 @@
 
 import { readFileSync } from "node:fs";
 import { dirname, resolve } from "node:path";
-import { loadConfig } from "../config/load.ts";
 import { tokenPath } from "../http/token.ts";
 import { resolveLocation } from "../storage/location.ts";
-import { CliError, type Invocation, textFlag } from "./command.ts";
+import { CliError, type Invocation } from "./command.ts";
+import { configuration } from "./configuration.ts";
 
 /** Where the configured server listens, and the folder that holds its token. */
 function serverOf(invocation: Invocation): { url: string; stateFolder: string | null } {
-  const { environment, folder } = invocation;
-  const { config, baseFolder } = loadConfig({
-    file: textFlag(invocation, "config") ?? environment.CONDUCTOR_CONFIG ?? null,
-    folder,
-    environment,
-  });
+  const { config, baseFolder } = configuration(invocation);
   const { host, port } = config.http;
   const reachable =
     host === "0.0.0.0" ? "127.0.0.1" : host === "::" ? "[::1]" : host.includes(":") ? `[${host}]` : host;
-  const path = config.storage.path === undefined ? undefined : resolve(baseFolder, config.storage.path);
-  const location = resolveLocation(path, environment);
+  const { path } = config.storage;
+  const absolute = path === undefined || path === ":memory:" ? path : resolve(baseFolder, path);
+  const location = resolveLocation(absolute, invocation.environment);
   return { url: `http://${reachable}:${port}`, stateFolder: location.path && dirname(location.path) };
 }
 
@@ -35,6 +31,16 @@ function tokenOf(environment: Invocation["environment"], stateFolder: string | n
   }
 }
 
+/** What kept a request from being answered, in words. */
+function unreachable(error: unknown): string {
+  const { code, name, message } = error as { code?: string; name?: string; message?: string };
+  if (code === "ConnectionRefused" || code === "ECONNREFUSED") return "connection refused";
+  if (name === "TimeoutError") return `no answer within ${timeoutMs / 1_000} s`;
+  return message?.split("\n")[0] ?? String(error);
+}
+
+const timeoutMs = 30_000;
+
 /** The JSON answer of the running conductor. Throws CliError with the remedy when there is none or it refuses. */
 export async function askConductor<T>(
   invocation: Invocation,
@@ -48,12 +54,11 @@ export async function askConductor<T>(
     response = await fetch(`${url}${path}`, {
       method: options.method ?? "GET",
       headers: token === undefined ? {} : { Authorization: `Bearer ${token}` },
-      signal: AbortSignal.timeout(30_000),
+      signal: AbortSignal.timeout(timeoutMs),
     });
   } catch (error) {
-    const reason = error instanceof Error ? error.message : String(error);
     throw new CliError(
-      `no conductor answers at ${url} (${reason.split("\n")[0]}); start one with "conductor serve", or name its configuration with --config`,
+      `no conductor answers at ${url} (${unreachable(error)}); start one with "conductor serve", or say with --config or --port which one you mean`,
     );
   }
   const body = (await response.json().catch(() => null)) as (T & { title?: string; detail?: string }) | null;

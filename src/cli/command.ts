@@ -5,7 +5,7 @@ import type { ParseArgsOptionsConfig } from "node:util";
 /** Exit codes: fine, failed, wrong usage or configuration. */
 export const exitCode = { ok: 0, failed: 1, usage: 2 } as const;
 
-/** A failure whose message is one line that says what to do; the command line prints it and exits with `code`. */
+/** A failure whose message says what to do, one line a problem; the command line prints it and exits with `code`. */
 export class CliError extends Error {
   constructor(
     message: string,
@@ -71,6 +71,13 @@ export const configOption = {
     short: "c",
     help: "Configuration file (default: ./conductor.yaml, if there is one)",
   },
+} as const;
+
+/** Which conductor a command asks. */
+export const serverOption = {
+  ...configOption,
+  host: { type: "string", help: "Address of the conductor to ask, in place of http.host" },
+  port: { type: "string", short: "p", help: "Its port, in place of http.port" },
 } as const;
 
 /** A flag's text; undefined when it was not given. */

@@ -1,6 +1,6 @@
-import { formatPercent } from "../config/units.ts";
+import { formatDuration, formatPercent } from "../config/units.ts";
 import { askConductor } from "./client.ts";
-import { type Command, configOption, exitCode, outputOption, wantsJson } from "./command.ts";
+import { type Command, exitCode, outputOption, serverOption, wantsJson } from "./command.ts";
 
 interface ForecastView {
   kernel: string;
@@ -22,8 +22,8 @@ interface ForecastView {
 export const forecastCommand: Command = {
   name: "forecast",
   summary: "Show the memory forecast of the running conductor",
-  usage: "conductor forecast [-o json]",
-  options: { ...configOption, ...outputOption },
+  usage: "conductor forecast [--port PORT] [-o json]",
+  options: { ...serverOption, ...outputOption },
   positionals: 0,
   run: async (invocation) => {
     const json = wantsJson(invocation);
@@ -33,12 +33,13 @@ export const forecastCommand: Command = {
   },
 };
 
-function describe({ memory, kernel }: ForecastView): string {
+function describe({ memory, kernel, horizonSeconds }: ForecastView): string {
   if (!memory) return "no forecast yet: memory has not been sampled";
   const percent = (value: number) => formatPercent(value / 100);
   return [
-    `at ${memory.targetAt}: ${percent(memory.smoothed)} of the budget`,
-    `95 % interval ${percent(memory.lower)} to ${percent(memory.upper)}`,
-    `slope ${(memory.slopePerMinute).toFixed(3)} points a minute, from ${memory.points} samples (${memory.state}, ${kernel} kernel)`,
+    `in ${formatDuration(horizonSeconds * 1_000)}  ${percent(memory.smoothed)} of the budget, at ${memory.targetAt}`,
+    `interval  ${percent(memory.lower)} to ${percent(memory.upper)} (95 %)`,
+    `slope     ${memory.slopePerMinute.toFixed(3)} % of the budget a minute`,
+    `based on  ${memory.points} ${memory.points === 1 ? "sample" : "samples"}${memory.state === "cold" ? ": too few for a forecast yet, so it repeats the last value with a wide interval" : ""} (${kernel} kernel)`,
   ].join("\n");
 }

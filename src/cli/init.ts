@@ -1,5 +1,5 @@
 import { existsSync, mkdirSync, writeFileSync } from "node:fs";
-import { dirname, join } from "node:path";
+import { dirname, join, resolve } from "node:path";
 import { exampleConfig } from "../config/example.ts";
 import { bundledFiles } from "../plugins/bundled.ts";
 import { CliError, type Command, exitCode } from "./command.ts";
@@ -12,7 +12,7 @@ export const initCommand: Command = {
   options: { force: { type: "boolean", short: "f", help: "Overwrite files that are there" } },
   positionals: 1,
   run: async ({ positionals, flags, terminal, folder }) => {
-    const target = join(folder, positionals[0] ?? ".");
+    const target = resolve(folder, positionals[0] ?? ".");
     const files: Record<string, string> = { "conductor.yaml": exampleConfig() };
     for (const [path, text] of Object.entries(await bundledFiles())) files[join("plugins", path)] = text;
     const there = Object.keys(files).filter((path) => existsSync(join(target, path)));

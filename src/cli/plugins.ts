@@ -1,6 +1,6 @@
 import { formatBytes } from "../config/units.ts";
 import { askConductor } from "./client.ts";
-import { CliError, type Command, configOption, exitCode, outputOption, wantsJson } from "./command.ts";
+import { CliError, type Command, exitCode, outputOption, serverOption, wantsJson } from "./command.ts";
 import { table } from "./table.ts";
 
 export interface PluginRow {
@@ -20,8 +20,8 @@ const actions = ["enable", "disable", "restart"];
 export const pluginsCommand: Command = {
   name: "plugins",
   summary: "List the plugins, or enable, disable or restart one",
-  usage: "conductor plugins [enable NAME | disable NAME | restart NAME] [-o json]",
-  options: { ...configOption, ...outputOption },
+  usage: "conductor plugins [enable NAME | disable NAME | restart NAME] [--port PORT] [-o json]",
+  options: { ...serverOption, ...outputOption },
   positionals: 2,
   run: async (invocation) => {
     const json = wantsJson(invocation);

@@ -1,9 +1,11 @@
-import { SystemClock } from "../clock.ts";
-import { startConductor } from "../conductor.ts";
-import { ConfigError, loadConfig } from "../config/load.ts";
-import { createLog } from "../log.ts";
+import { type Clock, SystemClock } from "../clock.ts";
+import { type RunningConductor, startConductor } from "../conductor.ts";
+import { ConfigError, type LoadedConfig } from "../config/load.ts";
+import { createLog, type Log } from "../log.ts";
 import { commit, version } from "../version.ts";
-import { CliError, type Command, configOption, exitCode, type Invocation, textFlag } from "./command.ts";
+import { CliError, type Command, configOption, exitCode, type Invocation } from "./command.ts";
+import { configuration } from "./configuration.ts";
+import { LineWriter } from "./line-writer.ts";
 
 /** `conductor serve`: runs until TERM or INT. */
 export const serveCommand: Command = {
@@ -23,53 +25,61 @@ export const serveCommand: Command = {
   run: serve,
 };
 
-/** The configuration with the command's own flags over file and environment. */
-export function configuration(invocation: Invocation) {
-  const { environment, folder } = invocation;
-  const port = textFlag(invocation, "port");
-  const host = textFlag(invocation, "host");
-  return loadConfig({
-    file: textFlag(invocation, "config") ?? environment.CONDUCTOR_CONFIG ?? null,
-    folder,
-    environment: {
-      ...environment,
-      ...(port === undefined ? {} : { CONDUCTOR_HTTP_PORT: port }),
-      ...(host === undefined ? {} : { CONDUCTOR_HTTP_HOST: host }),
-    },
-  });
-}
+const stderrFd = 2;
+/** For the last lines of the log, if nobody reads them; what ends conductor waits for no more than 10 s in all. */
+const flushMs = 300;
 
 async function serve(invocation: Invocation): Promise<number> {
-  const { terminal, environment } = invocation;
+  const { terminal } = invocation;
   const loaded = configuration(invocation);
   const { level, format } = loaded.config.log;
   const clock = new SystemClock();
+  const lines = new LineWriter(stderrFd, clock, (count) => log.warn("log.dropped", { lines: count }));
   const log = createLog({
     level,
     format: format === "auto" ? (terminal.isTerminal ? "pretty" : "json") : format,
     nowMs: () => clock.nowMs(),
-    write: (line) => process.stderr.write(line),
+    write: (line) => lines.write(line),
   });
+  try {
+    return await runUntilSignal(invocation, loaded, clock, log);
+  } finally {
+    await lines.flush(flushMs);
+  }
+}
+
+async function runUntilSignal(
+  invocation: Invocation,
+  loaded: LoadedConfig,
+  clock: Clock,
+  log: Log,
+): Promise<number> {
+  const { environment } = invocation;
   log.info("conductor.starting", { version, commit, pid: process.pid, config: loaded.file ?? "defaults" });
   const ended = Promise.withResolvers<string>();
   const onSignal = (signal: NodeJS.Signals) => ended.resolve(signal);
   process.on("SIGTERM", onSignal).on("SIGINT", onSignal);
   const starting = startConductor({ loaded, environment, clock, log });
+  // Registered before it has started: by default the signal would end the process.
+  process.on("SIGHUP", () => void reload(invocation, starting, log));
   const early = await Promise.race([starting.then(() => null), ended.promise]);
   const conductor = await starting.catch((error: unknown) => {
     throw new CliError(error instanceof Error ? error.message : String(error));
-  });
-  process.on("SIGHUP", () => {
-    try {
-      conductor.reconfigure(configuration(invocation).config);
-    } catch (error) {
-      if (!(error instanceof ConfigError)) throw error;
-      log.error("conductor.reload_refused", { errors: error.lines });
-    }
   });
   const signal = early ?? (await ended.promise);
   log.info("conductor.stopping", { signal });
   await conductor.stop();
   log.info("conductor.stopped", {});
   return exitCode.ok;
+}
+
+/** Takes over the configuration as it is now; a wrong one is refused, and the old one stays. */
+async function reload(invocation: Invocation, starting: Promise<RunningConductor>, log: Log): Promise<void> {
+  try {
+    const { config } = configuration(invocation);
+    (await starting).reconfigure(config);
+  } catch (error) {
+    const errors = error instanceof ConfigError ? error.lines : [String(error)];
+    log.error("conductor.reload_refused", { errors, remedy: "correct the configuration and send HUP again" });
+  }
 }

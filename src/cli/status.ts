@@ -1,6 +1,6 @@
 import { formatBytes, formatPercent } from "../config/units.ts";
 import { askConductor } from "./client.ts";
-import { type Command, configOption, exitCode, outputOption, wantsJson } from "./command.ts";
+import { type Command, exitCode, outputOption, serverOption, wantsJson } from "./command.ts";
 import { type PluginRow, pluginTable } from "./plugins.ts";
 
 interface ScalingStatus {
@@ -14,8 +14,8 @@ interface ScalingStatus {
 export const statusCommand: Command = {
   name: "status",
   summary: "Show memory, forecast and plugins of the running conductor",
-  usage: "conductor status [-o json]",
-  options: { ...configOption, ...outputOption },
+  usage: "conductor status [--port PORT] [-o json]",
+  options: { ...serverOption, ...outputOption },
   positionals: 0,
   run: async (invocation) => {
     const json = wantsJson(invocation);

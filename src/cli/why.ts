@@ -1,6 +1,6 @@
 import { formatBytes, formatDuration, formatPercent } from "../config/units.ts";
 import { askConductor } from "./client.ts";
-import { CliError, type Command, configOption, exitCode, outputOption, wantsJson } from "./command.ts";
+import { CliError, type Command, exitCode, outputOption, serverOption, wantsJson } from "./command.ts";
 
 interface ActionView {
   kind: string;
@@ -28,8 +28,8 @@ interface DecisionView {
 export const whyCommand: Command = {
   name: "why",
   summary: "Explain a decision: by number, the last one, or the last one about a plugin",
-  usage: "conductor why [ID | last | PLUGIN] [-o json]",
-  options: { ...configOption, ...outputOption },
+  usage: "conductor why [ID | last | PLUGIN] [--port PORT] [-o json]",
+  options: { ...serverOption, ...outputOption },
   positionals: 1,
   run: async (invocation) => {
     const json = wantsJson(invocation);

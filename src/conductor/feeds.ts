@@ -21,8 +21,8 @@ const ownFailures: ReadonlySet<AttemptFailure | "answered"> = new Set([
 export function observeRoutes(metrics: Metrics): RouteObserver {
   return {
     routed: (outcome) => {
-      const known = !(outcome.kind === "refused" && outcome.status === 404);
-      const platform = known ? outcome.platform : "unknown";
+      // Without an attempt nobody looked whether there is such a platform: any text may stand there.
+      const platform = outcome.attempts.length > 0 ? outcome.platform : "unknown";
       const label = outcome.kind === "refused" ? outcome.code : outcome.degraded ? "fallback" : "answered";
       metrics.observeRequest(platform, label, outcome.durationMs / 1_000);
       const [first] = outcome.attempts;
@@ -50,7 +50,7 @@ interface PluginEventParts {
 
 /** Life cycle events into gauges, counters, the health monitor and the log. */
 export function showPluginEvents({ events, manager, metrics, health, log }: PluginEventParts): void {
-  for (const { name, state } of manager.list()) metrics.setPluginState(name, state);
+  for (const { name, state } of manager.standings()) metrics.setPluginState(name, state);
   events.on("plugin.state", ({ plugin, from, to }) => {
     metrics.setPluginState(plugin, to);
     if (to === "starting" && (from === "failed" || from === "crash-loop")) metrics.countPluginRestart(plugin);
@@ -58,9 +58,9 @@ export function showPluginEvents({ events, manager, metrics, health, log }: Plug
   });
   events.on("plugin.exit", ({ plugin, expected, exitCode, signal }) => {
     if (expected) return;
-    const view = manager.view(plugin);
-    metrics.countPluginFailure(view?.platform ?? plugin, "crash");
-    const detail = view?.lastExit?.text ?? `its process ended (${signal ?? `exit code ${exitCode}`})`;
+    metrics.countPluginFailure(manager.standing(plugin)?.platform ?? plugin, "crash");
+    const detail =
+      manager.view(plugin)?.lastExit?.text ?? `its process ended (${signal ?? `exit code ${exitCode}`})`;
     health.processExited(plugin, detail);
   });
   events.on("plugin.log", ({ plugin, stream, line }) => log.info("plugin.log", { plugin, stream, line }));
@@ -84,13 +84,13 @@ export function writeIntegrationMetrics({
 }: IntegrationParts): void {
   const traffic = new Map(statistics.drain().map((row) => [row.platform, row]));
   const bytes = new Map<string, number | null>();
-  for (const { name, platform } of manager.list()) {
+  for (const { name, platform } of manager.standings()) {
     const footprint = watch.footprintOf(name);
-    const label = platform ?? name;
-    const before = bytes.get(label) ?? null;
-    bytes.set(label, footprint ? (before ?? 0) + footprint.bytes : before);
+    const before = bytes.get(platform) ?? null;
+    bytes.set(platform, footprint ? (before ?? 0) + footprint.bytes : before);
   }
-  const platforms = new Set([...bytes.keys(), ...traffic.keys()]);
+  // What a busy router refused at its door may name any platform: only those that there are get a row.
+  const platforms = new Set([...bytes.keys(), ...(traffic.has("other") ? ["other"] : [])]);
   storage.integrationMetrics.insert(
     [...platforms].map((platformName) => {
       const row = traffic.get(platformName);

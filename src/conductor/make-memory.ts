@@ -64,7 +64,14 @@ export function makeMemory(foundation: Foundation, state: State, manager: Plugin
   const reflex = new Reflex({
     clock,
     gaps,
-    limits: { slowestMs: slowest, fastestMs: fastest, lineRatio: config.scaler.shed },
+    limits: {
+      slowestMs: slowest,
+      fastestMs: fastest,
+      // A reload moves it.
+      get lineRatio() {
+        return foundation.policy.shedRatio;
+      },
+    },
     read: () => source.memory(),
     onReading: (reading) => watch.onReading(reading),
   });
@@ -83,7 +90,7 @@ export function makeMemory(foundation: Foundation, state: State, manager: Plugin
   });
   watch.drive(scaler);
   const begin = () => {
-    warm(foundation, state, window, watch);
+    warm(foundation, state, manager, window, watch);
     sampler.start();
     reflex.start();
     foundation.startup.onEnd("monitor", () => {
@@ -99,15 +106,18 @@ export function makeMemory(foundation: Foundation, state: State, manager: Plugin
 function warm(
   { loaded, startedAtMs }: Foundation,
   { storage }: State,
+  manager: PluginManager,
   window: SampleWindow,
   watch: MemoryWatch,
 ): void {
   const { window: points, interval } = loaded.config.monitor;
   const oldestMs = startedAtMs - 2 * points * interval;
+  const held = manager.list().flatMap(({ name }) => storage.footprints.range(name, oldestMs, startedAtMs));
+  const footprints = Map.groupBy(held, ({ atMs }) => atMs);
   const recent = storage.samples
     .latest(points)
     .filter(({ atMs }) => atMs > oldestMs)
-    .map(sampleOf);
+    .map((row) => sampleOf(row, footprints.get(row.atMs) ?? null));
   window.warm(recent);
   watch.warm(recent);
 }

@@ -44,10 +44,12 @@ export async function openPlugins(foundation: Foundation, later: Later): Promise
     selfCommand: selfCommand(process.execPath, Bun.main),
     environment,
     dataFolder: (plugin) => (later.stateFolder === null ? null : join(later.stateFolder, "plugins", plugin)),
-    mayStart: () => later.scaler?.mayStart() ?? { ok: true },
+    // The last of the order is never shed, so that it can stand in for the others: it starts however short memory is.
+    mayStart: (plugin) =>
+      (plugin === foundation.policy.order.at(-1) ? undefined : later.scaler?.mayStart()) ?? { ok: true },
   });
   const { errors } = await manager.discover();
-  if (errors.length > 0) throw new Error(errors.map(({ message }) => message).join("; "));
+  if (errors.length > 0) throw new Error(errors.map(({ message }) => message).join("\n"));
   for (const { name, state, reason } of manager.list())
     if (state === "invalid") log.error("plugin.invalid", { plugin: name, reason });
   return manager;

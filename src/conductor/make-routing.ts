@@ -12,7 +12,7 @@ import type { Health } from "./make-health.ts";
 import type { Memory } from "./make-memory.ts";
 import { fallbackPlatforms } from "./make-plugins.ts";
 import type { State } from "./make-state.ts";
-import { dispatcherOf } from "./plugin-ports.ts";
+import { dispatcherOf, heldPluginsOf } from "./plugin-ports.ts";
 
 const minuteMs = 60_000;
 
@@ -52,7 +52,7 @@ export function openHttp(
 ): HttpServer {
   const { clock, log, loaded, startup, startedAtMs } = foundation;
   const { config } = loaded;
-  const { host, port, allowedHosts, maxBody } = config.http;
+  const { host, port, allowedHosts } = config.http;
   const app = createApp(
     {
       clock,
@@ -66,7 +66,8 @@ export function openHttp(
       storage: state.storage,
       metrics: state.metrics,
       manager,
-      footprintOf: (plugin) => watch.footprintOf(plugin),
+      // The last one measured of a plugin that has ended since is no longer true.
+      footprintOf: (plugin) => (heldPluginsOf(manager).has(plugin) ? watch.footprintOf(plugin) : null),
       window,
       gaps: () => gaps.counts(),
       reflexDelayMs: () => reflex.delayMs,
@@ -77,7 +78,7 @@ export function openHttp(
     },
     { host, port: () => server.port, allowedHosts, token: state.token },
   );
-  const server = listen(app, host, port, maxBody);
+  const server = listen(app, host, port);
   startup.onEnd("http", async () => {
     await drain(router, clock);
     await server.stop(true);

@@ -54,6 +54,11 @@ export async function openState(foundation: Foundation): Promise<State> {
   startup.onEnd("storage", () => storage.close());
   const { path } = storage.status();
   const stateFolder = path === null ? null : dirname(path);
+  if (stateFolder === null && !environment.CONDUCTOR_TOKEN)
+    log.warn("http.token_not_kept", {
+      because: "the state is in memory, so nobody can read the administrator's token from a file",
+      remedy: "give one with CONDUCTOR_TOKEN, or set storage.path",
+    });
   if (stateFolder !== null) mkdirSync(join(stateFolder, "plugins"), { recursive: true, mode: 0o700 });
   return {
     storage,

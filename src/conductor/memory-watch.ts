@@ -6,8 +6,7 @@
  */
 
 import type { Clock } from "../clock.ts";
-import { formatBytes } from "../config/units.ts";
-import type { MemoryForecast, MemoryForecastReport } from "../forecast/memory-forecast.ts";
+import type { MemoryForecast } from "../forecast/memory-forecast.ts";
 import type { Metrics } from "../metrics/metrics.ts";
 import type { MemoryReading } from "../monitor/budget.ts";
 import {
@@ -21,9 +20,8 @@ import type { Sample } from "../monitor/sample.ts";
 import type { SampleWindow } from "../monitor/window.ts";
 import type { LearnedFootprints } from "../scaler/footprints.ts";
 import type { Scaler } from "../scaler/scaler.ts";
-import type { ForecastFacts } from "../scaler/situation.ts";
 import type { Storage } from "../storage/storage.ts";
-import { usedWith } from "./counterfactual.ts";
+import { ForecastFeed } from "./forecast-feed.ts";
 import { rowOf } from "./sample-rows.ts";
 
 export interface MemoryWatchOptions {
@@ -43,15 +41,20 @@ const learnEveryMs = 1_000;
 
 export class MemoryWatch {
   readonly #options: MemoryWatchOptions;
+  readonly #feed: ForecastFeed;
   /** The newest footprint of each plugin that runs. */
   #footprints = new Map<string, FootprintReading>();
-  /** As last sampled. */
-  #budget: { budgetBytes: number; cgroup: string | null } | null = null;
   #learnedAtMs = Number.NEGATIVE_INFINITY;
   #scaler: Scaler | null = null;
 
   constructor(options: MemoryWatchOptions) {
     this.#options = options;
+    this.#feed = new ForecastFeed({
+      forecast: options.forecast,
+      window: options.window,
+      usualBytes: (plugin) => options.learned.usualBytes(plugin),
+      onRefused: (reason) => options.metrics.countRefusedSample(reason),
+    });
   }
 
   /** Readings and forecasts go to `scaler` from now on. */
@@ -71,27 +74,15 @@ export class MemoryWatch {
     return reading?.bytes ?? null;
   }
 
-  /**
-   * A change of our own made a step in memory. The forecast goes on from the history as it would have been with the
-   * plugins that run now: without those that were shed, with those that were restored.
-   */
+  /** A plugin was shed or restored: the forecast goes on as if what runs now had always run. */
   intervene(atMs: number, what: string): void {
-    const { forecast, window, learned, heldPlugins } = this.#options;
-    forecast.restart(atMs, what);
-    const held = heldPlugins();
-    for (const sample of window.history()) {
-      const usedBytes = usedWith(sample, held, (plugin) => learned.usualBytes(plugin));
-      const budgetBytes = sample.memory?.budgetBytes;
-      if (usedBytes !== null && budgetBytes !== undefined && budgetBytes === this.#budget?.budgetBytes)
-        forecast.observe(sample.atMs, usedBytes / budgetBytes);
-    }
-    const report = forecast.report();
-    this.#scaler?.setForecast(report && factsOf(report));
+    this.#feed.rebuild(atMs, what, this.#options.heldPlugins());
+    this.#scaler?.setForecast(this.#feed.facts());
   }
 
   onReading(reading: MemoryReading): void {
-    this.#learnBetweenSamples();
     this.#scaler?.onReading(reading);
+    this.#learnBetweenSamples();
   }
 
   onSample(sample: Sample): void {
@@ -99,40 +90,33 @@ export class MemoryWatch {
     const beginMs = clock.monotonicMs();
     storage.samples.insert(rowOf(sample));
     if (sample.footprints) this.#keepFootprints(sample.atMs, sample.footprints);
-    if (sample.memory) this.#observe(sample.atMs, sample.memory);
+    this.#observe(sample);
     this.#show(sample);
     if (sample.memory) this.#scaler?.onReading(sample.memory);
     storage.maintain();
     metrics.observeTick((clock.monotonicMs() - beginMs) / 1_000);
   }
 
-  /** Takes what was recorded before a restart into the forecast, the oldest first. */
+  /** Takes what was recorded before a restart, the oldest first. */
   warm(samples: readonly Sample[]): void {
-    for (const { atMs, memory } of samples) {
-      if (!memory) continue;
-      this.#options.forecast.observe(atMs, memory.usedRatio);
-    }
+    for (const { footprints: readings } of samples)
+      for (const { plugin, bytes } of readings ?? []) this.#options.learned.learn(plugin, bytes);
+    this.#feed.warm(samples);
   }
 
-  #observe(atMs: number, { usedRatio, budgetBytes, cgroup }: MemoryReading): void {
+  #observe(sample: Sample): void {
     const { forecast, metrics } = this.#options;
-    const before = this.#budget;
-    this.#budget = { budgetBytes, cgroup };
-    // Another constraint taking the lead makes no step: the larger share always counts. A moved limit does.
-    if (before && before.cgroup === cgroup && before.budgetBytes !== budgetBytes)
-      forecast.restart(
-        atMs,
-        `the budget changed from ${formatBytes(before.budgetBytes)} to ${formatBytes(budgetBytes)}`,
-      );
-    const result = forecast.observe(atMs, usedRatio);
-    if (result !== "accepted") metrics.countRefusedSample(result);
+    this.#feed.observe(sample);
     const report = forecast.report();
     metrics.setForecast(report, report?.state ?? "none");
-    this.#scaler?.setForecast(report && factsOf(report));
+    this.#scaler?.setForecast(this.#feed.facts());
   }
 
   #keepFootprints(atMs: number, readings: readonly FootprintReading[]): void {
     const { learned, storage, metrics } = this.#options;
+    const measured = new Set(readings.map(({ plugin }) => plugin));
+    for (const { plugin, method } of this.#footprints.values())
+      if (!measured.has(plugin)) metrics.setPluginFootprint(plugin, null, method);
     this.#footprints = new Map(readings.map((reading) => [reading.plugin, reading]));
     for (const { plugin, bytes, method } of readings) {
       learned.learn(plugin, bytes);
@@ -185,12 +169,3 @@ function swapPercent(memory: MemoryReading | null): number | null {
   const { swapUsedBytes, swapTotalBytes } = memory ?? {};
   return swapTotalBytes && typeof swapUsedBytes === "number" ? (100 * swapUsedBytes) / swapTotalBytes : null;
 }
-
-const factsOf = (report: MemoryForecastReport): ForecastFacts => ({
-  state: report.state,
-  atMs: report.atMs,
-  valueRatio: report.valueRatio,
-  smoothedRatio: report.smoothedRatio,
-  lowerRatio: report.lowerRatio,
-  upperRatio: report.upperRatio,
-});

@@ -1,10 +1,11 @@
 /** The plugin manager as the scaler, the health monitor and the router want it. */
 
-import type { CheckAnswer, CheckFailureKind, Probe, ProbedPlugin } from "../health/probe.ts";
+import type { CheckAnswer, CheckFailureKind, Probe, ProbedPlugin, Standing } from "../health/probe.ts";
+import { mostLevels, nestedWithin } from "../http/nesting.ts";
 import type { FootprintTarget } from "../monitor/footprint.ts";
 import type { PluginState } from "../plugins/lifecycle.ts";
 import type { PluginManager } from "../plugins/manager.ts";
-import type { PluginView } from "../plugins/plugin-view.ts";
+import type { Standing as LiveStanding } from "../plugins/standing.ts";
 import type { CallFailure, FailureKind } from "../plugins/transport.ts";
 import type {
   DispatchAnswer,
@@ -28,20 +29,17 @@ const scalingStates: Partial<Record<PluginState, PluginFacts["state"]>> = {
 /** Sheds and restores through the manager. */
 export function actuatorOf(manager: PluginManager, watch: MemoryWatch, learned: LearnedFootprints): Actuator {
   return {
-    plugins: () =>
-      manager
-        .list()
-        .filter(({ state }) => state !== "invalid")
-        .map(({ name, state }): PluginFacts => {
-          const facts = scalingStates[state] ?? "absent";
-          const held = facts === "running" || facts === "starting";
-          return {
-            name,
-            state: facts,
-            footprintBytes: held ? (watch.footprintOf(name)?.bytes ?? null) : null,
-            learnedBytes: learned.usualBytes(name),
-          };
-        }),
+    plugins: () => {
+      const facts: PluginFacts[] = [];
+      for (const { name, state: is, requires } of manager.standings()) {
+        if (is === "invalid") continue;
+        const state = scalingStates[is] ?? "absent";
+        const held = state === "running" || state === "starting";
+        const footprintBytes = held ? (watch.footprintOf(name)?.bytes ?? null) : null;
+        facts.push({ name, state, footprintBytes, learnedBytes: learned.usualBytes(name), requires });
+      }
+      return facts;
+    },
     footprintBytes: (plugin) => watch.measureFootprint(plugin),
     hasten: (plugin) => manager.hasten(plugin),
     shed: async (plugin, how): Promise<Carried> => {
@@ -59,10 +57,10 @@ export function actuatorOf(manager: PluginManager, watch: MemoryWatch, learned: 
 
 /** Names of the plugins that hold memory now. */
 export function heldPluginsOf(manager: PluginManager): Set<string> {
-  const running = manager
-    .list()
-    .filter(({ state }) => ["running", "starting"].includes(scalingStates[state] ?? ""));
-  return new Set(running.map(({ name }) => name));
+  const held = new Set<string>();
+  for (const { name, state } of manager.standings())
+    if (scalingStates[state] === "running" || scalingStates[state] === "starting") held.add(name);
+  return held;
 }
 
 /** Where each running plugin's memory is measured. */
@@ -86,8 +84,10 @@ const checkFailures: Record<FailureKind, CheckFailureKind> = {
 
 /** Who should answer health checks, and how each is asked. */
 export function probeOf(manager: PluginManager): Probe {
+  // The plugins never change while conductor runs, and these read their state when asked: nothing is made a call.
+  const plugins = manager.standings().map((standing) => new LivePlugin(standing));
   return {
-    plugins: () => manager.list().map(probed),
+    plugins: () => plugins,
     check: async (name, limits): Promise<CheckAnswer> => {
       const answer = await manager.checkHealth(name, limits);
       if (answer.ok) return answer.value;
@@ -96,31 +96,49 @@ export function probeOf(manager: PluginManager): Probe {
   };
 }
 
-function probed({ name, platform, state, reason }: PluginView): ProbedPlugin {
-  const plugin = { name, platform: platform ?? name, reason };
-  switch (state) {
-    case "ready":
-    case "degraded":
-    case "failed":
-    case "crash-loop":
-    case "invalid":
-      return { ...plugin, expected: true };
-    case "starting":
-      return { ...plugin, expected: false, standing: "starting" };
-    case "shed":
-      return { ...plugin, expected: false, standing: "shed" };
-    case "disabled":
-      return { ...plugin, expected: false, standing: "disabled" };
-    case "discovered":
-    case "draining":
-    case "stopped":
-      return { ...plugin, expected: false, standing: "stopped" };
+/** Null: it should be running and answering. */
+const standingOf: Record<PluginState, Standing | null> = {
+  ready: null,
+  degraded: null,
+  failed: null,
+  "crash-loop": null,
+  invalid: null,
+  starting: "starting",
+  shed: "shed",
+  disabled: "disabled",
+  discovered: "stopped",
+  draining: "stopped",
+  stopped: "stopped",
+};
+
+class LivePlugin implements ProbedPlugin {
+  readonly name: string;
+  readonly platform: string;
+  readonly #live: LiveStanding;
+
+  constructor(live: LiveStanding) {
+    this.name = live.name;
+    this.platform = live.platform;
+    this.#live = live;
+  }
+
+  get expected(): boolean {
+    return standingOf[this.#live.state] === null;
+  }
+
+  get standing(): Standing {
+    return standingOf[this.#live.state] ?? "stopped";
+  }
+
+  get reason(): string {
+    return this.#live.reason;
   }
 }
 
 const routedStates: Record<PluginState, RoutedState> = {
   invalid: "failed",
-  discovered: "stopped",
+  // It waits for memory or for a plugin that it requires; a lazy one starts with the request.
+  discovered: "starting",
   starting: "starting",
   ready: "ready",
   degraded: "ready",
@@ -144,32 +162,31 @@ const dispatchFailures: Record<FailureKind, DispatchFailureKind> = {
   cancelled: "cancelled",
 };
 
-/** Requests to plugins by platform. Of several plugins of one platform the first that serves is taken. */
+/** Requests to plugins by platform. Of several plugins of one platform the most ready is taken. */
 export function dispatcherOf(manager: PluginManager): Dispatcher {
-  const serving = (platform: string): PluginView | undefined => {
-    const views = manager.list().filter((view) => (view.platform ?? view.name) === platform);
-    return views.find(({ state }) => state === "ready" || state === "degraded") ?? views[0];
-  };
   const failureOf = (plugin: string, { kind, message }: CallFailure): DispatchAnswer => {
-    const shed = kind === "stopped" && manager.view(plugin)?.state === "shed";
+    const shed = kind === "stopped" && manager.standing(plugin)?.state === "shed";
     return { ok: false, kind: shed ? "shed" : dispatchFailures[kind], message };
   };
   return {
-    platforms: () => [...new Set(manager.list().map(({ platform, name }) => platform ?? name))],
+    platforms: () => manager.platforms(),
     resolve: (platform) => {
-      const view = serving(platform);
-      if (!view) return null;
-      const startsOnRequest = view.start === "lazy" && view.state === "discovered";
+      const plugin = manager.serving(platform);
+      if (!plugin) return null;
+      const { name, reason, requestTimeoutMs } = plugin;
       return {
-        plugin: view.name,
-        state: startsOnRequest ? "ready" : routedStates[view.state],
-        reason: view.reason,
-        ...(view.limits.requestTimeoutMs === null ? {} : { requestTimeoutMs: view.limits.requestTimeoutMs }),
+        plugin: name,
+        state: plugin.startsOnRequest ? "ready" : routedStates[plugin.state],
+        reason,
+        ...(requestTimeoutMs === null ? {} : { requestTimeoutMs }),
       };
     },
     dispatch: async (plugin, request, limits): Promise<DispatchAnswer> => {
       const answer = await manager.dispatch(plugin, request, limits);
-      return answer.ok ? { ok: true, result: answer.value } : failureOf(plugin, answer);
+      if (!answer.ok) return failureOf(plugin, answer);
+      if (nestedWithin(answer.value, mostLevels)) return { ok: true, result: answer.value };
+      const message = `${plugin} answered with more than ${mostLevels} levels of lists and objects`;
+      return { ok: false, kind: "bad-answer", message };
     },
   };
 }

@@ -1,7 +1,9 @@
 /** Samples to rows of the database, and back to warm the window after a restart. */
 
 import type { MemoryReading } from "../monitor/budget.ts";
+import type { FootprintReading } from "../monitor/footprint.ts";
 import type { Sample } from "../monitor/sample.ts";
+import type { FootprintRow } from "../storage/footprints.ts";
 import type { SampleRow } from "../storage/samples.ts";
 
 export function rowOf({ atMs, cpuPercent, memory, disk, load, pressure }: Sample): SampleRow {
@@ -25,8 +27,8 @@ export function rowOf({ atMs, cpuPercent, memory, disk, load, pressure }: Sample
   };
 }
 
-/** What a row still tells of its sample; what was not kept is a gap. */
-export function sampleOf(row: SampleRow): Sample {
+/** What a row still tells of its sample, with the footprints of that time; what was not kept is a gap. */
+export function sampleOf(row: SampleRow, held: readonly FootprintRow[] | null): Sample {
   return {
     atMs: row.atMs,
     cpuPercent: row.cpuPercent,
@@ -41,9 +43,15 @@ export function sampleOf(row: SampleRow): Sample {
       cpu: pressureOf(row.psiCpuSomePercent, null),
       io: pressureOf(row.psiIoSomePercent, row.psiIoFullPercent),
     },
-    footprints: null,
+    footprints:
+      held?.flatMap(({ plugin, bytes, method }) =>
+        isMethod(method) ? [{ plugin, bytes, method, processes: 0 }] : [],
+      ) ?? null,
   };
 }
+
+const isMethod = (method: string): method is FootprintReading["method"] =>
+  method === "cgroup" || method === "pss" || method === "private";
 
 function memoryOf({ memoryUsedBytes, memoryBudgetBytes, ...row }: SampleRow): MemoryReading | null {
   if (memoryUsedBytes === null || memoryBudgetBytes === null) return null;

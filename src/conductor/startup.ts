@@ -2,7 +2,7 @@
 
 import type { Log } from "../log.ts";
 
-/** A step of the startup failed; the message is one line that names it and says what to do. */
+/** A step of the startup failed; each line of the message names it and says what to do about one problem. */
 export class StartupError extends Error {
   readonly code = "startup_failed";
 
@@ -10,7 +10,8 @@ export class StartupError extends Error {
     readonly step: string,
     override readonly cause: unknown,
   ) {
-    super(`${step}: ${cause instanceof Error ? cause.message : String(cause)}`);
+    const problems = (cause instanceof Error ? cause.message : String(cause)).split("\n");
+    super(problems.map((problem) => `${step}: ${problem}`).join("\n"));
     this.name = "StartupError";
   }
 }

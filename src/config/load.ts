@@ -13,6 +13,8 @@ export interface ConfigSource {
   file: string | null;
   folder: string;
   environment: Readonly<Record<string, string | undefined>>;
+  /** What a person wrote to set a variable, where that was not the variable: `{ CONDUCTOR_HTTP_PORT: "--port" }`. */
+  flags?: Readonly<Record<string, string>>;
 }
 
 export interface LoadedConfig {
@@ -70,10 +72,12 @@ function linesOf(
   file: string,
   lineOf: LineOf,
   overrides: Overrides,
+  flags: Readonly<Record<string, string>> = {},
 ): string[] {
   const byPlace = Map.groupBy(error.issues, ({ path }) => {
     const override = overrides.values.find((each) => each.path.every((step, index) => path[index] === step));
-    return override ? `environment: ${override.variable}` : file;
+    if (!override) return file;
+    return flags[override.variable] ?? `environment: ${override.variable}`;
   });
   return [...byPlace].flatMap(([place, issues]) =>
     describeIssues(new z.ZodError(issues), configSchema, raw, place, place === file ? lineOf : undefined),
@@ -105,7 +109,7 @@ export function loadConfig(source: ConfigSource): LoadedConfig {
   }
   const parsed = configSchema.safeParse(raw);
   if (!parsed.success)
-    errors.push(...linesOf(parsed.error, raw, read?.file ?? "defaults", lineOf, overrides));
+    errors.push(...linesOf(parsed.error, raw, read?.file ?? "defaults", lineOf, overrides, source.flags));
   if (errors.length > 0 || !parsed.success) throw new ConfigError(errors);
   const baseFolder = read ? dirname(resolve(source.folder, read.file)) : source.folder;
   return { config: frozen(parsed.data), file: read?.file ?? null, baseFolder };

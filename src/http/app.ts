@@ -1,10 +1,12 @@
 /** The HTTP interface as one app: who may call, what is where, what an error looks like. */
 
-import { Hono } from "hono";
-import { bodyLimit } from "hono/body-limit";
+import { type Context, Hono } from "hono";
+import { StorageError } from "../storage/errors.ts";
+import { boundedBody } from "./body.ts";
 import { forecastRoutes } from "./forecast.ts";
 import { type GuardOptions, hostGuard, requireToken, tokenOffLoopback } from "./guard.ts";
 import { breakerRoutes, healthRoutes } from "./health.ts";
+import { allowedMethods } from "./methods.ts";
 import { pluginRoutes } from "./plugins.ts";
 import { problem } from "./problem.ts";
 import { requestRoutes } from "./requests.ts";
@@ -18,19 +20,9 @@ export function createApp(services: Services, guard: GuardOptions): Hono {
   const administrators = requireToken(guard);
   app.use(hostGuard(guard));
   app.get("/healthz", (context) => context.json({ status: "ok" }));
-  app.use(tokenOffLoopback(guard));
-  app.use(
-    bodyLimit({
-      maxSize: services.config.http.maxBody,
-      onError: (context) =>
-        problem(context, {
-          status: 413,
-          code: "body_too_large",
-          title: "The body is too large",
-          detail: `expected at most ${services.config.http.maxBody} bytes (http.maxBody)`,
-        }),
-    }),
-  );
+  const offLoopback = tokenOffLoopback(guard);
+  if (offLoopback) app.use(offLoopback);
+  app.use(boundedBody(services.config.http.maxBody, services.clock));
   app.get("/readyz", (context) => {
     const because = services.notReadyBecause();
     if (because === null) return context.json({ status: "ready", since: isoTime(services.startedAtMs) });
@@ -52,22 +44,48 @@ export function createApp(services: Services, guard: GuardOptions): Hono {
   app.route("/api/v1/scaling", scalingRoutes(services, administrators));
   app.route("/api/v1/health", healthRoutes(services));
   app.route("/api/v1/breakers", breakerRoutes(services));
-  app.notFound((context) =>
-    problem(context, {
-      status: 404,
-      code: "path_unknown",
-      title: "There is nothing at this path",
-      detail: `${context.req.method} ${context.req.path}: see the README for what there is`,
-    }),
-  );
-  app.onError((error, context) => {
-    services.log.error("http.failed", { method: context.req.method, path: context.req.path, error });
-    return problem(context, {
-      status: 500,
-      code: "internal",
-      title: "The conductor failed to answer",
-      detail: "the log has the reason under http.failed",
-    });
-  });
+  app.notFound(nothingThere(app));
+  app.onError((error, context) => failed(services, error, context));
   return app;
+}
+
+/** 405 where the path takes another method, else 404. */
+function nothingThere(app: Hono) {
+  const allowed = allowedMethods(app);
+  return (context: Context) => {
+    const { method, path } = context.req;
+    const methods = allowed(path);
+    if (methods === null)
+      return problem(context, {
+        status: 404,
+        code: "path_unknown",
+        title: "There is nothing at this path",
+        detail: `${method} ${path.slice(0, 200)}: see the README for what there is`,
+      });
+    context.header("Allow", methods);
+    return problem(context, {
+      status: 405,
+      code: "method_not_allowed",
+      title: "The path does not take this method",
+      detail: `${method} ${path.slice(0, 200)}: it takes ${methods}`,
+    });
+  };
+}
+
+function failed({ log }: Services, error: Error, context: Context) {
+  log.error("http.failed", { method: context.req.method, path: context.req.path, error });
+  if (error instanceof StorageError)
+    return problem(context, {
+      status: 503,
+      code: "storage_failed",
+      title: "The database cannot be read",
+      detail: error.message,
+      retryAfterSeconds: 5,
+    });
+  return problem(context, {
+    status: 500,
+    code: "internal",
+    title: "The conductor failed to answer",
+    detail: "the log has the reason under http.failed",
+  });
 }

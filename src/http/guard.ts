@@ -1,5 +1,6 @@
 /** Who may call: exact Host and Origin (against DNS rebinding), and the bearer token. */
 
+import { isIP } from "node:net";
 import type { Context, MiddlewareHandler, Next } from "hono";
 import { problem } from "./problem.ts";
 import { carriesToken } from "./token.ts";
@@ -21,26 +22,35 @@ export const isLoopback = (host: string): boolean =>
 
 const bracketed = (host: string): string => (host.includes(":") ? `[${host}]` : host);
 
-function hostAllowed(header: string, options: GuardOptions): boolean {
-  const name = header.toLowerCase().replace(/:\d+$/, "");
-  const port = /:(\d+)$/.exec(header)?.[1];
-  if (
-    options.allowedHosts.some((allowed) => allowed.toLowerCase() === name || allowed.toLowerCase() === header)
-  )
-    return true;
-  const names = [...loopbackNames, bracketed(options.host.toLowerCase())];
-  return names.includes(name) && (port ?? "80") === String(options.port());
+/** Where every address is listened on, each of them is ours; an address, unlike a name, cannot be rebound. */
+const everyAddress = new Set(["0.0.0.0", "::", "[::]"]);
+const isAddress = (name: string): boolean => isIP(name.replace(/^\[(.*)\]$/, "$1")) !== 0;
+
+/** Answers whether a Host header names this server. What every client sends is found without taking it apart. */
+function hostCheck(options: GuardOptions): (header: string) => boolean {
+  const names = new Set([...loopbackNames, bracketed(options.host.toLowerCase())]);
+  const further = new Set(options.allowedHosts.map((allowed) => allowed.toLowerCase()));
+  const takesEveryAddress = everyAddress.has(options.host);
+  let usual: ReadonlySet<string> | null = null;
+  return (header) => {
+    // The port is known only once the server listens.
+    usual ??= new Set([...names].map((name) => `${name}:${options.port()}`));
+    if (usual.has(header)) return true;
+    const whole = header.toLowerCase();
+    const [, name = "", port = "80"] = /^(.*?)(?::(\d+))?$/.exec(whole) ?? [];
+    if (further.has(name) || further.has(whole)) return true;
+    if (port !== String(options.port())) return false;
+    return names.has(name) || (takesEveryAddress && isAddress(name));
+  };
 }
 
 /** Refuses requests that name another host, or that a page of another origin sent. */
 export function hostGuard(options: GuardOptions): MiddlewareHandler {
-  const own = (context: Context) => {
-    const header = context.req.header("host") ?? "";
-    return hostAllowed(header, options) ? header : null;
-  };
+  const isOurs = hostCheck(options);
   return async (context: Context, next: Next) => {
-    const host = own(context);
-    if (host === null)
+    const { headers } = context.req.raw;
+    const host = headers.get("host") ?? "";
+    if (!isOurs(host))
       return problem(context, {
         status: 421,
         code: "host_unknown",
@@ -48,8 +58,8 @@ export function hostGuard(options: GuardOptions): MiddlewareHandler {
         detail:
           "address it as it is configured (http.host and http.port), or add the name to http.allowedHosts",
       });
-    const origin = context.req.header("origin");
-    if (origin !== undefined && origin.replace(/^https?:\/\//, "") !== host)
+    const origin = headers.get("origin");
+    if (origin !== null && origin !== `http://${host}` && origin !== `https://${host}`)
       return problem(context, {
         status: 403,
         code: "origin_refused",
@@ -75,8 +85,6 @@ export function requireToken({ token }: GuardOptions): MiddlewareHandler {
   };
 }
 
-/** Off loopback everything needs the token; on it, reading and requests do not. */
-export function tokenOffLoopback(options: GuardOptions): MiddlewareHandler {
-  const guarded = requireToken(options);
-  return isLoopback(options.host) ? async (_, next) => await next() : guarded;
-}
+/** Off loopback everything needs the token; null on it, where reading and requests need none. */
+export const tokenOffLoopback = (options: GuardOptions): MiddlewareHandler | null =>
+  isLoopback(options.host) ? null : requireToken(options);

@@ -38,7 +38,6 @@ function answer(services: Services, context: Context, result: Started | Stopped)
   const name = context.req.param("name") ?? "";
   const view = services.manager.view(name);
   if (result.ok && view) return context.json(pluginView(services, view));
-  const known = services.manager.list().map((each) => each.name);
   const refusal: Refusal = result.ok
     ? { ok: false, code: "unknown-plugin", message: `${name}: no such plugin` }
     : result;
@@ -47,9 +46,18 @@ function answer(services: Services, context: Context, result: Started | Stopped)
     code: refusal.code.replaceAll("-", "_"),
     title: refusal.code === "unknown-plugin" ? "There is no such plugin" : "The order was not carried out",
     detail: refusal.message,
-    more: refusal.code === "unknown-plugin" ? { known } : {},
+    more: refusal.code === "unknown-plugin" ? { known: knownNames(services) } : {},
   });
 }
+
+/** Most names told to who asked for another one. */
+const mostKnown = 100;
+
+const knownNames = ({ manager }: Services): string[] =>
+  manager
+    .list()
+    .slice(0, mostKnown)
+    .map(({ name }) => name);
 
 function pluginView({ footprintOf }: Services, { sinceMs, lastExit, ...view }: PluginView) {
   const footprint = footprintOf(view.name);

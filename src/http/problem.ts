@@ -16,11 +16,21 @@ export interface Problem {
   more?: Readonly<Record<string, unknown>>;
 }
 
+const mostInstanceCharacters = 512;
+
 /** The problem as a response of type application/problem+json. */
 export function problem(context: Context, { status, code, title, detail, retryAfterSeconds, more }: Problem) {
   const headers: Record<string, string> = { "Content-Type": "application/problem+json" };
   if (retryAfterSeconds !== undefined)
     headers["Retry-After"] = String(Math.max(1, Math.ceil(retryAfterSeconds)));
-  const body = { type: "about:blank", title, status, code, detail, instance: context.req.path, ...more };
+  const body = {
+    type: "about:blank",
+    title,
+    status,
+    code,
+    detail,
+    instance: context.req.path.slice(0, mostInstanceCharacters),
+    ...more,
+  };
   return context.body(JSON.stringify(body), status as ContentfulStatusCode, headers);
 }

@@ -2,56 +2,35 @@
 
 import { Hono } from "hono";
 import * as z from "zod";
-import { describeIssues } from "../config/issues.ts";
 import type { Outcome } from "../routing/outcome.ts";
+import type { Json } from "../sdk/plugin.ts";
+import { anyJson, type BodyShape, checkedBody } from "./body.ts";
 import { problem } from "./problem.ts";
 import type { Services } from "./services.ts";
 
-const requestSchema = z.strictObject({
+const schema = z.strictObject({
   platform: z.string().min(1).max(64),
   type: z.string().min(1).max(128).optional(),
-  payload: z.json(),
+  payload: anyJson,
   /** Whole milliseconds that the client waits at most. */
   deadlineMs: z.int().min(1).max(600_000).optional(),
 });
 
-/** Where the value of a header is JSON, parameters such as charset aside. */
-const isJson = (contentType: string | undefined): boolean =>
-  /^application\/(json|[\w.-]+\+json)\s*(;|$)/i.test(contentType ?? "");
+const shape: BodyShape<z.output<typeof schema>> = {
+  schema,
+  name: "a request",
+  expected: "{platform, type?, payload, deadlineMs?}",
+};
 
-export function requestRoutes({ router }: Services): Hono {
+export function requestRoutes({ router, clock }: Services): Hono {
   const app = new Hono();
   app.post("/", async (context) => {
-    if (!isJson(context.req.header("content-type")))
-      return problem(context, {
-        status: 415,
-        code: "not_json",
-        title: "The body must be JSON",
-        detail: "send it with Content-Type: application/json",
-      });
-    let body: unknown;
-    try {
-      body = await context.req.json();
-    } catch (error) {
-      return problem(context, {
-        status: 400,
-        code: "body_malformed",
-        title: "The body is not JSON",
-        detail: error instanceof Error ? error.message : String(error),
-      });
-    }
-    const parsed = requestSchema.safeParse(body);
-    if (!parsed.success)
-      return problem(context, {
-        status: 400,
-        code: "body_invalid",
-        title: "The body is not a request",
-        detail: "expected {platform, type?, payload, deadlineMs?}",
-        more: { errors: describeIssues(parsed.error, requestSchema, body, "body") },
-      });
-    const { type, deadlineMs, ...rest } = parsed.data;
+    const body = await checkedBody(context, clock, shape);
+    if (!body.ok) return body.response;
+    const { platform, type, payload, deadlineMs } = body.value;
     const outcome = await router.route({
-      ...rest,
+      platform,
+      payload: payload as Json,
       ...(type === undefined ? {} : { type }),
       ...(deadlineMs === undefined ? {} : { deadlineMs }),
       signal: context.req.raw.signal,
@@ -70,7 +49,7 @@ function answer(context: Parameters<typeof problem>[0], outcome: Outcome) {
     outcome;
   return problem(context, {
     status,
-    code,
+    code: code.replaceAll("-", "_"),
     title,
     detail,
     ...(retryAfterSeconds === undefined ? {} : { retryAfterSeconds }),

@@ -2,10 +2,11 @@
 
 import { type Context, Hono, type MiddlewareHandler } from "hono";
 import * as z from "zod";
-import { describeIssues } from "../config/issues.ts";
 import { decide } from "../scaler/decide.ts";
-import type { ForecastFacts, PluginFacts, Verdict } from "../scaler/situation.ts";
+import type { ForecastFacts, PluginFacts } from "../scaler/situation.ts";
+import type { Json } from "../sdk/plugin.ts";
 import type { DecisionRecord } from "../storage/decision-row.ts";
+import { type BodyShape, checkedBody } from "./body.ts";
 import { problem } from "./problem.ts";
 import { checkedQuery, wholeNumber } from "./query.ts";
 import { isoTime, isoTimeOrNull, type Services } from "./services.ts";
@@ -18,12 +19,21 @@ const listQuery = z.strictObject({
 
 const share = z.number().min(0).max(10);
 
-/** A hypothetical state; what is left out is as it is now. */
-const hypothesis = z.strictObject({
+const hypothesisSchema = z.strictObject({
   usedRatio: share.optional(),
   smoothedForecastRatio: share.optional(),
   upperForecastRatio: share.optional(),
 });
+
+type Hypothesis = z.output<typeof hypothesisSchema>;
+
+/** A hypothetical state; what is left out is as it is now. */
+const hypothesis: BodyShape<Hypothesis> = {
+  schema: hypothesisSchema,
+  name: "a hypothesis",
+  expected: "{usedRatio?, smoothedForecastRatio?, upperForecastRatio?}, each a share of the budget",
+  empty: {},
+};
 
 export function scalingRoutes(services: Services, administrators: MiddlewareHandler): Hono {
   const app = new Hono();
@@ -37,12 +47,12 @@ export function scalingRoutes(services: Services, administrators: MiddlewareHand
     return context.json({
       decisions: decisions.map(decisionView),
       ...(unreadable.length ? { unreadable } : {}),
-      next: nextBeforeId === null ? null : `/api/v1/scaling/decisions?before=${nextBeforeId}`,
+      next: nextBeforeId === null ? null : nextPage(nextBeforeId, limit, plugin),
     });
   });
   app.get("/decisions/:id", (context) => {
-    const id = Number(context.req.param("id"));
-    const found = Number.isSafeInteger(id) ? services.storage.decisions.byId(id) : null;
+    const id = context.req.param("id");
+    const found = /^\d{1,15}$/.test(id) ? services.storage.decisions.byId(Number(id)) : null;
     if (typeof found === "string")
       return problem(context, {
         status: 500,
@@ -62,10 +72,16 @@ export function scalingRoutes(services: Services, administrators: MiddlewareHand
   return app;
 }
 
+/** The same list, from where this page ended. */
+function nextPage(before: number, limit: number | undefined, plugin: string | undefined): string {
+  const query = new URLSearchParams({ before: String(before) });
+  if (limit !== undefined) query.set("limit", String(limit));
+  if (plugin !== undefined) query.set("plugin", plugin);
+  return `/api/v1/scaling/decisions?${query}`;
+}
+
 const forecastView = (forecast: ForecastFacts | null) =>
   forecast && { ...forecast, atMs: undefined, at: isoTime(forecast.atMs) };
-
-const verdictView = (verdict: Verdict | null) => verdict && { ...verdict };
 
 function statusView({ scaler, policy: inForce, config, clock }: Services) {
   const policy = inForce();
@@ -86,9 +102,15 @@ function statusView({ scaler, policy: inForce, config, clock }: Services) {
     lastChangeAt: isoTimeOrNull(lastChangeMs),
     measured: measured && { ...measured, usedRatio: measured.usedBytes / measured.budgetBytes },
     forecast: forecastView(forecast),
-    verdict: verdictView(verdict),
+    verdict,
     plugins: measured ? scaler.situation(measured).plugins : [],
   };
+}
+
+/** What came of an action; nothing while it is under way. */
+function outcomeOf(action: unknown, outcomes: readonly unknown[]): object {
+  const { plugin } = action as { plugin?: unknown };
+  return (outcomes.find((each) => (each as { plugin?: unknown }).plugin === plugin) ?? {}) as object;
 }
 
 /** The decision with what came of each action beside it. */
@@ -101,16 +123,20 @@ export function decisionView(record: DecisionRecord) {
     policy: record.policy,
     rule: record.rule,
     reason: record.reason,
-    inputs: record.inputs,
-    forecast: record.forecast,
-    actions: actions.map((action, index) => ({
-      ...(action as object),
-      ...((outcomes[index] ?? {}) as object),
-    })),
+    inputs: withIsoTime(record.inputs, "lastChangeMs", "lastChangeAt"),
+    forecast: withIsoTime(record.forecast, "atMs", "at"),
+    actions: actions.map((action) => ({ ...(action as object), ...outcomeOf(action, outcomes) })),
     alternatives: record.alternatives,
     outcome: outcomeText(actions.length, outcomes),
     outcomeAt: isoTimeOrNull(record.outcomeAtMs),
   };
+}
+
+/** Recorded data with one time written as every answer writes it. */
+function withIsoTime(data: Json, from: string, to: string): Json {
+  if (typeof data !== "object" || data === null || Array.isArray(data)) return data;
+  const { [from]: atMs, ...rest } = data;
+  return { ...rest, [to]: typeof atMs === "number" ? isoTime(atMs) : null };
 }
 
 function outcomeText(actions: number, outcomes: unknown[]): "none" | "pending" | "done" | "failed" {
@@ -120,29 +146,9 @@ function outcomeText(actions: number, outcomes: unknown[]): "none" | "pending" |
 }
 
 /** What would be decided in a hypothetical state; nothing is done. */
-async function evaluate(context: Context, { scaler, policy }: Services) {
-  const text = await context.req.text();
-  let body: unknown;
-  try {
-    body = text === "" ? {} : JSON.parse(text);
-  } catch (error) {
-    return problem(context, {
-      status: 400,
-      code: "body_malformed",
-      title: "The body is not JSON",
-      detail: error instanceof Error ? error.message : String(error),
-    });
-  }
-  const parsed = hypothesis.safeParse(body);
-  if (!parsed.success)
-    return problem(context, {
-      status: 400,
-      code: "body_invalid",
-      title: "The body is not a hypothesis",
-      detail:
-        "expected {usedRatio?, smoothedForecastRatio?, upperForecastRatio?}, each a share of the budget",
-      more: { errors: describeIssues(parsed.error, hypothesis, body, "body") },
-    });
+async function evaluate(context: Context, { scaler, policy, clock }: Services) {
+  const body = await checkedBody(context, clock, hypothesis);
+  if (!body.ok) return body.response;
   const { measured, forecast } = scaler.status();
   if (!measured)
     return problem(context, {
@@ -152,15 +158,35 @@ async function evaluate(context: Context, { scaler, policy }: Services) {
       detail: "try again in a second",
       retryAfterSeconds: 1,
     });
-  const { usedRatio, smoothedForecastRatio, upperForecastRatio } = parsed.data;
+  const { usedRatio } = body.value;
   const usedBytes = usedRatio === undefined ? measured.usedBytes : usedRatio * measured.budgetBytes;
   const situation = scaler.situation({ ...measured, usedBytes });
-  const supposed: ForecastFacts | null = forecast && {
-    ...forecast,
-    ...(smoothedForecastRatio === undefined ? {} : { state: "ready", smoothedRatio: smoothedForecastRatio }),
-    ...(upperForecastRatio === undefined ? {} : { upperRatio: upperForecastRatio }),
-  };
+  const supposed = supposedForecast(forecast, usedBytes / measured.budgetBytes, body.value, clock.nowMs());
   const verdict = decide(situation, supposed, policy());
   const plugins: readonly PluginFacts[] = situation.plugins;
-  return context.json({ verdict, situation: { usedBytes, budgetBytes: measured.budgetBytes, plugins } });
+  return context.json({
+    verdict,
+    situation: { usedBytes, budgetBytes: measured.budgetBytes, plugins },
+    forecast: forecastView(supposed),
+  });
+}
+
+/** The forecast as it is, with what was supposed of it; what is supposed where there is none is taken as ready. */
+function supposedForecast(
+  forecast: ForecastFacts | null,
+  usedRatio: number,
+  { smoothedForecastRatio, upperForecastRatio }: Hypothesis,
+  nowMs: number,
+): ForecastFacts | null {
+  if (smoothedForecastRatio === undefined && upperForecastRatio === undefined) return forecast;
+  const value = smoothedForecastRatio ?? forecast?.smoothedRatio ?? usedRatio;
+  const upper = upperForecastRatio ?? Math.max(value, forecast?.upperRatio ?? value);
+  return {
+    state: "ready",
+    atMs: forecast?.atMs ?? nowMs,
+    valueRatio: value,
+    smoothedRatio: value,
+    lowerRatio: Math.min(value, forecast?.lowerRatio ?? value),
+    upperRatio: upper,
+  };
 }

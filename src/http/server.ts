@@ -18,15 +18,20 @@ export interface HttpServer {
 const idleSeconds = 30;
 
 /** Serves `app` on host and port (0: a free one). Throws ListenError. */
-export function listen(app: Hono, host: string, port: number, maxBodyBytes: number): HttpServer {
+export function listen(app: Hono, host: string, port: number): HttpServer {
   try {
     const server = Bun.serve({
       hostname: host,
       port,
       idleTimeout: idleSeconds,
-      // The app answers a large body with a problem document; this is the bound behind it.
-      maxRequestBodySize: maxBodyBytes * 2,
+      // The app bounds bodies, with a problem document; what it does not read the runtime throws away as it comes.
+      maxRequestBodySize: Number.MAX_SAFE_INTEGER,
+      // Else an error would be answered with a page that shows our source.
+      development: false,
+      // Without development the runtime would share a port that another conductor listens on.
+      reusePort: false,
       fetch: app.fetch,
+      error: brokenRequest,
     });
     return {
       port: server.port ?? port,
@@ -46,4 +51,19 @@ export function listen(app: Hono, host: string, port: number, maxBodyBytes: numb
       `cannot listen on ${place} (${code ?? (error instanceof Error ? error.message : error)}); check http.host and http.port`,
     );
   }
+}
+
+/** For what fails before the app sees it. */
+function brokenRequest(): Response {
+  const body = {
+    type: "about:blank",
+    title: "The request cannot be read",
+    status: 400,
+    code: "request_malformed",
+    detail: "expected an HTTP request with a valid path and Host",
+  };
+  return new Response(JSON.stringify(body), {
+    status: 400,
+    headers: { "Content-Type": "application/problem+json" },
+  });
 }

@@ -1,7 +1,7 @@
 /** The bearer token that administers: made at first start, kept in a file that only its owner reads. */
 
 import { createHash, randomBytes, timingSafeEqual } from "node:crypto";
-import { chmodSync, readFileSync, writeFileSync } from "node:fs";
+import { chmodSync, readFileSync, renameSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 
 const fileName = "token";
@@ -30,7 +30,10 @@ export function loadToken(stateFolder: string | null, given: string | undefined)
     if ((error as NodeJS.ErrnoException).code !== "ENOENT") throw error;
   }
   const token = newToken();
-  writeFileSync(path, `${token}\n`, { mode: 0o600 });
+  // A file that is there keeps its mode when it is written to: this one takes its place, whole and closed to others.
+  const unfinished = `${path}.${process.pid}.new`;
+  writeFileSync(unfinished, `${token}\n`, { mode: 0o600 });
+  renameSync(unfinished, path);
   return token;
 }
 

@@ -59,7 +59,7 @@ export class Limits {
       this.runFolder = runFolder;
     } catch (error) {
       this.reason = this.#explain(error);
-      releaseRunCgroups(this.#place.version, runFolder, []);
+      releaseRunCgroups(this.#place.version, runFolder, options.ownPids());
     }
   }
 

@@ -8,23 +8,41 @@ import { RpcClient, type RpcEvents } from "./rpc-client.ts";
 import { largestMessageBytes, type OpenTransport } from "./transport.ts";
 
 const brace = 0x7b;
-/** In a flood, of each piece only so many lines that look like messages are read. */
-const messagesInFlood = 2;
+/** In a flood, of each piece only so many lines that look like messages are read: the last ones. */
+const messagesInFlood = 16;
 
 /**
- * Of a piece of a flood, only what ends the unfinished line and the last line that may be a message are worth
- * reading: an answer that follows a flood still arrives. Returns the bytes that were passed over.
+ * Of a piece of a flood, only what ends the unfinished line, the last lines that may be messages, and the unfinished
+ * one at the end are worth reading: answers that follow a flood still arrive. Returns the bytes that were passed over.
  */
 function pushEnds(piece: Buffer, splitter: LineSplitter): number {
   const first = piece.indexOf(10) + 1;
+  const last = piece.lastIndexOf(10) + 1;
   if (first === 0) {
     splitter.push(piece);
     return 0;
   }
-  splitter.push(piece.subarray(0, first));
-  const last = Math.max(first, piece.lastIndexOf("\n{") + 1 || piece.lastIndexOf(10) + 1);
-  splitter.push(piece.subarray(last));
-  return last - first;
+  let kept = 0;
+  const push = (from: number, to: number) => {
+    kept += to - from;
+    splitter.push(piece.subarray(from, to));
+  };
+  push(0, first);
+  for (const from of messageStarts(piece, first, last)) push(from, piece.indexOf(10, from) + 1);
+  push(last, piece.length);
+  return piece.length - kept;
+}
+
+/** Where the last whole lines that begin like a message begin, between `first` and `last`; in order. */
+function messageStarts(piece: Buffer, first: number, last: number): number[] {
+  const starts: number[] = [];
+  let at = last;
+  while (starts.length < messagesInFlood && at >= 2) {
+    at = piece.lastIndexOf("\n{", at - 2);
+    if (at + 1 < first) break;
+    starts.unshift(at + 1);
+  }
+  return starts;
 }
 
 /**
@@ -67,7 +85,8 @@ export async function openLineTransport(
         splitter.push(piece);
         return;
       }
-      quota = messagesInFlood;
+      // And the two lines that the piece ends and begins.
+      quota = messagesInFlood + 2;
       client.counters.droppedBytes += pushEnds(piece, splitter);
     },
     closed: () => splitter.end(),

@@ -9,6 +9,8 @@ export const longestLogBytes = 8 * 1024;
 /** Bytes passed on: a burst, then so many a second. The rest is dropped and counted. */
 const burstBytes = 256 * 1024;
 const bytesPerSecond = 64 * 1024;
+/** Once the budget is used up, so much of it must be back before lines are looked at again. */
+const reopenBytes = 16 * 1024;
 /** A line costs at least this much of the budget. */
 const leastCostBytes = 64;
 
@@ -26,6 +28,8 @@ export class LogLines {
   readonly #emit: (line: string) => void;
   #budgetBytes = burstBytes;
   #refilledMs: number;
+  /** Over the rate: what comes is dropped. */
+  #shut = false;
   #silencedBytes = 0;
 
   constructor(clock: Clock, emit: (line: string) => void) {
@@ -40,7 +44,7 @@ export class LogLines {
 
   push(chunk: Buffer): void {
     this.#refill();
-    if (this.#budgetBytes <= 0) {
+    if (this.#shut) {
       // Nothing could be passed on: do not even look for the lines' ends, except the last one.
       const last = chunk.lastIndexOf(10);
       if (last >= 0) {
@@ -65,19 +69,20 @@ export class LogLines {
       this.#budgetBytes + ((nowMs - this.#refilledMs) / 1_000) * bytesPerSecond,
     );
     this.#refilledMs = nowMs;
-    if (this.#budgetBytes > 0) this.#reportSilenced();
+    if (this.#shut && this.#budgetBytes < reopenBytes) return;
+    this.#shut = false;
+    this.#reportSilenced();
   }
 
   #line(head: Buffer, totalBytes: number): void {
-    if (totalBytes === 0) {
-      this.#budgetBytes--; // Not worth passing on, but a million of them must end at the limit too.
-      return;
-    }
-    if (this.#budgetBytes <= 0) {
+    if (this.#shut) {
       this.#drop(totalBytes);
       return;
     }
-    this.#budgetBytes -= Math.max(leastCostBytes, head.length);
+    // An empty line is not worth passing on, but a million of them must end at the limit too.
+    this.#budgetBytes -= totalBytes === 0 ? 1 : Math.max(leastCostBytes, head.length);
+    this.#shut = this.#budgetBytes <= 0;
+    if (totalBytes === 0) return;
     this.counters.lines++;
     this.counters.droppedBytes += totalBytes - head.length;
     const text = head.toString("utf8").replace(/\r$/, "");

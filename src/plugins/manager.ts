@@ -13,6 +13,7 @@ import type { PluginManagerOptions } from "./manager-options.ts";
 import { oomScoreAdj } from "./oom-score.ts";
 import { invalidView, type PluginView, viewOf } from "./plugin-view.ts";
 import { stopInOrder } from "./shutdown.ts";
+import { invalidStanding, mostReady, type Standing } from "./standing.ts";
 import { Supervisor } from "./supervisor.ts";
 import type {
   Permission,
@@ -49,6 +50,9 @@ export class PluginManager {
   #limits: Limits | null = null;
   #closing = false;
   #discoveredMs = 0;
+  #standings: readonly Standing[] = [];
+  #standingOf = new Map<string, Standing>();
+  #standingsOfPlatform = new Map<string, Standing[]>();
 
   constructor(options: PluginManagerOptions) {
     if (!firstWord.test(options.runId))
@@ -72,6 +76,11 @@ export class PluginManager {
       if (!found.manifest || errors.has(found.name)) continue;
       this.#supervisors.set(found.name, new Supervisor(found.manifest, this.#portsOf(found)));
     }
+    this.#standings = this.#found.map(
+      (found) => this.#supervisors.get(found.name) ?? invalidStanding(found.name, this.#invalidErrors(found)),
+    );
+    this.#standingOf = new Map(this.#standings.map((standing) => [standing.name, standing]));
+    this.#standingsOfPlatform = Map.groupBy(this.#standings, ({ platform }) => platform);
     return discovery;
   }
 
@@ -173,18 +182,44 @@ export class PluginManager {
 
   /** Every plugin, the invalid ones too, in the order of discovery. */
   list(): PluginView[] {
-    return this.#found.map((found) => {
-      const supervisor = this.#supervisors.get(found.name);
-      if (supervisor) return viewOf(supervisor, found.source);
-      const dependency = this.#dependencyErrors.get(found.name);
-      const errors = [...found.errors, ...(dependency === undefined ? [] : [dependency])];
-      return invalidView(found.name, found.source, errors, this.#discoveredMs);
-    });
+    return this.#found.map((found) => this.#viewOf(found));
   }
 
   /** One plugin; null when there is none of that name. */
   view(name: string): PluginView | null {
-    return this.list().find((view) => view.name === name) ?? null;
+    const found = this.#found.find((each) => each.name === name);
+    return found ? this.#viewOf(found) : null;
+  }
+
+  /** Every plugin as it stands, in the order of `list`: live and made once, for those who ask often. */
+  standings(): readonly Standing[] {
+    return this.#standings;
+  }
+
+  /** How one plugin stands, live; null when there is none of that name. */
+  standing(name: string): Standing | null {
+    return this.#standingOf.get(name) ?? null;
+  }
+
+  /** The platforms that plugins serve, in the order of discovery. */
+  platforms(): string[] {
+    return [...this.#standingsOfPlatform.keys()];
+  }
+
+  /** The plugin for a platform's next request: one that serves, else one that can; null when no plugin has it. */
+  serving(platform: string): Standing | null {
+    return mostReady(this.#standingsOfPlatform.get(platform) ?? []);
+  }
+
+  #invalidErrors({ name, errors }: FoundPlugin): string[] {
+    const dependency = this.#dependencyErrors.get(name);
+    return [...errors, ...(dependency === undefined ? [] : [dependency])];
+  }
+
+  #viewOf(found: FoundPlugin): PluginView {
+    const supervisor = this.#supervisors.get(found.name);
+    if (supervisor) return viewOf(supervisor, found.source);
+    return invalidView(found.name, found.source, this.#invalidErrors(found), this.#discoveredMs);
   }
 
   #find(name: string): Supervisor | Refusal {
@@ -214,10 +249,12 @@ export class PluginManager {
   async #stop(name: string, intent: StopIntent, how: { urgent?: boolean; reason: string }): Promise<Stopped> {
     const supervisor = this.#find(name);
     if (!(supervisor instanceof Supervisor)) return supervisor;
-    if (supervisor.wanted() === "disabled" && intent !== "disabled")
+    const disabled = supervisor.wanted() === "disabled";
+    if (disabled && !supervisor.instance && intent !== "disabled")
       return { ok: false, code: "disabled", message: `${name} is disabled already` };
     const { graceMs } = this.#options;
-    const report = await supervisor.stop(intent, {
+    // One that is still ending can be waited for and hastened, and stays disabled.
+    const report = await supervisor.stop(disabled ? "disabled" : intent, {
       urgent: how.urgent ?? false,
       graceMs,
       reason: how.reason,

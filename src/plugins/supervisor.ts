@@ -7,13 +7,14 @@ import { isServing, mayMove, type PluginState } from "./lifecycle.ts";
 import type { Manifest } from "./manifest.ts";
 import { RequestGate } from "./request-gate.ts";
 import { RestartBackoff } from "./restart-backoff.ts";
+import type { Standing } from "./standing.ts";
 import type { StartOutcome, StopIntent, StopReport, SupervisorPorts } from "./supervisor-ports.ts";
 import { failed } from "./transport.ts";
 
 /** How often a start that must wait (memory, a requirement) is tried again. */
 const waitRetryMs = 2_000;
 
-export class Supervisor {
+export class Supervisor implements Standing {
   readonly manifest: Manifest;
   readonly gate: RequestGate;
   state: PluginState = "discovered";
@@ -45,6 +46,18 @@ export class Supervisor {
 
   get name(): string {
     return this.manifest.name;
+  }
+
+  get platform(): string {
+    return this.manifest.platform;
+  }
+
+  get requestTimeoutMs(): number {
+    return this.manifest.limits.requestTimeoutMs;
+  }
+
+  get requires(): readonly string[] {
+    return this.manifest.requires.map(({ name }) => name);
   }
 
   /** A request may start it. */
@@ -108,6 +121,11 @@ export class Supervisor {
 
   /** Not now: the state stays what it is, and a retry is set. */
   #wait(because: string, automatic: boolean): StartOutcome {
+    if (!automatic && this.state === "shed") {
+      // Whoever restores it decides when to try again.
+      this.#intent = "shed";
+      return { ok: false, message: `${this.name}: ${because}` };
+    }
     this.reason = `waits: ${because}`;
     this.#retry?.cancel();
     this.#retry = this.#ports.clock.after(waitRetryMs, () => void this.start("retried", { automatic: true }));

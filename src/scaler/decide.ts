@@ -128,8 +128,9 @@ function restoreOne(
   policy: Policy,
 ): Verdict {
   const waiting = order.toReversed().filter((plugin) => plugin.state === "shed");
-  const [candidate, ...later] = waiting;
+  const candidate = waiting.find((plugin) => isStartable(plugin, waiting)) ?? waiting[0];
   if (!candidate) return hold("nothing to do");
+  const later = waiting.filter((plugin) => plugin !== candidate);
   const obstacle = whyNoRestore(order, situation, forecast, measuredRatio, policy);
   const because = obstacle ?? whyNoRoom(candidate, situation, policy);
   const rejected = later.map(
@@ -154,6 +155,10 @@ function restoreOne(
     rejected,
   };
 }
+
+/** What it requires is not shed itself: that one comes back first, whatever the order says. */
+const isStartable = ({ requires = [] }: PluginFacts, shed: readonly PluginFacts[]): boolean =>
+  !shed.some(({ name }) => requires.includes(name));
 
 const learned = (plugin: PluginFacts): string =>
   plugin.learnedBytes === null

@@ -19,6 +19,12 @@ interface Begun {
   before: Measured | null;
 }
 
+/** Bytes that `to` has over `from`; null when one is missing or they are of different scopes (host, cgroup). */
+function difference(from: Measured | null, to: Measured | null): number | null {
+  if (!from || !to || (from.cgroup ?? null) !== (to.cgroup ?? null)) return null;
+  return to.usedBytes - from.usedBytes;
+}
+
 export class Execution {
   readonly #options: ExecutionOptions;
   #stopping: { plugin: string; urgent: boolean } | null = null;
@@ -52,12 +58,11 @@ export class Execution {
       this.#stopping = null;
     });
     const measured = measureNow();
-    const freed = begun.before && measured ? begun.before.usedBytes - measured.usedBytes : null;
     const outcome: Outcome = {
       ...action,
       urgent: stopping.urgent,
       expectedBytes,
-      actualBytes: freed,
+      actualBytes: difference(measured, begun.before),
       ...this.#ended(begun, measured),
       carried,
     };
@@ -71,7 +76,7 @@ export class Execution {
     const begun = this.#begin();
     const carried = await actuator.restore(action.plugin, reason);
     const measured = measureNow();
-    const taken = begun.before && measured ? measured.usedBytes - begun.before.usedBytes : null;
+    const taken = difference(begun.before, measured);
     const outcome: Outcome = { ...action, actualBytes: taken, ...this.#ended(begun, measured), carried };
     log[carried.done ? "info" : "error"]("scaler.restored", { ...outcome, carried: undefined, ...carried });
     return outcome;

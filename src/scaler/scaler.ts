@@ -41,6 +41,9 @@ export interface ScalerStatus {
   forecast: ForecastFacts | null;
 }
 
+/** A killed process is gone within some 15 ms; after this the next victim of an emergency is not kept waiting. */
+const emergencyPatienceMs = 150;
+
 export class Scaler {
   readonly #options: ScalerOptions;
   readonly #execution: Execution;
@@ -89,6 +92,9 @@ export class Scaler {
   onReading(measured: Measured): void {
     this.#measured = measured;
     if (this.#stopped) return;
+    // A wall clock that was set back must not make the dwell last until it has caught up.
+    const nowMs = this.#options.clock.nowMs();
+    if (this.#lastChangeMs !== null && this.#lastChangeMs > nowMs) this.#lastChangeMs = nowMs;
     if (this.#running) {
       const ratio = measured.usedBytes / measured.budgetBytes;
       if (ratio >= this.#policy.emergencyRatio) this.#execution.hasten(measured);
@@ -171,20 +177,29 @@ export class Scaler {
    */
   async #shedAll(record: DecisionRecord, verdict: Verdict): Promise<Measured | null> {
     const outcomes: Outcome[] = [];
+    const begun: Promise<void>[] = [];
     let id: number | null = null;
     let after: Measured | null = null;
-    let stuck = false;
     for (const action of verdict.actions) {
       const shedding = this.#execution.shed(action, verdict.reason);
-      id ??= this.#open(record);
-      const { outcome, measured } = await shedding;
-      outcomes.push(outcome);
-      after = measured;
-      this.#changed(`${action.plugin} was shed`);
-      this.#options.recorder.close(id, outcomes);
-      if (!outcome.carried.done) stuck = true;
+      const decisionId: number = id ?? this.#open(record);
+      id = decisionId;
+      const recorded = shedding.then(({ outcome, measured }) => {
+        outcomes.push(outcome);
+        after = measured;
+        this.#changed(`${action.plugin} was shed`);
+        this.#options.recorder.close(decisionId, outcomes);
+      });
+      begun.push(recorded);
+      // One at a time; but in an emergency one that is stuck in the kernel must not hold up the next.
+      await (action.urgent ? Promise.race([recorded, this.#patience()]) : recorded);
     }
-    return stuck ? null : after;
+    await Promise.all(begun);
+    return outcomes.every(({ carried }) => carried.done) ? after : null;
+  }
+
+  #patience(): Promise<void> {
+    return new Promise((resolve) => this.#options.clock.after(emergencyPatienceMs, resolve));
   }
 
   /** Restoring takes seconds; readings are judged meanwhile, and may shed the plugin that is starting. */
@@ -203,7 +218,8 @@ export class Scaler {
   async #restoreOne(id: number, action: Action, reason: string): Promise<void> {
     const outcome = await this.#execution.restore(action, reason);
     this.#options.recorder.close(id, [outcome]);
-    this.#changed(`${action.plugin} was restored`);
+    const { done } = outcome.carried;
+    this.#changed(done ? `${action.plugin} was restored` : `${action.plugin} could not be restored`);
   }
 
   #changed(what: string): void {
@@ -245,6 +261,8 @@ export class Scaler {
       this.#open(this.#recordOf(situation, verdict));
       this.#options.log.error("scaler.exhausted", { reason: verdict.reason, usedBytes, budgetBytes });
     }
-    this.#exhausted = exhausted;
+    // Only once memory is well under the line: hovering at it is one and the same trouble.
+    const calm = usedBytes / budgetBytes < this.#policy.shedRatio - this.#policy.marginRatio;
+    this.#exhausted = exhausted || (this.#exhausted && !calm);
   }
 }

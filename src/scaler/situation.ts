@@ -9,12 +9,16 @@ export interface PluginFacts {
   footprintBytes: number | null;
   /** Bytes that it typically holds when running, learned from the record; null before there is one. */
   learnedBytes: number | null;
+  /** Plugins that have to run before it can; absent: none. */
+  requires?: readonly string[];
 }
 
 /** Memory as just measured. */
 export interface Measured {
   usedBytes: number;
   budgetBytes: number;
+  /** The cgroup whose use and limit these are; null or absent: the host's. */
+  cgroup?: string | null;
 }
 
 /** The forecast at the horizon, as shares of the budget (0..1, above 1 when it would not fit). */

@@ -1,7 +1,18 @@
 /** A memory cgroup of the test's own, version 1 or 2, in which pressure can not reach the machine. */
 
-import { appendFileSync, existsSync, mkdirSync, readFileSync, rmdirSync, writeFileSync } from "node:fs";
+import {
+  accessSync,
+  appendFileSync,
+  constants,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmdirSync,
+  writeFileSync,
+} from "node:fs";
 import { join } from "node:path";
+import { until } from "./running-conductor.ts";
 
 const v1Root = "/sys/fs/cgroup/memory";
 const v2Root = "/sys/fs/cgroup";
@@ -13,6 +24,18 @@ function parentFolder(): { folder: string; version: 1 | 2 } {
   if (v1 && existsSync(v1Root)) return { folder: join(v1Root, v1.split(":")[2] ?? "/"), version: 1 };
   const v2 = lines.find((line) => line.startsWith("0::"));
   return { folder: join(v2Root, v2?.slice(3) ?? "/"), version: 2 };
+}
+
+/** Whether this user may make one here; tests that need one are left out where not. */
+export function canMakeCgroups(): boolean {
+  try {
+    const { folder, version } = parentFolder();
+    accessSync(folder, constants.W_OK);
+    // Version 2 gives no memory controller to the children of a cgroup that holds processes itself.
+    return version === 1 || /\bmemory\b/.test(readFileSync(join(folder, "cgroup.subtree_control"), "utf8"));
+  } catch {
+    return false;
+  }
 }
 
 const hostOomKills = (): number =>
@@ -62,8 +85,16 @@ export class MemoryCgroup {
     appendFileSync(this.procsFile, String(pid));
   }
 
-  /** Removes it; fails when a process or a cgroup was left inside. */
-  remove(): void {
+  /** Removes it; fails when a process or a cgroup is left inside for 5 s. */
+  async remove(): Promise<void> {
+    await until("the cgroup is empty", 5_000, () => this.pids().length === 0 && this.inside().length === 0);
     rmdirSync(this.folder);
+  }
+
+  /** Names of the cgroups below. */
+  inside(): string[] {
+    return readdirSync(this.folder, { withFileTypes: true })
+      .filter((entry) => entry.isDirectory())
+      .map(({ name }) => name);
   }
 }

@@ -4,7 +4,7 @@ import { afterEach, describe, expect, test } from "bun:test";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { MemoryCgroup } from "./memory-cgroup.ts";
+import { canMakeCgroups, MemoryCgroup } from "./memory-cgroup.ts";
 import { RunningConductor, root, until } from "./running-conductor.ts";
 
 const MiB = 2 ** 20;
@@ -62,7 +62,7 @@ const commandOf = (name: string, switchPath: string) => [
   switchPath,
 ];
 
-describe("four growing plugins in a memory cgroup that can not hold them", () => {
+describe.skipIf(!canMakeCgroups())("four growing plugins in a memory cgroup that can not hold them", () => {
   test("without conductor the kernel kills", async () => {
     const pressure = pressureSwitch();
     const cgroup = new MemoryCgroup("conductor-bare", limitBytes);
@@ -72,8 +72,7 @@ describe("four growing plugins in a memory cgroup that can not hold them", () =>
     cleanups.push(async () => {
       for (const child of children) child.kill("SIGKILL");
       await Promise.all(children.map((child) => child.exited));
-      await until("the cgroup is empty", 5_000, () => cgroup.pids().length === 0);
-      cgroup.remove();
+      await cgroup.remove();
     });
     pressure.on();
     const kills = await until("the kernel killed", 60_000, () => cgroup.oomKills() || null);
@@ -94,7 +93,6 @@ describe("four growing plugins in a memory cgroup that can not hold them", () =>
     cleanups.push(async () => {
       await conductor.terminate();
       conductor.remove();
-      await until("the cgroup is empty", 5_000, () => cgroup.pids().length === 0);
     });
     const decisions = async () =>
       (await conductor.get<{ decisions: Decision[] }>("/api/v1/scaling/decisions?limit=500")).decisions;

@@ -1,8 +1,8 @@
 /** The compiled executable as a user runs it, in folders of its own, and the way to ask it. */
 
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import type { Subprocess } from "bun";
 
 export const root = join(import.meta.dir, "../..");
@@ -37,14 +37,47 @@ export async function alive(pid: number): Promise<boolean> {
   return stat !== "" && !/\) [ZX] /.test(stat);
 }
 
+export function writeFiles(folder: string, files: Readonly<Record<string, string>>): void {
+  for (const [path, text] of Object.entries(files)) {
+    mkdirSync(dirname(join(folder, path)), { recursive: true });
+    writeFileSync(join(folder, path), text);
+  }
+}
+
 export interface StartOptions {
   config?: string;
-  /** Manifests by plugin name; they end up in ./plugins. Further files by path. */
+  /** Files by path, such as plugins/NAME/plugin.yaml. */
   files?: Record<string, string>;
   /** Wraps the command line, for instance into a cgroup. */
   wrap?: (command: string[]) => string[];
   environment?: Record<string, string>;
+  /** Nothing in the environment but `environment` and a free port. */
+  bare?: boolean;
   args?: string[];
+  executable?: string;
+  /** Of an earlier run; default: a new one. */
+  folder?: string;
+  /** The working directory; default: the folder. */
+  cwd?: string;
+  /** What is waited for; default: /readyz is 200. */
+  until?: "ready" | "listening" | "spawned";
+}
+
+export interface PluginInfo {
+  name: string;
+  state: string;
+  reason: string;
+  pids: number[];
+  restarts: number;
+  lastError: string | null;
+  lastExit: { text: string; exitCode: number | null; signal: string | null } | null;
+  output: { garbageMessages: number; droppedBytes: number; garbage: string | null };
+}
+
+export interface PlatformHealth {
+  platform: string;
+  status: string;
+  detail: string | null;
 }
 
 export class RunningConductor {
@@ -56,23 +89,19 @@ export class RunningConductor {
 
   /** Starts it on a free port; resolves when /readyz answers 200. */
   static async start(options: StartOptions = {}): Promise<RunningConductor> {
-    const folder = mkdtempSync(join(tmpdir(), "conductor-e2e-"));
+    const folder = options.folder ?? mkdtempSync(join(tmpdir(), "conductor-e2e-"));
     const files = { ...options.files };
     if (options.config !== undefined) files["conductor.yaml"] = options.config;
-    for (const [path, text] of Object.entries(files)) {
-      mkdirSync(join(folder, path, ".."), { recursive: true });
-      writeFileSync(join(folder, path), text);
-    }
-    const command = [executable, "serve", ...(options.args ?? [])];
+    writeFiles(folder, files);
+    const command = [options.executable ?? executable, "serve", ...(options.args ?? [])];
+    const usual = {
+      PATH: process.env.PATH ?? "",
+      STATE_DIRECTORY: join(folder, "state"),
+      CONDUCTOR_LOG_FORMAT: "json",
+    };
     const child = Bun.spawn(options.wrap ? options.wrap(command) : command, {
-      cwd: folder,
-      env: {
-        PATH: process.env.PATH ?? "",
-        STATE_DIRECTORY: join(folder, "state"),
-        CONDUCTOR_HTTP_PORT: "0",
-        CONDUCTOR_LOG_FORMAT: "json",
-        ...options.environment,
-      },
+      cwd: options.cwd ?? folder,
+      env: { ...(options.bare ? {} : usual), CONDUCTOR_HTTP_PORT: "0", ...options.environment },
       stdin: "ignore",
       stdout: "ignore",
       stderr: "pipe",
@@ -80,11 +109,7 @@ export class RunningConductor {
     const running = new RunningConductor(folder, child, []);
     running.#collect();
     try {
-      await until("the server listens", 20_000, () => {
-        if (child.exitCode !== null) throw new Error(`it exited with ${child.exitCode}`);
-        return running.#url;
-      });
-      await until("/readyz is 200", 20_000, async () => (await fetch(running.url("/readyz"))).status === 200);
+      await running.#reach(options.until ?? "ready");
     } catch (error) {
       await running.kill();
       running.remove();
@@ -94,6 +119,16 @@ export class RunningConductor {
   }
 
   #url: string | undefined;
+
+  async #reach(state: "ready" | "listening" | "spawned"): Promise<void> {
+    if (state === "spawned") return;
+    await until("the server listens", 20_000, () => {
+      if (this.process.exitCode !== null) throw new Error(`it exited with ${this.process.exitCode}`);
+      return this.#url;
+    });
+    if (state === "listening") return;
+    await until("/readyz is 200", 20_000, async () => (await fetch(this.url("/readyz"))).status === 200);
+  }
 
   async #collect(): Promise<void> {
     let rest = "";
@@ -105,6 +140,26 @@ export class RunningConductor {
         this.#url ??= /"event":"http\.listening".*"url":"([^"]+)"/.exec(line)?.[1];
       }
     }
+  }
+
+  get pid(): number {
+    return this.process.pid;
+  }
+
+  /** The port it listens on, for the commands that ask it. */
+  get port(): string {
+    return new URL(this.#url ?? "http://none:0").port;
+  }
+
+  get token(): string {
+    return readFileSync(join(this.folder, "state/token"), "utf8").trim();
+  }
+
+  /** What it logged under `event`. */
+  logged(event: string): Record<string, unknown>[] {
+    return this.lines
+      .filter((line) => line.includes(`"event":"${event}"`))
+      .map((line) => JSON.parse(line) as Record<string, unknown>);
   }
 
   url(path: string): string {
@@ -122,6 +177,43 @@ export class RunningConductor {
       headers: { "Content-Type": "application/json", ...headers },
       body: JSON.stringify(body),
     });
+  }
+
+  /** A request to a platform: the status and the body. */
+  async request(
+    platform: string,
+    payload: unknown,
+    type = "message",
+  ): Promise<{ status: number; headers: Headers; body: Record<string, unknown> }> {
+    const response = await this.post("/api/v1/requests", { platform, type, payload });
+    return {
+      status: response.status,
+      headers: response.headers,
+      body: (await response.json()) as Record<string, unknown>,
+    };
+  }
+
+  async plugins(): Promise<PluginInfo[]> {
+    return (await this.get<{ plugins: PluginInfo[] }>("/api/v1/plugins")).plugins;
+  }
+
+  async plugin(name: string): Promise<PluginInfo> {
+    return this.get<PluginInfo>(`/api/v1/plugins/${name}`);
+  }
+
+  async platforms(): Promise<PlatformHealth[]> {
+    return (await this.get<{ platforms: PlatformHealth[] }>("/api/v1/health")).platforms;
+  }
+
+  /** State by name. */
+  async states(): Promise<Record<string, string>> {
+    return Object.fromEntries((await this.plugins()).map(({ name, state }) => [name, state]));
+  }
+
+  /** Writes a new configuration and has it read. */
+  reload(config: string): void {
+    writeFileSync(join(this.folder, "conductor.yaml"), config);
+    this.process.kill("SIGHUP");
   }
 
   /** Ends it as a user would; yields the exit code. */

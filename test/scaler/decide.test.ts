@@ -150,6 +150,16 @@ describe("what decide answers", () => {
     expect(verdict.actions.every(({ urgent }) => urgent)).toBe(true);
   });
 
+  test("what a plugin requires is restored before it, whatever the order says", () => {
+    const shed = plugins("sssr").map((each) =>
+      each.name === "discord" ? { ...each, requires: ["voice"] } : each,
+    );
+    const { actions } = decide(situation(30, "sssr", { plugins: shed }), calm, policy);
+    expect(actions.map(({ plugin }) => plugin)).toEqual(["android"]);
+    const two = shed.map((each) => (each.name === "android" ? { ...each, requires: ["voice"] } : each));
+    expect(decide(situation(30, "sssr", { plugins: two }), calm, policy).actions[0]?.plugin).toBe("voice");
+  });
+
   test("a plugin that the order does not name goes first, by name", () => {
     const extra = ["zeta", "beta"].map(
       (name): PluginFacts => ({ name, state: "running", footprintBytes: 1, learnedBytes: 1 }),

@@ -109,6 +109,38 @@ describe("shedding", () => {
     ]);
   });
 
+  test("in an emergency a victim that is stuck does not hold up the next", async () => {
+    const { host, read } = house({ voice: 300, android: 300, discord: 300, stubs: 60 });
+    host.find("voice").stuckMs = 3_000;
+    await read(500);
+    expect(host.log.filter((line) => line.startsWith("kill"))).toEqual([
+      "kill voice",
+      "kill android",
+      "kill discord",
+    ]);
+    expect(host.log).not.toContain("gone voice");
+    await read(5_000);
+    expect(host.records[0]?.outcomes.map(({ plugin }) => plugin).sort()).toEqual([
+      "android",
+      "discord",
+      "voice",
+    ]);
+  });
+
+  test("hovering at the line with nothing left to shed is one record", async () => {
+    const { host, read } = house({ stubs: 850 });
+    for (const mib of [850, 799, 801, 780, 800]) {
+      host.find("stubs").bytes = mib * MiB;
+      await read(50);
+    }
+    expect(host.records).toHaveLength(1);
+    host.find("stubs").bytes = 700 * MiB;
+    await read(50);
+    host.find("stubs").bytes = 850 * MiB;
+    await read(50);
+    expect(host.records).toHaveLength(2);
+  });
+
   test("a gentle stop becomes a kill when memory reaches the emergency line meanwhile", async () => {
     const { host, scaler, clock } = house({ voice: 300, android: 200, discord: 200, stubs: 150 }, 5_000);
     const reading = host.measure();

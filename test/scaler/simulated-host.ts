@@ -12,6 +12,8 @@ interface SimulatedPlugin {
   bytes: number;
   state: PluginFacts["state"];
   stopMs: number;
+  /** How long it stays though it was killed. */
+  stuckMs: number;
 }
 
 export class SimulatedHost implements Actuator, Recorder {
@@ -36,6 +38,7 @@ export class SimulatedHost implements Actuator, Recorder {
       bytes: mib * MiB,
       state: "running",
       stopMs,
+      stuckMs: 0,
     }));
   }
 
@@ -65,6 +68,7 @@ export class SimulatedHost implements Actuator, Recorder {
     const hastened = new Promise<void>((resolve) => this.#stopping.set(name, resolve));
     this.mostStopping = Math.max(this.mostStopping, this.#stopping.size);
     if (!urgent) await Promise.race([sleep(this.clock, this.stopMs), hastened]);
+    await sleep(this.clock, this.find(name).stuckMs);
     this.#stopping.delete(name);
     this.find(name).state = "shed";
     this.log.push(`gone ${name}`);

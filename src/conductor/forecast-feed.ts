@@ -1,0 +1,106 @@
+/** From samples to the memory forecast, so that a step whose cause is known is never taken for a trend. */
+
+import { formatBytes } from "../config/units.ts";
+import type { MemoryForecast, MemoryForecastReport } from "../forecast/memory-forecast.ts";
+import type { Sample } from "../monitor/sample.ts";
+import type { SampleWindow } from "../monitor/window.ts";
+import type { ForecastFacts } from "../scaler/situation.ts";
+import { usedWith } from "./counterfactual.ts";
+
+export interface ForecastFeedOptions {
+  forecast: MemoryForecast;
+  window: SampleWindow;
+  /** What a plugin usually holds; null before that is known. */
+  usualBytes: (plugin: string) => number | null;
+  /** Called for a sample that the forecast did not take. */
+  onRefused: (reason: string) => void;
+}
+
+export class ForecastFeed {
+  readonly #options: ForecastFeedOptions;
+  /** As of the newest sample; the cgroup is undefined where a recorded sample does not tell it. */
+  #budget: { budgetBytes: number; cgroup: string | null | undefined } | null = null;
+  /** The plugins that held memory in the newest sample; null before one told. */
+  #running: ReadonlySet<string> | null = null;
+
+  constructor(options: ForecastFeedOptions) {
+    this.#options = options;
+  }
+
+  /** Takes recorded samples, the oldest first. */
+  warm(samples: readonly Sample[]): void {
+    for (const sample of samples) {
+      if (!sample.memory) continue;
+      this.#takeBudget(sample.atMs, sample.memory.budgetBytes, undefined);
+      this.#options.forecast.observe(sample.atMs, sample.memory.usedRatio);
+      this.#running = runningIn(sample) ?? this.#running;
+    }
+  }
+
+  /** Takes the newest sample of the window. */
+  observe(sample: Sample): void {
+    if (!sample.memory) return;
+    const { forecast, onRefused } = this.#options;
+    this.#takeBudget(sample.atMs, sample.memory.budgetBytes, sample.memory.cgroup);
+    const before = this.#running;
+    const running = runningIn(sample) ?? before;
+    this.#running = running;
+    if (before && running && before.symmetricDifference(running).size > 0) {
+      this.rebuild(sample.atMs, describeChange(before, running), running);
+      return;
+    }
+    const result = forecast.observe(sample.atMs, sample.memory.usedRatio);
+    if (result !== "accepted") onRefused(result);
+  }
+
+  /** Goes on from the history as it would have been with exactly the plugins that are `running` now. */
+  rebuild(atMs: number, because: string, running: ReadonlySet<string>): void {
+    const { forecast, window, usualBytes } = this.#options;
+    this.#running = running;
+    forecast.restart(atMs, because);
+    for (const sample of window.history()) {
+      const usedBytes = usedWith(sample, running, usualBytes);
+      const budgetBytes = sample.memory?.budgetBytes;
+      if (usedBytes !== null && budgetBytes !== undefined && budgetBytes === this.#budget?.budgetBytes)
+        forecast.observe(sample.atMs, usedBytes / budgetBytes);
+    }
+  }
+
+  /** The forecast as the scaler takes it; null before the first. */
+  facts(): ForecastFacts | null {
+    const report = this.#options.forecast.report();
+    return report && factsOf(report);
+  }
+
+  /** Another constraint taking the lead makes no step, since the larger share always counts. A moved limit does. */
+  #takeBudget(atMs: number, budgetBytes: number, cgroup: string | null | undefined): void {
+    const before = this.#budget;
+    this.#budget = { budgetBytes, cgroup };
+    if (!before || before.budgetBytes === budgetBytes) return;
+    if (before.cgroup !== undefined && before.cgroup !== cgroup) return;
+    const change = `from ${formatBytes(before.budgetBytes)} to ${formatBytes(budgetBytes)}`;
+    this.#options.forecast.restart(atMs, `the budget changed ${change}`);
+  }
+}
+
+function runningIn({ footprints }: Sample): ReadonlySet<string> | null {
+  return footprints && new Set(footprints.map(({ plugin }) => plugin));
+}
+
+function describeChange(before: ReadonlySet<string>, now: ReadonlySet<string>): string {
+  const started = [...now.difference(before)];
+  const ended = [...before.difference(now)];
+  return [
+    ...(started.length > 0 ? [`${started.join(", ")} started`] : []),
+    ...(ended.length > 0 ? [`${ended.join(", ")} ended`] : []),
+  ].join("; ");
+}
+
+const factsOf = (report: MemoryForecastReport): ForecastFacts => ({
+  state: report.state,
+  atMs: report.atMs,
+  valueRatio: report.valueRatio,
+  smoothedRatio: report.smoothedRatio,
+  lowerRatio: report.lowerRatio,
+  upperRatio: report.upperRatio,
+});

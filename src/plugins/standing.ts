@@ -1,0 +1,42 @@
+/** How a plugin stands: the little that is asked about it many times a second. */
+
+import { isServing, type PluginState } from "./lifecycle.ts";
+
+/** Live: what is read is so now. */
+export interface Standing {
+  readonly name: string;
+  /** The label that it serves. */
+  readonly platform: string;
+  readonly state: PluginState;
+  /** Why it is in this state, for a person. */
+  readonly reason: string;
+  /** A request may start it. */
+  readonly startsOnRequest: boolean;
+  /** For one request; null where the manifest is invalid. */
+  readonly requestTimeoutMs: number | null;
+  /** Plugins that have to run before it can. */
+  readonly requires: readonly string[];
+}
+
+/** A plugin that cannot run. */
+export const invalidStanding = (name: string, errors: readonly string[]): Standing => ({
+  name,
+  platform: name,
+  state: "invalid",
+  reason: errors.join("; "),
+  startsOnRequest: false,
+  requestTimeoutMs: null,
+  requires: [],
+});
+
+/** Of several plugins of one platform: the first that serves, else that can be started, else that starts, else any. */
+export function mostReady(standings: readonly Standing[]): Standing | null {
+  const [first = null] = standings;
+  if (first === null || isServing(first.state)) return first;
+  return (
+    standings.find(({ state }) => isServing(state)) ??
+    standings.find(({ startsOnRequest }) => startsOnRequest) ??
+    standings.find(({ state }) => state === "starting") ??
+    first
+  );
+}

@@ -1,0 +1,101 @@
+import { describe, expect, test } from "bun:test";
+import { ForecastFeed } from "../../src/conductor/forecast-feed.ts";
+import { createJsKernel } from "../../src/forecast/js-kernel.ts";
+import { MemoryForecast } from "../../src/forecast/memory-forecast.ts";
+import { createForecaster } from "../../src/forecast/named-series.ts";
+import type { Sample } from "../../src/monitor/sample.ts";
+import { SampleWindow } from "../../src/monitor/window.ts";
+
+const MiB = 2 ** 20;
+
+function feeding() {
+  const window = new SampleWindow(60);
+  const forecast = new MemoryForecast(createForecaster(createJsKernel()), {
+    horizonMs: 300_000,
+    points: 50,
+    minPoints: 10,
+    emaAlpha: 0.7,
+  });
+  const refused: string[] = [];
+  const learned = new Map<string, number>();
+  const feed = new ForecastFeed({
+    forecast,
+    window,
+    usualBytes: (plugin) => learned.get(plugin) ?? null,
+    onRefused: (reason) => refused.push(reason),
+  });
+  let tick = 0;
+  /** One sample, 30 s after the last, with plugins of the given MiB on top of 300 MiB. */
+  const sample = (
+    plugins: Record<string, number>,
+    budgetMiB = 1_000,
+    baseMiB = 300,
+    cgroup: string | null = null,
+  ) => {
+    const footprints = Object.entries(plugins).map(([plugin, mib]) => {
+      learned.set(plugin, mib * MiB);
+      return { plugin, bytes: mib * MiB, method: "cgroup", processes: 1 };
+    });
+    const usedBytes = (baseMiB + Object.values(plugins).reduce((sum, mib) => sum + mib, 0)) * MiB;
+    const budgetBytes = budgetMiB * MiB;
+    const memory = { usedBytes, budgetBytes, usedRatio: usedBytes / budgetBytes, cgroup };
+    const made = { atMs: 1_700_000_000_000 + tick++ * 30_000, memory, footprints } as unknown as Sample;
+    window.push(made);
+    feed.observe(made);
+    return made;
+  };
+  return { feed, forecast, window, sample, refused };
+}
+
+describe("a known step is no trend", () => {
+  test("plugins that start after the first sample", () => {
+    const { sample, feed } = feeding();
+    sample({});
+    for (let i = 0; i < 12; i++) sample({ a: 300 });
+    expect(feed.facts()?.state).toBe("ready");
+    expect(feed.facts()?.smoothedRatio).toBeCloseTo(0.6, 9);
+  });
+
+  test("a plugin that ends by itself", () => {
+    const { sample, feed, forecast } = feeding();
+    for (let i = 0; i < 12; i++) sample({ a: 100, b: 200 });
+    sample({ a: 100 });
+    expect(feed.facts()?.state).toBe("ready");
+    expect(feed.facts()?.smoothedRatio).toBeCloseTo(0.4, 9);
+    expect(forecast.lastRestart?.because).toBe("b ended");
+  });
+
+  test("a budget that was lowered, while it runs or between two runs", () => {
+    const { sample, feed, forecast } = feeding();
+    for (let i = 0; i < 12; i++) sample({ a: 100 });
+    sample({ a: 100 }, 800);
+    expect(feed.facts()?.state).toBe("cold");
+    expect(feed.facts()?.smoothedRatio).toBeCloseTo(0.5, 9);
+    expect(forecast.lastRestart?.because).toBe("the budget changed from 1000 MiB to 800 MiB");
+
+    const earlier = feeding();
+    const recorded = Array.from({ length: 12 }, () => earlier.sample({ a: 100 }));
+    const later = feeding();
+    later.feed.warm(recorded);
+    expect(later.feed.facts()?.state).toBe("ready");
+    for (let i = 0; i < 12; i++) later.window.push(recorded[i] as Sample);
+    const lowered = { ...recorded[11], atMs: (recorded[11]?.atMs ?? 0) + 30_000 } as Sample;
+    if (lowered.memory) lowered.memory = { ...lowered.memory, budgetBytes: 500 * MiB, usedRatio: 0.8 };
+    later.feed.observe(lowered);
+    expect(later.feed.facts()?.state).toBe("cold");
+  });
+
+  test("another constraint in the lead is no step", () => {
+    const { sample, feed } = feeding();
+    for (let i = 0; i < 12; i++) sample({ a: 100 });
+    sample({ a: 100 }, 2_000, 700, "/sys/fs/cgroup/x");
+    expect(feed.facts()?.state).toBe("ready");
+  });
+
+  test("but a plugin that grows is a trend", () => {
+    const { sample, feed } = feeding();
+    for (let i = 0; i < 12; i++) sample({ a: 100 + 10 * i });
+    // 1 % of the budget in 30 s is 10 % in five minutes; at the last sample 51 % are used.
+    expect(feed.facts()?.valueRatio).toBeCloseTo(0.61, 6);
+  });
+});
