@@ -16,6 +16,8 @@ export interface RunningConductor {
   url: string;
   /** Takes over the scaler's thresholds and order; other settings wait for a restart. */
   reconfigure(config: Config): void;
+  /** Counts lines that the log had no room for. */
+  countLogDrops(lines: number): void;
   /** Drains and ends everything, within 10 s. */
   stop(): Promise<void>;
 }
@@ -66,6 +68,7 @@ export async function startConductor(options: ConductorOptions): Promise<Running
       memory.scaler.setPolicy(foundation.policy);
       log.info("conductor.reloaded", { taken: "scaler", rest: "other settings wait for a restart" });
     },
+    countLogDrops: (lines) => state.metrics.countLogDrops(lines),
     stop: async () => {
       foundation.waitingFor = "conductor is stopping";
       router.close();

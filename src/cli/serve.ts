@@ -34,7 +34,11 @@ async function serve(invocation: Invocation): Promise<number> {
   const loaded = configuration(invocation);
   const { level, format } = loaded.config.log;
   const clock = new SystemClock();
-  const lines = new LineWriter(stderrFd, clock, (count) => log.warn("log.dropped", { lines: count }));
+  let running: RunningConductor | null = null;
+  const lines = new LineWriter(stderrFd, clock, (count) => {
+    running?.countLogDrops(count);
+    log.warn("log.dropped", { lines: count });
+  });
   const log = createLog({
     level,
     format: format === "auto" ? (terminal.isTerminal ? "pretty" : "json") : format,
@@ -42,7 +46,9 @@ async function serve(invocation: Invocation): Promise<number> {
     write: (line) => lines.write(line),
   });
   try {
-    return await runUntilSignal(invocation, loaded, clock, log);
+    return await runUntilSignal(invocation, loaded, clock, log, (conductor) => {
+      running = conductor;
+    });
   } finally {
     await lines.flush(flushMs);
   }
@@ -53,6 +59,7 @@ async function runUntilSignal(
   loaded: LoadedConfig,
   clock: Clock,
   log: Log,
+  onStarted: (conductor: RunningConductor) => void,
 ): Promise<number> {
   const { environment } = invocation;
   log.info("conductor.starting", { version, commit, pid: process.pid, config: loaded.file ?? "defaults" });
@@ -66,6 +73,7 @@ async function runUntilSignal(
   const conductor = await starting.catch((error: unknown) => {
     throw new CliError(error instanceof Error ? error.message : String(error));
   });
+  onStarted(conductor);
   const signal = early ?? (await ended.promise);
   log.info("conductor.stopping", { signal });
   await conductor.stop();
