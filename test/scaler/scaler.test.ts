@@ -14,8 +14,17 @@ const policy: Policy = {
   dwellMs: 30_000,
 };
 
+/** A wall clock that somebody sets. */
+class SteppedClock extends VirtualClock {
+  stepMs = 0;
+
+  override nowMs(): number {
+    return super.nowMs() + this.stepMs;
+  }
+}
+
 function house(footprintsMiB: Record<string, number>, stopMs?: number) {
-  const clock = new VirtualClock(1_000_000);
+  const clock = new SteppedClock(10_000_000);
   const host = new SimulatedHost(clock, footprintsMiB, stopMs);
   const interventions: string[] = [];
   const announced: string[] = [];
@@ -139,6 +148,24 @@ describe("shedding", () => {
     host.find("stubs").bytes = 850 * MiB;
     await read(50);
     expect(host.records).toHaveLength(2);
+  });
+
+  test("bytes of the host and of a cgroup are not compared with each other", async () => {
+    const { host, read } = house({ voice: 300, android: 200, discord: 200, stubs: 150 });
+    host.cgroup = () => (host.find("voice").state === "shed" ? null : "/sys/fs/cgroup/x");
+    await read();
+    expect(host.records[0]?.outcomes[0]).toMatchObject({ beforeBytes: 850 * MiB, actualBytes: null });
+  });
+
+  test("a wall clock that is set back does not make the dwell last", async () => {
+    const { host, read, scaler, clock } = house({ voice: 300, android: 200, discord: 200, stubs: 150 });
+    await read();
+    host.find("discord").bytes = 0;
+    clock.stepMs = -3_600_000;
+    await read(60_000);
+    scaler.setForecast(calm(clock.nowMs()));
+    await read();
+    expect(host.log).toContain("start voice");
   });
 
   test("a gentle stop becomes a kill when memory reaches the emergency line meanwhile", async () => {

@@ -25,6 +25,8 @@ export class SimulatedHost implements Actuator, Recorder {
   /** The next shed does not get rid of the processes. */
   stuck = false;
   readable = true;
+  /** The scope of a reading. */
+  cgroup: () => string | null = () => null;
   mostStopping = 0;
   #stopping = new Map<string, () => void>();
 
@@ -46,7 +48,7 @@ export class SimulatedHost implements Actuator, Recorder {
     if (!this.readable) return null;
     const held = this.plugins_.filter(({ state }) => state === "running" || state === "starting");
     const usedBytes = this.baseBytes + held.reduce((sum, { bytes }) => sum + bytes, 0);
-    return { usedBytes, budgetBytes: this.budgetBytes };
+    return { usedBytes, budgetBytes: this.budgetBytes, cgroup: this.cgroup() };
   };
 
   plugins(): PluginFacts[] {
