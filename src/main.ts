@@ -38,6 +38,7 @@ async function run(role: string | undefined): Promise<number> {
     terminal: {
       out: (line) => process.stdout.write(`${line}\n`),
       err: (line) => process.stderr.write(`${line}\n`),
+      redraw: (text) => process.stderr.write(`\r\x1b[2K${text}`),
       isTerminal: process.stderr.isTTY === true,
     },
     environment: process.env,

@@ -21,6 +21,8 @@ export interface Terminal {
   out(line: string): void;
   /** Writes a line to stderr. */
   err(line: string): void;
+  /** Shows `text` in place of the unfinished last line of stderr; "" takes it away. Only on a terminal. */
+  redraw(text: string): void;
   isTerminal: boolean;
 }
 

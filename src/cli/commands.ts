@@ -1,5 +1,6 @@
 /** Every command of the command line, in the order of the help. */
 
+import { benchCommand } from "./bench.ts";
 import { checkCommand } from "./check.ts";
 import type { Command } from "./command.ts";
 import { forecastCommand } from "./forecast.ts";
@@ -18,5 +19,6 @@ export const commands: readonly Command[] = [
   pluginsCommand,
   whyCommand,
   forecastCommand,
+  benchCommand,
   schemaCommand,
 ];

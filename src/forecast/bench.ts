@@ -20,6 +20,15 @@ export interface BenchResult {
   readonly spread: number;
 }
 
+/** What is about to be timed, as number `index` (from 1) of `of`. */
+export interface BenchSection {
+  readonly name: BenchResult["name"];
+  readonly series: number;
+  readonly window: number;
+  readonly index: number;
+  readonly of: number;
+}
+
 export interface BenchOptions {
   /** A clock in nanoseconds. */
   readonly nowNs: () => number;
@@ -31,6 +40,8 @@ export interface BenchOptions {
   readonly windows?: readonly number[];
   /** Series of batches of 50 points. Default 1 to 65,536. */
   readonly batches?: readonly number[];
+  /** Told of each section before it begins, outside of what is timed. */
+  readonly onSection?: (section: BenchSection) => void;
 }
 
 const defaultWindows = [8, 16, 50, 100, 300, 1000];
@@ -43,16 +54,29 @@ const updatesPerPass = 400_000;
 /** A batch of 4,096 series and more points than these takes too much memory for a bench on a small host. */
 const mostBatchWindow = 300;
 
-/** Runs the benchmark; it does nothing but compute and read `nowNs`. */
+/** Runs the benchmark; it does nothing but compute, read `nowNs` and tell `onSection`. */
 export function benchKernels(options: BenchOptions): { results: BenchResult[] } {
-  const { windows = defaultWindows, batches = defaultBatches } = options;
-  const results = windows.flatMap((window) => benchSingle(options, window));
-  for (const series of batches) results.push(...benchBatch(options, series, usualWindow));
-  for (const window of windows) {
-    if (window === usualWindow || window > mostBatchWindow || batches.length === 0) continue;
-    results.push(...benchBatch(options, usualBatch, window));
-  }
+  const planned = sections(options);
+  const results = planned.flatMap(({ name, series, window }, i) => {
+    options.onSection?.({ name, series, window, index: i + 1, of: planned.length });
+    return name === "single" ? benchSingle(options, window) : benchBatch(options, series, window);
+  });
   return { results };
+}
+
+/** Windows of a single series, then numbers of series, then windows of a batch. */
+function sections(options: BenchOptions): Pick<BenchSection, "name" | "series" | "window">[] {
+  const { windows = defaultWindows, batches = defaultBatches } = options;
+  const batchWindows = windows.filter((window) => window !== usualWindow && window <= mostBatchWindow);
+  return [
+    ...windows.map((window) => ({ name: "single" as const, series: 1, window })),
+    ...batches.map((series) => ({ name: "batch" as const, series, window: usualWindow })),
+    ...(batches.length === 0 ? [] : batchWindows).map((window) => ({
+      name: "batch" as const,
+      series: usualBatch,
+      window,
+    })),
+  ];
 }
 
 /** One series of every kernel, pushed through its `Series`. */

@@ -11,6 +11,7 @@ import { SimpleLinearRegression } from "ml-regression-simple-linear";
 import { linearRegression } from "simple-statistics";
 import { type BenchResult, benchBatch, benchKernels, singlePass } from "../../src/forecast/bench.ts";
 import { interleave, medianRatio, type Pass } from "../../src/forecast/bench-rounds.ts";
+import { benchLegend, benchLines, timeColumns } from "../../src/forecast/bench-table.ts";
 import type { Kernel } from "../../src/forecast/forecaster.ts";
 import { createJsKernel } from "../../src/forecast/js-kernel.ts";
 import { readEmbeddedModule } from "../../src/forecast/load-kernel.ts";
@@ -90,26 +91,20 @@ function table(
   peers: readonly PeerResult[],
   c: readonly CLoopResult[],
 ): string {
-  const percent = (spread: number): string => `±${(spread * 50).toFixed(0)} %`;
-  const lines = results.map(
-    ({ name, series, window, kernel, nsPerOp, ratioToJs, spread }) =>
-      `${name.padEnd(7)} series ${String(series).padEnd(6)} window ${String(window).padEnd(5)} ${kernel.padEnd(5)}` +
-      `${nsPerOp.toFixed(2).padStart(8)} ns ${percent(spread).padStart(6)}  ${ratioToJs.toFixed(2)} x js`,
-  );
   const peerLines = peers.map(
     ({ name, nsPerOp, spread, timesSlower }) =>
-      `${name.padEnd(28)}${nsPerOp.toFixed(1).padStart(8)} ns ${percent(spread).padStart(6)}  ${timesSlower.toFixed(2)} x wasm`,
+      `${name.padEnd(28)}${timeColumns(nsPerOp, spread, 1)}  ${timesSlower.toFixed(2)} x wasm`,
   );
   const cLines = c.map(
     ({ series, nsPerOp, spread, wasmRatio }) =>
-      `${String(series).padEnd(8)}${nsPerOp.toFixed(2).padStart(8)} ns ${percent(spread).padStart(6)}  wasm takes ${wasmRatio.toFixed(2)} x`,
+      `${String(series).padEnd(8)}${timeColumns(nsPerOp, spread)}  wasm takes ${wasmRatio.toFixed(2)} x`,
   );
   return [
-    ...lines,
+    ...benchLines(results),
     `\none window of ${points} points: a push here, only a fit there`,
     ...peerLines,
     ...(cLines.length > 0 ? [`\nthe batch as a C loop (cc ${compilerFlags.join(" ")})`, ...cLines] : []),
-    "\nmedians of interleaved rounds; ±: half the distance of the quartiles",
+    `\n${benchLegend}`,
   ].join("\n");
 }
 
