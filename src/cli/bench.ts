@@ -6,7 +6,7 @@ import { createJsKernel } from "../forecast/js-kernel.ts";
 import { loadKernel } from "../forecast/load-kernel.ts";
 import { commit, version } from "../version.ts";
 import { type Command, exitCode, outputOption, type Terminal, wantsJson } from "./command.ts";
-import { compilerSettings, compilersOn } from "./compilers.ts";
+import { compilersOn, compilerWarning } from "./compilers.ts";
 
 const quickEffort = 0.2;
 
@@ -23,8 +23,8 @@ export const benchCommand: Command = {
   run: async (invocation) => {
     const json = wantsJson(invocation);
     const { terminal, environment, flags } = invocation;
-    const compilers = compilersOn();
-    if (!compilers) terminal.err(withoutCompilers(compilerSettings(environment)));
+    const warning = compilerWarning(environment);
+    if (warning !== null) terminal.err(warning);
     const { kernel, fellBackBecause } = await loadKernel();
     if (fellBackBecause !== null) terminal.err(`conductor: ${fellBackBecause}; JavaScript alone is timed`);
     const kernels: Kernel[] = fellBackBecause === null ? [kernel, createJsKernel()] : [kernel];
@@ -37,7 +37,12 @@ export const benchCommand: Command = {
       onSection: (section) => announce(section, terminal),
     });
     if (terminal.isTerminal) terminal.redraw("");
-    const facts = { ...machine(), compilers, effort, durationMs: (Bun.nanoseconds() - beginNs) / 1e6 };
+    const facts = {
+      ...machine(),
+      compilers: compilersOn(),
+      effort,
+      durationMs: (Bun.nanoseconds() - beginNs) / 1e6,
+    };
     if (json) terminal.out(JSON.stringify({ results, fellBackBecause, ...facts }, null, 2));
     else terminal.out([heading(facts), "", ...benchLines(results), "", ...legend].join("\n"));
     return exitCode.ok;
@@ -50,11 +55,6 @@ const legend = [
   "x js: how many times as fast as the JavaScript kernel",
   benchLegend,
 ];
-
-function withoutCompilers(settings: readonly string[]): string {
-  const cause = settings.length > 0 ? `: run it without ${settings.join(" ")}` : "";
-  return `conductor: warning: the runtime's compilers are off, so every number is larger than it need be${cause}`;
-}
 
 /** In place on a terminal; elsewhere a line a section, so that a log shows that it moves. */
 function announce({ name, series, window, index, of }: BenchSection, terminal: Terminal): void {

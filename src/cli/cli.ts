@@ -124,8 +124,9 @@ function help(command: Command): string {
   return [
     command.summary,
     "",
-    `usage: ${command.usage}`,
+    `usage: ${command.usage.replaceAll("\n", "\n       ")}`,
     "",
     ...rows.map(([left, right]) => `  ${left.padEnd(width)}  ${right}`),
+    ...(command.notes ? ["", ...command.notes] : []),
   ].join("\n");
 }

@@ -38,11 +38,13 @@ export interface Command {
   name: string;
   /** One line for the list of commands. */
   summary: string;
-  /** `conductor NAME …` */
+  /** `conductor NAME …`; a line for each way to call it. */
   usage: string;
+  /** What the help says after the flags, by lines. */
+  notes?: readonly string[];
   /** Flags of its own, with their help. */
   options: Readonly<Record<string, { type: "string" | "boolean"; short?: string; help: string }>>;
-  /** Most positional arguments. */
+  /** Most positional arguments; Infinity for as many as one likes. */
   positionals: number;
   /** Yields the exit code. */
   run(invocation: Invocation): Promise<number>;

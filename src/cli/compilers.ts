@@ -11,9 +11,12 @@ export function compilersOn(): boolean {
   return numberOfDFGCompiles(compilersOn) !== compilesNothing;
 }
 
-/** The settings in `environment` that switch compilers, as `NAME=VALUE`. */
-export function compilerSettings(environment: Readonly<Record<string, string | undefined>>): string[] {
-  return Object.entries(environment)
+/** That the compilers are off, and which settings in `environment` may have done it; null while they are on. */
+export function compilerWarning(environment: Readonly<Record<string, string | undefined>>): string | null {
+  if (compilersOn()) return null;
+  const settings = Object.entries(environment)
     .filter(([name]) => /^(BUN_)?JSC_use\w*JIT$/.test(name))
     .map(([name, value]) => `${name}=${value}`);
+  const remedy = settings.length > 0 ? `: run it without ${settings.join(" ")}` : "";
+  return `conductor: warning: the runtime's compilers are off, so everything takes longer than it need${remedy}`;
 }

@@ -1,6 +1,16 @@
+import { nearest } from "../config/nearest.ts";
 import { formatDuration, formatPercent } from "../config/units.ts";
 import { askConductor } from "./client.ts";
-import { type Command, exitCode, outputOption, serverOption, wantsJson } from "./command.ts";
+import {
+  CliError,
+  type Command,
+  exitCode,
+  type Invocation,
+  outputOption,
+  serverOption,
+  wantsJson,
+} from "./command.ts";
+import { forecastScore } from "./forecast-score.ts";
 
 interface ForecastView {
   kernel: string;
@@ -18,20 +28,55 @@ interface ForecastView {
   } | null;
 }
 
-/** `conductor forecast`: what the running conductor expects of memory. */
+/** `conductor forecast`: what the running conductor expects of memory, or how good the methods are on traces. */
 export const forecastCommand: Command = {
   name: "forecast",
-  summary: "Show the memory forecast of the running conductor",
-  usage: "conductor forecast [--port PORT] [-o json]",
-  options: { ...serverOption, ...outputOption },
-  positionals: 0,
+  summary: "Show the forecast of the running conductor, or score methods on traces",
+  usage:
+    "conductor forecast [--port PORT] [-o json]\n" +
+    "conductor forecast score TRACE.csv [TRACE.csv …] [--horizon 5m] [-o json]",
+  options: {
+    ...serverOption,
+    horizon: { type: "string", help: "How far ahead to score, such as 90s or 5m (default)" },
+    ...outputOption,
+  },
+  notes: [
+    "A trace has a header and the columns t (seconds, rising) and mem (percent); sys (the machine) and seg (a",
+    "stretch without a break) tell series apart. Each method starts each series afresh. A forecast is judged by",
+    "the first sample at or after its horizon, within one sampling step; the first 60 points are history.",
+  ],
+  positionals: Number.POSITIVE_INFINITY,
   run: async (invocation) => {
-    const json = wantsJson(invocation);
-    const view = await askConductor<ForecastView>(invocation, "/api/v1/forecast");
-    invocation.terminal.out(json ? JSON.stringify(view, null, 2) : describe(view));
-    return exitCode.ok;
+    const [action, ...files] = invocation.positionals;
+    if (action === undefined) return showForecast(invocation);
+    if (action !== "score") throw unknownAction(action);
+    if (files.length === 0) throw new CliError("score: expected a TRACE.csv, or several", exitCode.usage);
+    refuse(invocation, Object.keys(serverOption), "asks a running conductor, which score does not need");
+    return forecastScore(invocation, files);
   },
 };
+
+async function showForecast(invocation: Invocation): Promise<number> {
+  refuse(invocation, ["horizon"], 'is for "conductor forecast score TRACE.csv"');
+  const json = wantsJson(invocation);
+  const view = await askConductor<ForecastView>(invocation, "/api/v1/forecast");
+  invocation.terminal.out(json ? JSON.stringify(view, null, 2) : describe(view));
+  return exitCode.ok;
+}
+
+function unknownAction(action: string): CliError {
+  const near = nearest(action, ["score"]);
+  const hint = near
+    ? `did you mean "${near}"?`
+    : 'expected "score" or nothing; see conductor forecast --help';
+  return new CliError(`${action}: unknown action; ${hint}`, exitCode.usage);
+}
+
+/** A flag that would have no effect is a mistake. */
+function refuse({ flags }: Invocation, names: readonly string[], because: string): void {
+  const given = names.find((name) => flags[name] !== undefined);
+  if (given !== undefined) throw new CliError(`--${given}: ${because}`, exitCode.usage);
+}
 
 function describe({ memory, kernel, horizonSeconds }: ForecastView): string {
   if (!memory) return "no forecast yet: memory has not been sampled";

@@ -46,6 +46,22 @@ export class MethodRun {
     }
   }
 
+  /** Goes over a series, which is not empty, until it has made `ticks` ticks; nothing of it is kept. */
+  warmUp(
+    { tSeconds, values }: { tSeconds: Float64Array; values: Float64Array },
+    horizonSeconds: number,
+    ticks: number,
+  ): void {
+    for (let left = ticks; left > 0; left -= values.length) {
+      const method = this.#method.create(horizonSeconds);
+      try {
+        this.#tick(method, tSeconds, values, 0, Math.min(left, values.length));
+      } finally {
+        method.dispose?.();
+      }
+    }
+  }
+
   /** Whether the forecast made at a point is a number with a finite interval. */
   isFinite(point: number): boolean {
     const [value, lower, upper] = [this.#value[point], this.#lower[point], this.#upper[point]];
