@@ -1,5 +1,5 @@
 /**
- * Builds everything that ships: what is embedded (`assembly/` to `dist/kernel.wasm` by asc, the files of the bundled
+ * Builds everything that ships: what is embedded (`assembly/` to `dist/*.wasm` by asc, the files of the bundled
  * plugins to `dist/bundled.plugins`), then the executable `dist/conductor`.
  *
  *   bun build.ts                    all of it
@@ -23,6 +23,7 @@ import packageJson from "./package.json";
 
 const root = import.meta.dir;
 const kernelPath = join(root, "dist/kernel.wasm");
+const adaptivePath = join(root, "dist/adaptive.wasm");
 const bundledPath = join(root, "dist/bundled.plugins");
 
 /** Platforms whose Bun runtime the package registry serves, by the name a user types. */
@@ -48,16 +49,22 @@ function newestInput(...paths: string[]): number {
 const isFresh = (output: string, inputs: number): boolean =>
   existsSync(output) && statSync(output).mtimeMs > inputs;
 
-/** Compiles the forecast kernel. Throws with asc's own messages when it does not compile. */
-export async function buildKernel({ ifChanged = false } = {}): Promise<void> {
-  if (ifChanged && isFresh(kernelPath, newestInput("assembly", "package.json", "build.ts"))) return;
+/** Compiles the forecast kernels. Throws with asc's own messages when one does not compile. */
+export async function buildKernels({ ifChanged = false } = {}): Promise<void> {
+  const inputs = newestInput("assembly", "package.json", "build.ts");
+  const modules = { "assembly/index.ts": kernelPath, "assembly/adaptive/index.ts": adaptivePath };
+  for (const [source, output] of Object.entries(modules))
+    if (!ifChanged || !isFresh(output, inputs)) await compileModule(source, output);
+}
+
+async function compileModule(source: string, output: string): Promise<void> {
   mkdirSync(join(root, "dist"), { recursive: true });
-  const unfinished = `${kernelPath}.${process.pid}.tmp`;
+  const unfinished = `${output}.${process.pid}.tmp`;
   const asc = Bun.spawn(
     [
       process.execPath,
       join(root, "node_modules/assemblyscript/bin/asc.js"),
-      "assembly/index.ts",
+      source,
       ...["--outFile", unfinished],
       ...["--optimizeLevel", "3", "--shrinkLevel", "0", "--converge", "--noAssert"],
       ...["--runtime", "stub", "--enable", "simd", "--use", "abort="],
@@ -66,7 +73,7 @@ export async function buildKernel({ ifChanged = false } = {}): Promise<void> {
   );
   const [code, stderr] = await Promise.all([asc.exited, new Response(asc.stderr).text()]);
   if (code !== 0) throw new Error(`asc exited with ${code}:\n${stderr}`);
-  renameSync(unfinished, kernelPath);
+  renameSync(unfinished, output);
 }
 
 /**
@@ -134,7 +141,7 @@ if (import.meta.main) {
     },
   });
   const begin = performance.now();
-  await buildKernel({ ifChanged: values["if-changed"] });
+  await buildKernels({ ifChanged: values["if-changed"] });
   gatherBundledPlugins({ ifChanged: values["if-changed"] });
   const made = values.assets ? kernelPath : await buildExecutable(values.target, values["if-changed"]);
   const seconds = ((performance.now() - begin) / 1000).toFixed(1);

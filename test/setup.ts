@@ -1,5 +1,5 @@
 /** Runs before any test file is loaded: a fresh checkout has nothing of what the executable embeds yet. */
-import { buildKernel, gatherBundledPlugins } from "../build.ts";
+import { buildKernels, gatherBundledPlugins } from "../build.ts";
 
-await buildKernel({ ifChanged: true });
+await buildKernels({ ifChanged: true });
 gatherBundledPlugins({ ifChanged: true });

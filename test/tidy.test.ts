@@ -67,6 +67,10 @@ function forbidden(from: string, to: string): string | null {
   if (from.startsWith("assembly/"))
     return to.startsWith("assembly/") ? null : "assembly/ imports itself only";
   if (to.startsWith("dist/")) return null;
+  if (to.startsWith("assembly/"))
+    return from.startsWith("src/forecast/") && to.startsWith("assembly/adaptive/")
+      ? null
+      : "only src/forecast runs assembly/adaptive as TypeScript; the rest of assembly/ is WASM only";
   if (to.startsWith("plugins/"))
     return from === "src/plugins/bundled.ts" ? null : "only src/plugins/bundled.ts knows the bundled plugins";
   const [fromPart, toPart] = [partOf(from), partOf(to)];
@@ -99,6 +103,9 @@ describe("imports", () => {
     expect(forbidden("src/monitor/a.ts", "src/storage/b.ts")).toContain("sideways");
     expect(forbidden("plugins/voice/index.ts", "src/sdk/plugin.ts")).toContain("conductor/plugin");
     expect(forbidden("assembly/index.ts", "src/clock.ts")).toContain("itself");
+    expect(forbidden("src/forecast/a.ts", "assembly/adaptive/b.ts")).toBeNull();
+    expect(forbidden("src/forecast/a.ts", "assembly/ring.ts")).toContain("WASM only");
+    expect(forbidden("src/scaler/a.ts", "assembly/adaptive/b.ts")).toContain("only src/forecast");
     expect(forbidden("src/extra/a.ts", "src/clock.ts")).toContain("no floor");
   });
 

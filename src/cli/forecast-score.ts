@@ -1,5 +1,8 @@
 import { resolve } from "node:path";
 import { formatDuration, parseDurationMs } from "../config/units.ts";
+import type { AdaptiveKernel } from "../forecast/adaptive.ts";
+import type { Kernel } from "../forecast/forecaster.ts";
+import { loadAdaptiveKernel } from "../forecast/load-adaptive.ts";
 import type { LoadedKernel } from "../forecast/load-kernel.ts";
 import { loadKernel } from "../forecast/load-kernel.ts";
 import { canBeScored, type ScoredSeries, type ScoreReport, scoreMethods } from "../forecast/score.ts";
@@ -27,9 +30,11 @@ export async function forecastScore(invocation: Invocation, files: readonly stri
   const warning = compilerWarning(environment);
   if (warning !== null) terminal.err(warning);
   const loaded = await loadKernel();
-  if (loaded.fellBackBecause !== null)
-    terminal.err(`conductor: ${loaded.fellBackBecause}; scored with the JavaScript kernel`);
-  const report = scoreAll(series, horizonSeconds, loaded, terminal);
+  const adaptive = await loadAdaptiveKernel();
+  const fellBackBecause = loaded.fellBackBecause ?? adaptive.fellBackBecause;
+  if (fellBackBecause !== null)
+    terminal.err(`conductor: ${fellBackBecause}; scored with the JavaScript kernel`);
+  const report = scoreAll(series, horizonSeconds, loaded.kernel, adaptive.kernel, terminal);
   requireScored(report);
   terminal.out(
     json
@@ -70,14 +75,15 @@ function readAll(files: readonly string[], { folder, terminal }: Invocation): Sc
 function scoreAll(
   series: readonly ScoredSeries[],
   horizonSeconds: number,
-  { kernel }: LoadedKernel,
+  kernel: Kernel,
+  adaptive: AdaptiveKernel,
   terminal: Terminal,
 ): ScoreReport {
   const nowNs = () => Bun.nanoseconds();
   const progress = new PercentLine(terminal, nowNs);
   try {
     return scoreMethods(series, {
-      methods: scoredMethods(kernel),
+      methods: scoredMethods(kernel, adaptive),
       horizonSeconds,
       nowNs,
       warmUpTicks,

@@ -1,4 +1,5 @@
 /** The forecasters that are scored against each other: add one here, and it is in every table. */
+import type { AdaptiveKernel, AdaptiveSeries } from "./adaptive.ts";
 import type { Kernel, Series } from "./forecaster.ts";
 import { LastValue } from "./last-value.ts";
 
@@ -28,13 +29,40 @@ export interface MethodFactory {
   create(horizonSeconds: number): ScoredMethod;
 }
 
-/** Every method, in the order of the tables. The ratios are to these three. */
-export function scoredMethods(kernel: Kernel): MethodFactory[] {
+/** Every method, in the order of the tables. The ratios are to the last three. */
+export function scoredMethods(kernel: Kernel, adaptive: AdaptiveKernel): MethodFactory[] {
   return [
+    adaptiveFactory(kernel, adaptive),
     { name: "ols", create: (horizonSeconds) => lineOf(kernel.createSeries({ horizonSeconds })) },
     { name: "ols_ema", create: (horizonSeconds) => averageOf(kernel.createSeries({ horizonSeconds })) },
     { name: "last", create: (horizonSeconds) => new LastValue(horizonSeconds) },
   ];
+}
+
+/** The mix of experts, one of which is the line, with its conformal interval. One memory serves series after series. */
+function adaptiveFactory(kernel: Kernel, adaptive: AdaptiveKernel): MethodFactory {
+  let kept: AdaptiveSeries | null = null;
+  return {
+    name: "adaptive",
+    create: (horizonSeconds) => {
+      if (kept?.options.horizonSeconds !== horizonSeconds)
+        kept = adaptive.createSeries({ horizonSeconds, threshold: 80, coldHalfWidth: 100 });
+      else kept.reset();
+      return adaptiveOf(kept, kernel.createSeries({ horizonSeconds }));
+    },
+  };
+}
+
+function adaptiveOf(series: AdaptiveSeries, line: Series): ScoredMethod {
+  const forecast = { value: 0, lower: 0, upper: 0 };
+  return {
+    push: (tSeconds, value) => {
+      line.push(tSeconds, value);
+      series.push(tSeconds, value, line.forecast()?.value ?? value);
+    },
+    forecast: () => (series.read(forecast) ? forecast : null),
+    dispose: () => line.dispose(),
+  };
 }
 
 /** The line through the last 50 points, with its Gaussian interval. */

@@ -21,7 +21,7 @@ interface Scored {
   ticksPerSecond: Record<string, number>;
 }
 
-const methods = ["ols", "ols_ema", "last"];
+const methods = ["adaptive", "ols", "ols_ema", "last"];
 
 /** A row a minute. */
 const rows = (points: number, labels: string, mem: (minute: number) => number): string =>

@@ -1,6 +1,12 @@
 /** The methods as they are scored: what they answer, and that either kernel gives the same score. */
 
 import { expect, test } from "bun:test";
+import type { AdaptiveKernel } from "../../src/forecast/adaptive.ts";
+import {
+  createJsAdaptiveKernel,
+  createWasmAdaptiveKernel,
+  readAdaptiveModule,
+} from "../../src/forecast/adaptive-kernels.ts";
 import { LastValue } from "../../src/forecast/last-value.ts";
 import { scoreMethods } from "../../src/forecast/score.ts";
 import { type ScoredMethod, scoredMethods } from "../../src/forecast/scored-methods.ts";
@@ -16,7 +22,9 @@ function made(methods: ReturnType<typeof scoredMethods>, name: string): ScoredMe
 
 test("ols is the line's value with its interval; ols_ema its moving average with the interval of the line", async () => {
   for (const kernel of await bothKernels()) {
-    const [ols, average] = ["ols", "ols_ema"].map((name) => made(scoredMethods(kernel), name));
+    const [ols, average] = ["ols", "ols_ema"].map((name) =>
+      made(scoredMethods(kernel, createJsAdaptiveKernel()), name),
+    );
     const series = kernel.createSeries({ windowPoints: 50, emaAlpha: 0.7, horizonSeconds: 300 });
     expect([ols?.forecast(), average?.forecast()]).toEqual([null, null]);
     for (let i = 0; i < 130; i++) {
@@ -37,7 +45,12 @@ test("methods give back their series: more are made than a kernel holds", async 
       tSeconds: Float64Array.from({ length: 80 }, (_, i) => i * 60),
       values: Float64Array.from({ length: 80 }, (_, i) => wavy(i + seg)),
     }));
-    const options = { methods: scoredMethods(kernel), horizonSeconds: 300, nowNs: () => 0, warmUpTicks: 100 };
+    const options = {
+      methods: scoredMethods(kernel, createJsAdaptiveKernel()),
+      horizonSeconds: 300,
+      nowNs: () => 0,
+      warmUpTicks: 100,
+    };
     expect(scoreMethods(series, options).overall.ols?.n).toBe(5 * 15);
   }
 });
@@ -46,8 +59,13 @@ test("both kernels score the same", async () => {
   const values = Float64Array.from({ length: 3_000 }, (_, i) => wavy(i));
   const tSeconds = values.map((_, i) => i * 30 + (i % 7));
   const series = [{ file: "f", sys: "s", seg: "0", tSeconds, values }];
-  const [js, wasm] = (await bothKernels()).map((kernel) =>
-    scoreMethods(series, { methods: scoredMethods(kernel), horizonSeconds: 300, nowNs: () => 0 }),
+  const adaptive = [createJsAdaptiveKernel(), await createWasmAdaptiveKernel(await readAdaptiveModule())];
+  const [js, wasm] = (await bothKernels()).map((kernel, i) =>
+    scoreMethods(series, {
+      methods: scoredMethods(kernel, adaptive[i] as AdaptiveKernel),
+      horizonSeconds: 300,
+      nowNs: () => 0,
+    }),
   );
   expect(js?.overall.ols?.n).toBeGreaterThan(2_900);
   expect(js).toEqual(wasm);
