@@ -17,10 +17,13 @@ import {
 
 /** A rise by less than this share of the mean is tolerated. */
 const TOLERANCE: f64 = 0.5;
-/** Found when the error in excess of that sums up to so many means. */
-const EXCESS: f64 = 200;
-/** One error counts at most so many usual ones. */
-const MOST: f64 = 10;
+/**
+ * Found when the error in excess of that sums up to so many means. The usual error follows the rise: of one to five
+ * times the error it leaves 150 in all, of one to three times 70.
+ */
+const EXCESS: f64 = 70;
+/** One error counts at most so many usual ones: a single step, which all forecasts of a horizon miss, is no drift. */
+const MOST: f64 = 5;
 const FEWEST: f64 = 100;
 
 export function startDrift(cells: Float64Array): void {
