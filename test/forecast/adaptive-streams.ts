@@ -80,3 +80,11 @@ export function adaptiveForecastOf(series: AdaptiveSeries): AdaptiveForecast {
   if (!forecast) throw new Error("the series has no forecast");
   return forecast;
 }
+
+/** Fails unless the value lies within its interval and all are numbers. */
+export function expectOrder({ lower, value, upper, atLeast, atMost }: AdaptiveForecast, what: string): void {
+  const ordered = lower <= value && value <= upper && atLeast <= value && value <= atMost;
+  const finite = [lower, value, upper, atLeast, atMost].every(Number.isFinite);
+  if (!ordered || !finite || lower < 0)
+    throw new Error(`${what}: ${lower} ${atLeast} ${value} ${atMost} ${upper}`);
+}
