@@ -28,7 +28,7 @@ test("a million points stay numbers in the same memory, and are still forecast w
   expect(Math.abs((coverage as number) - 0.95)).toBeLessThan(0.002);
   // The mean absolute value of an error with a deviation of 1, since nothing stays after ten steps.
   expect(Math.abs((usualError as number) / Math.sqrt(2 / Math.PI) - 1)).toBeLessThan(0.2);
-});
+}, 60_000);
 
 test.each<[string, AdaptiveKernel, AdaptiveKernel]>([
   ["WASM to JavaScript", wasmAdaptive, jsAdaptive],

@@ -59,6 +59,31 @@ describe("what is said of the interval", () => {
     expect(adaptiveForecastOf(series).calibration).toBe("calibrated");
   });
 
+  test("an error of one unit is possible after one horizon without any, of a tenth after ten", () => {
+    const series = wasmAdaptive.createSeries(adaptiveOptions);
+    feedStream(
+      series,
+      () => 50,
+      { points: 600 },
+      (i) => {
+        const { lower, value, upper, atLeast, atMost } = adaptiveForecastOf(series);
+        // The fifth outcome comes with point 14; before it, one unit.
+        const halfWidth = i < 2 ? 50 : i < 14 ? 1 : 1 / Math.max(0.2, i / 10 - 1);
+        expect(value - lower).toBeCloseTo(halfWidth, 2);
+        if (i < 2) return;
+        for (const bound of [upper, atMost, 2 * value - atLeast])
+          expect(bound - value).toBeCloseTo(halfWidth, 2);
+      },
+    );
+  });
+
+  test("before there are errors it is four times the range of the points and one unit more", () => {
+    const series = wasmAdaptive.createSeries(adaptiveOptions);
+    for (const [i, value] of [50, 52, 51].entries()) series.push(startSeconds + i * 30, value, value);
+    const { lower, upper, value } = adaptiveForecastOf(series);
+    expect([value - lower, upper - value]).toEqual([expect.closeTo(5, 9), expect.closeTo(5, 9)]);
+  });
+
   test.each([1, 2, 3, 4])("it is miscalibrated after an abrupt change, and recovers, seed %i", (seed) => {
     const random = seededRandom(seed);
     const stream: Stream = (t) => 50 + gaussian(random) * (t < 90_000 ? 0.5 : 10);

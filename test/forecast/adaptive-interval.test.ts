@@ -17,6 +17,21 @@ import {
 } from "./adaptive-streams.ts";
 import { seededRandom } from "./seeded-random.ts";
 
+/** Noise that goes up by more than down, as memory does: exponential, its mean at 50. */
+function skewed(seed: number): Stream {
+  const random = seededRandom(seed);
+  return () => 49 - Math.log(1 - random.unit());
+}
+
+/** Rests at 50; at the full hour it often jumps up for a while, at the half hour down. */
+function hourly(seed: number): Stream {
+  const random = seededRandom(seed);
+  return (t) => {
+    const jump = t % 1800 < 600 && random.unit() < 0.3 ? 10 : 0;
+    return 50 + 0.3 * gaussian(random) + (t % 3600 < 1800 ? jump : -jump);
+  };
+}
+
 interface Held {
   both: number;
   above: number;
@@ -75,6 +90,7 @@ describe("the interval holds 93 to 97 % of the outcomes, each side alone 93.5 to
     ["noise whose variance is tenfold every other hour", uneven(10), 30],
     ["a random walk", (seed) => randomWalk(seed), 30],
     ["two regimes", regimes, 30],
+    ["noise that goes up by more than down", skewed, 30],
   ])("on %s", (name, make, stepSeconds) => {
     for (let seed = 1; seed <= 3; seed++) {
       const what = `${name}, seed ${seed}`;
@@ -92,6 +108,41 @@ describe("the interval holds 93 to 97 % of the outcomes, each side alone 93.5 to
     const wide = (stream: Stream) => held(stream, { points: 10_000 }, "width").width;
     expect(wide(noise(1, 2)) / (2 * ideal)).toBeLessThan(1.1);
     expect(wide(randomWalk(1, 0.3)) / (0.3 * Math.sqrt(10) * ideal)).toBeLessThan(1.1);
+  });
+
+  test("and tells the sides apart: it reaches further to where the outcomes of the hour went", () => {
+    for (let seed = 1; seed <= 3; seed++) {
+      const series = wasmAdaptive.createSeries(adaptiveOptions);
+      const reach = { up: { above: 0, below: 0 }, down: { above: 0, below: 0 } };
+      feedStream(series, hourly(seed), { points: 10_000 }, (i) => {
+        const { lower, value, upper, targetSeconds } = adaptiveForecastOf(series);
+        const inHour = (targetSeconds - startSeconds) % 3600;
+        if (i < 5_000 || inHour % 1800 >= 600) return;
+        const sides = reach[inHour < 1800 ? "up" : "down"];
+        sides.above += upper - value;
+        sides.below += value - lower;
+      });
+      expect(reach.up.above / reach.up.below, `seed ${seed}`).toBeGreaterThan(1.04);
+      expect(reach.down.above / reach.down.below, `seed ${seed}`).toBeLessThan(0.96);
+    }
+  });
+
+  test.each([
+    ["from the beginning", 100, 400],
+    ["and for long", 3_000, 6_000],
+  ])("a bound on one side is nearer than one of two, %s", (_, from, to) => {
+    let [one, two] = [0, 0];
+    for (let seed = 1; seed <= 6; seed++) {
+      const series = wasmAdaptive.createSeries(adaptiveOptions);
+      feedStream(series, noise(seed), { points: to }, (i) => {
+        if (i < from) return;
+        const { lower, upper, atLeast, atMost } = adaptiveForecastOf(series);
+        one += atMost - atLeast;
+        two += upper - lower;
+      });
+    }
+    // 1.645 deviations to 1.960: 0.84.
+    expect(Math.abs(one / two - 1.644854 / 1.959964)).toBeLessThan(0.04);
   });
 
   test("and knows the hour of the noise: narrow where it is small, wide where it is large", () => {

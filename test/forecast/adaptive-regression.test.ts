@@ -9,7 +9,7 @@ import {
 } from "../../assembly/adaptive/regression.ts";
 import { gaussian } from "./adaptive-streams.ts";
 import { expectClose } from "./closeness.ts";
-import { cholesky, solve } from "./linear-solve.ts";
+import { batchWeights, cholesky } from "./linear-solve.ts";
 import { type SeededRandom, seededRandom } from "./seeded-random.ts";
 
 const model = 100;
@@ -36,31 +36,6 @@ function covarianceOf(cells: Float64Array, n: number, outputs = 1): number[][] {
 
 const randomRow = (random: SeededRandom, n: number): number[] =>
   Array.from({ length: n }, () => gaussian(random));
-
-/** Minimises Σ λ^age (target - w'x)² / overlap + λ^rows ridge |w|². */
-function batchWeights(
-  rows: number[][],
-  targets: number[],
-  forgetting: number,
-  ridge: number,
-  overlap: number,
-) {
-  const n = rows[0]?.length ?? 0;
-  const matrix = Array.from({ length: n }, () => new Array<number>(n).fill(0));
-  const vector = new Array<number>(n).fill(0);
-  rows.forEach((row, k) => {
-    const weight = forgetting ** (rows.length - 1 - k) / overlap;
-    for (let i = 0; i < n; i++) {
-      const scaled = weight * (row[i] as number);
-      vector[i] = (vector[i] as number) + scaled * (targets[k] as number);
-      for (let j = 0; j < n; j++)
-        (matrix[i] as number[])[j] = (matrix[i]?.[j] as number) + scaled * (row[j] as number);
-    }
-  });
-  for (let i = 0; i < n; i++)
-    (matrix[i] as number[])[i] = (matrix[i]?.[i] as number) + ridge * forgetting ** rows.length;
-  return solve(matrix, vector);
-}
 
 describe("without clipping, the weights are those of weighted ridge least squares", () => {
   test.each([

@@ -1,7 +1,7 @@
 /** Small dense systems, solved the plain way, to check what is computed recursively. */
 
 /** Solves matrix × x = vector by elimination with partial pivoting. The matrix must not be singular. */
-export function solve(matrix: readonly (readonly number[])[], vector: readonly number[]): number[] {
+function solve(matrix: readonly (readonly number[])[], vector: readonly number[]): number[] {
   const n = vector.length;
   const rows = matrix.map((row, i) => [...row, vector[i] as number]);
   const cell = (i: number, j: number): number => rows[i]?.[j] as number;
@@ -35,4 +35,29 @@ export function cholesky(matrix: readonly (readonly number[])[]): number[][] | n
       (lower[i] as number[])[j] = i === j ? Math.sqrt(sum) : sum / cell(j, j);
     }
   return lower;
+}
+
+/** The w that minimises Σ λ^age (target - w'x)² / overlap + λ^rows ridge |w|². */
+export function batchWeights(
+  rows: number[][],
+  targets: number[],
+  forgetting: number,
+  ridge: number,
+  overlap: number,
+) {
+  const n = rows[0]?.length ?? 0;
+  const matrix = Array.from({ length: n }, () => new Array<number>(n).fill(0));
+  const vector = new Array<number>(n).fill(0);
+  rows.forEach((row, k) => {
+    const weight = forgetting ** (rows.length - 1 - k) / overlap;
+    for (let i = 0; i < n; i++) {
+      const scaled = weight * (row[i] as number);
+      vector[i] = (vector[i] as number) + scaled * (targets[k] as number);
+      for (let j = 0; j < n; j++)
+        (matrix[i] as number[])[j] = (matrix[i]?.[j] as number) + scaled * (row[j] as number);
+    }
+  });
+  for (let i = 0; i < n; i++)
+    (matrix[i] as number[])[i] = (matrix[i]?.[i] as number) + ridge * forgetting ** rows.length;
+  return solve(matrix, vector);
 }
