@@ -1,4 +1,5 @@
 /** Made-up series for the adaptive forecaster, each the same in every run. */
+import * as layout from "../../assembly/adaptive/layout.ts";
 import type { AdaptiveForecast, AdaptiveKernel, AdaptiveSeries } from "../../src/forecast/adaptive.ts";
 import {
   createJsAdaptiveKernel,
@@ -87,4 +88,10 @@ export function expectOrder({ lower, value, upper, atLeast, atMost }: AdaptiveFo
   const finite = [lower, value, upper, atLeast, atMost].every(Number.isFinite);
   if (!ordered || !finite || lower < 0)
     throw new Error(`${what}: ${lower} ${atLeast} ${value} ${atMost} ${upper}`);
+}
+
+/** Where a memory keeps the newest forecast that waits. */
+export function newestRow(cells: Float64Array): number {
+  const place = (cells[layout.PENDING_FIRST] as number) + (cells[layout.PENDING_COUNT] as number) - 1;
+  return layout.PENDING + (place % layout.PENDING_CAPACITY) * layout.PENDING_FIELDS;
 }
