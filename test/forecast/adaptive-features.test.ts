@@ -96,7 +96,10 @@ test.each([
       powers[k] = (powers[k] as number) + rate * (feature ** 2 - (powers[k] as number));
     });
     if (i % 40 !== 0 && i < count - 20) continue;
-    newestFeatures(series.save()).forEach((feature, k) => {
+    const [cells, row] = [series.save(), newestRow(series.save())];
+    const bins = [cells[row + layout.PENDING_HOUR], cells[row + layout.PENDING_DAY]];
+    expect(bins, "bins of the target").toEqual([minuteOf(t + 300), twoMinutesOf(t + 300)]);
+    newestFeatures(cells).forEach((feature, k) => {
       const expected = (naive[k] as number) / (Math.sqrt(powers[k] as number) + 1e-9);
       expectClose(feature, expected, 1e-6, `seed ${step}, point ${i}, feature ${k}`, 1);
     });

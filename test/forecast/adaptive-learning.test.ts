@@ -89,3 +89,11 @@ test("no regression forecasts more than the range of the last 200 points beyond 
   }
   expect(adaptiveForecastOf(series).value).toBeLessThan(90_000 + range);
 });
+
+test("no forecast lies below 0, whatever the line says", () => {
+  const series = jsAdaptive.createSeries(adaptiveOptions);
+  series.push(startSeconds, 1, -1_000);
+  const cells = series.save();
+  expect(cells[newestRow(cells) + layout.PENDING_VALUE]).toBe(0);
+  expect(adaptiveForecastOf(series)).toMatchObject({ value: 0, lower: 0, atLeast: 0 });
+});
