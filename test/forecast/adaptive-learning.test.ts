@@ -1,8 +1,9 @@
 /** What one outcome teaches the experts and the drift test, worked by hand. */
 import { expect, test } from "bun:test";
 import { detectDrift } from "../../assembly/adaptive/drift.ts";
-import { learnOutcome, startExperts } from "../../assembly/adaptive/experts.ts";
+import { forecastExperts, learnOutcome, startExperts } from "../../assembly/adaptive/experts.ts";
 import * as layout from "../../assembly/adaptive/layout.ts";
+import { pushSorted } from "../../assembly/adaptive/sorted-window.ts";
 import {
   adaptiveForecastOf,
   adaptiveOptions,
@@ -73,21 +74,33 @@ test("each regression forecasts by its own weights on its own features", () => {
   }
 });
 
+test("a thousandth of a unit is added to the usual error of a drift, so that rounding is none", () => {
+  const cells = new Float64Array(layout.CELLS);
+  detectDrift(cells, 1, 0.0025);
+  expect(cells[layout.DRIFT_MEAN]).toBeCloseTo(2.5, 9);
+});
+
 test("no regression forecasts more than the range of the last 200 points beyond them", () => {
-  const series = jsAdaptive.createSeries({ horizonSeconds: 300, threshold: 1e9, coldHalfWidth: 100 });
-  // A climb that all regressions have learned, and then a value that none has seen.
-  for (let i = 0; i < 1_000; i++) series.push(startSeconds + i * 30, 1_000 + i + (i % 2), 1_000);
-  series.push(startSeconds + 30_000, 3_000, 3_000);
-  series.push(startSeconds + 30_030, 90_000, 90_000);
-  const cells = series.save();
-  const from = newestRow(cells) + layout.PENDING_EXPERTS;
-  const least = 1_802;
-  const range = 90_000 - least;
-  for (const forecast of cells.slice(from + layout.EXPERT_SCALES, from + layout.EXPERTS)) {
-    expect(forecast).toBeGreaterThanOrEqual(least - range);
-    expect(forecast).toBeLessThanOrEqual(90_000 + range);
-  }
-  expect(adaptiveForecastOf(series).value).toBeLessThan(90_000 + range);
+  const cells = new Float64Array(layout.CELLS);
+  startExperts(cells);
+  for (const value of [40, 60, 50]) pushSorted(cells, layout.LONG_WINDOW, layout.MEDIAN_LONG, value);
+  cells.fill(1, row + layout.PENDING_FEATURES, row + layout.PENDING_SPREAD);
+  const { SCALES_MODEL, AUTOREGRESSION_MODEL, PERIODIC_MODEL } = layout;
+  // Weights that say 70, 50 + 10 × 100 and 50 - 22 × 100 at 50; the range is 20.
+  cells[SCALES_MODEL + 4] = 20;
+  cells.fill(100, AUTOREGRESSION_MODEL + 4, AUTOREGRESSION_MODEL + 14);
+  cells.fill(-100, PERIODIC_MODEL + 4, PERIODIC_MODEL + 26);
+  forecastExperts(cells, row, 50, 1_000);
+  const forecasts = cells.slice(row + layout.PENDING_EXPERTS, row + layout.PENDING_FEATURES);
+  expect([...forecasts]).toEqual([50, 1_000, 70, 80, 20]);
+});
+
+test("an error is judged for a drift by what was usual before it", () => {
+  const series = jsAdaptive.createSeries({ ...adaptiveOptions, horizonSeconds: 60 });
+  series.push(startSeconds, 50, 50);
+  series.push(startSeconds + 60, 54, 54);
+  // Before the first error none was usual: it counts the most, 5.
+  expect(series.save()[layout.DRIFT_MEAN]).toBe(5);
 });
 
 test("no forecast lies below 0, whatever the line says", () => {

@@ -165,3 +165,16 @@ test("a gap after the first point is no usual step for long: forecasts into late
   for (let i = 0; i < 20; i++) series.push(startSeconds + 86_400 + i * 30, 50, 50);
   expect(series.save()[layout.TYPICAL_STEP]).toBe(30);
 });
+
+test("an outcome is too late at 1.5 usual steps, of which the gap itself is one", () => {
+  // A gap of 77.25 s counts 60, which moves the usual step by a twentieth from 30 to 31.5: 47.25 s are too late.
+  for (const [gap, missed] of [
+    [77.25, 1],
+    [77, 0],
+  ] as const) {
+    const series = wasmAdaptive.createSeries(adaptiveOptions);
+    for (let i = 0; i < 20; i++) series.push(startSeconds + i * 30, 50, 50);
+    series.push(startSeconds + 19 * 30 + gap, 50, 50);
+    expect(countedBy(series)).toMatchObject({ scored: 10 + 2 - missed, missed });
+  }
+});
