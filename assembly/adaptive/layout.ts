@@ -18,7 +18,7 @@ export const IN_USE: i32 = 3;
 /** Features are taken at most so often within a horizon; points in between settle forecasts and move the newest. */
 export const TAKEN_PER_HORIZON: f64 = 64;
 
-/** What is known of the series itself. */
+/** What is known of the series itself; `POINTS` are those that features were taken of, `SEEN` all. */
 export const POINTS: i32 = 8;
 export const FIRST_SECONDS: i32 = 9;
 export const LAST_SECONDS: i32 = 10;
@@ -31,6 +31,7 @@ export const TAKEN: i32 = 14;
 export const REFUSED_NOT_FINITE: i32 = 15;
 export const REFUSED_REPEATED: i32 = 16;
 export const REFUSED_BACKWARD: i32 = 17;
+export const SEEN: i32 = 18;
 
 /** The queue of forecasts whose outcome is not known yet. */
 export const PENDING_FIRST: i32 = 20;

@@ -82,8 +82,14 @@ export interface AdaptiveSeries {
   read(to: { value: number; lower: number; upper: number }): boolean;
   trend(): MemoryTrend;
   news(): AdaptiveNews;
+  /** Time and value of the newest point; null while empty. */
+  newest(): { tSeconds: number; value: number } | null;
   /** Moves every level that is remembered by a step whose cause is known. */
   shift(step: number): void;
+  /** Moves every time that is remembered, since the clock was set by `seconds`. */
+  moveClock(seconds: number): void;
+  /** Another line for `trend`, in the value's unit. */
+  setThreshold(threshold: number): void;
   /** Forgets everything. */
   reset(): void;
   /** A copy of the whole memory. */

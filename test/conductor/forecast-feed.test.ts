@@ -1,28 +1,37 @@
 import { describe, expect, test } from "bun:test";
 import { ForecastFeed } from "../../src/conductor/forecast-feed.ts";
+import { createJsAdaptiveKernel } from "../../src/forecast/adaptive-kernels.ts";
 import { createJsKernel } from "../../src/forecast/js-kernel.ts";
-import { MemoryForecast } from "../../src/forecast/memory-forecast.ts";
+import { type ForecastMethod, MemoryForecast } from "../../src/forecast/memory-forecast.ts";
 import { createForecaster } from "../../src/forecast/named-series.ts";
 import type { Sample } from "../../src/monitor/sample.ts";
 import { SampleWindow } from "../../src/monitor/window.ts";
 
 const MiB = 2 ** 20;
 
-function feeding() {
+function feeding(method: ForecastMethod = "ols") {
   const window = new SampleWindow(60);
-  const forecast = new MemoryForecast(createForecaster(createJsKernel()), {
+  const mix = createJsAdaptiveKernel().createSeries({
+    horizonSeconds: 300,
+    threshold: 80,
+    coldHalfWidth: 100,
+  });
+  const forecast = new MemoryForecast(createForecaster(createJsKernel()), mix, {
+    method,
     horizonMs: 300_000,
     points: 50,
     minPoints: 10,
     emaAlpha: 0.7,
   });
   const refused: string[] = [];
+  const budgets: string[] = [];
   const learned = new Map<string, number>();
   const feed = new ForecastFeed({
     forecast,
     window,
     usualBytes: (plugin) => learned.get(plugin) ?? null,
     onRefused: (reason) => refused.push(reason),
+    onBudget: (_, because) => budgets.push(because),
   });
   let tick = 0;
   /** One sample, 30 s after the last, with plugins of the given MiB on top of 300 MiB. */
@@ -44,7 +53,7 @@ function feeding() {
     feed.observe(made);
     return made;
   };
-  return { feed, forecast, window, sample, refused };
+  return { feed, forecast, window, sample, refused, budgets };
 }
 
 describe("a known step is no trend", () => {
