@@ -145,8 +145,10 @@ export class MemoryAdaptiveSeries implements AdaptiveSeries {
     this.#operations.start();
   }
 
-  save(): Float64Array {
-    return this.#cells.slice();
+  save(into?: Float64Array): Float64Array {
+    if (!into) return this.#cells.slice();
+    into.set(this.#cells);
+    return into;
   }
 
   restore(cells: Float64Array): void {

@@ -92,8 +92,8 @@ export interface AdaptiveSeries {
   setThreshold(threshold: number): void;
   /** Forgets everything. */
   reset(): void;
-  /** A copy of the whole memory. */
-  save(): Float64Array;
+  /** A copy of the whole memory, in `into` where an earlier copy has no use any more. */
+  save(into?: Float64Array): Float64Array;
   /** Takes over a memory that `save` gave, of the same layout. Throws a `RangeError` for one of another length. */
   restore(cells: Float64Array): void;
 }

@@ -14,8 +14,8 @@ export class ForecastHistory {
     const newest = series.newest();
     if (!newest || ++this.#sincePoints < everyPoints) return;
     this.#sincePoints = 0;
-    this.#copies.push({ tSeconds: newest.tSeconds, cells: series.save() });
-    if (this.#copies.length > mostCopies) this.#copies.shift();
+    const oldest = this.#copies.length < mostCopies ? undefined : this.#copies.shift();
+    this.#copies.push({ tSeconds: newest.tSeconds, cells: series.save(oldest?.cells) });
   }
 
   /** Takes `series` back to its earliest state that is not before `tSeconds`, if one is kept. */
