@@ -8,8 +8,10 @@ import {
   AUTOREGRESSION_MODEL,
   DIFFERENCES,
   EXPERT_AUTOREGRESSION,
+  EXPERT_DAMPED,
   EXPERT_LAST,
   EXPERT_LINE,
+  EXPERT_MEAN,
   EXPERT_PERIODIC,
   EXPERT_SCALES,
   EXPERTS,
@@ -44,6 +46,8 @@ const CLIP: f64 = 3;
 const MOST_LOSS: f64 = 10;
 const SHARPNESS: f64 = 0.2;
 const LINE_LOSS: f64 = 20;
+/** How much of its change the damped expert takes from the periodic one. */
+const DAMPING: f64 = 0.7;
 const LOSS_RATE: f64 = 0.01;
 const LEAST_SCALE: f64 = 1e-9;
 
@@ -70,10 +74,19 @@ export function forecastExperts(cells: Float64Array, row: i32, value: f64, line:
   cells[to + EXPERT_SCALES] = regressed(cells, SCALES_MODEL, features, SCALE_FEATURES, value);
   cells[to + EXPERT_AUTOREGRESSION] = regressed(cells, AUTOREGRESSION_MODEL, recent, DIFFERENCES, value);
   cells[to + EXPERT_PERIODIC] = regressed(cells, PERIODIC_MODEL, features, FEATURES, value);
+  combine(cells, to, value);
   weigh(cells);
   let sum: f64 = 0;
   for (let i = 0; i < EXPERTS; i++) sum += at(cells, WEIGHTS + i) * at(cells, to + i);
   return sum;
+}
+
+/** Two more experts from the others: where little can be known, the less one claims the better. */
+function combine(cells: Float64Array, to: i32, value: f64): void {
+  const periodic = at(cells, to + EXPERT_PERIODIC);
+  const recent = at(cells, to + EXPERT_SCALES) + at(cells, to + EXPERT_AUTOREGRESSION);
+  cells[to + EXPERT_DAMPED] = value + DAMPING * (periodic - value);
+  cells[to + EXPERT_MEAN] = 0.25 * (value + recent + periodic);
 }
 
 /** What a regression predicts, kept within what the last 200 points have seen and their range to either side. */

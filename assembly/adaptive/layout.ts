@@ -112,12 +112,14 @@ export const STATE_CALIBRATED: f64 = 2;
 export const STATE_MISCALIBRATED: f64 = 3;
 
 /** The experts, in this order wherever there is one number for each. */
-export const EXPERTS: i32 = 5;
+export const EXPERTS: i32 = 7;
 export const EXPERT_LAST: i32 = 0;
 export const EXPERT_LINE: i32 = 1;
 export const EXPERT_SCALES: i32 = 2;
 export const EXPERT_AUTOREGRESSION: i32 = 3;
 export const EXPERT_PERIODIC: i32 = 4;
+export const EXPERT_DAMPED: i32 = 5;
+export const EXPERT_MEAN: i32 = 6;
 export const WEIGHTS: i32 = 72;
 export const LOSSES: i32 = WEIGHTS + EXPERTS;
 

@@ -11,7 +11,15 @@ export interface AdaptiveOptions {
 }
 
 /** Whoever's forecasts are mixed, in the order of the kernel's memory. */
-export const expertNames = ["last", "line", "scales", "autoregression", "periodic"] as const;
+export const expertNames = [
+  "last",
+  "line",
+  "scales",
+  "autoregression",
+  "periodic",
+  "damped",
+  "mean",
+] as const;
 export type ExpertName = (typeof expertNames)[number];
 
 /**
