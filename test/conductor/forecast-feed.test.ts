@@ -167,9 +167,9 @@ describe("the adaptive mix", () => {
 
   test("an interval that misses too often is not relied on alone", () => {
     const { sample, feed, forecast } = feeding("adaptive");
-    for (let i = 0; i < 300; i++) sample({ a: 100 }, 1_000, 300 + (i % 3));
-    // Every outcome surprises: ever wider jumps.
-    for (let i = 0; i < 60; i++) sample({ a: 100 }, 1_000, 300 + (i % 11 < 5 ? 4 * i : 0));
+    for (let i = 0; i < 300; i++) sample({ a: 100 }, 100_000, 300 + (i % 3));
+    // Every outcome surprises: memory grows ever faster.
+    for (let i = 0; i < 60; i++) sample({ a: 100 }, 100_000, 300 + i ** 3 / 4);
     expect(feed.facts()?.calibration).toBe("miscalibrated");
     const [line, mix] = [forecast.lineReport()?.upperRatio ?? 0, forecast.adaptiveReport()?.upperRatio ?? 0];
     expect(feed.facts()?.upperRatio).toBe(Math.max(line, mix));
