@@ -1,7 +1,7 @@
 /**
  * The series of a batch that are not like the others: with a value missing in the window, or without enough points yet.
  * The kernels mark their blocks; here the line is fitted to the points that are there, by recursive least squares over
- * the window (`BatchClock` has the formulas). Both kernels share this.
+ * the window. Both kernels share this.
  */
 import type { BatchClock } from "./batch-clock.ts";
 import {
@@ -9,6 +9,7 @@ import {
   BLOCK_FIELDS,
   HALF_WIDTH,
   LANES,
+  PEAK,
   SAVED_FIELDS,
   SLOPE_PER_SECOND,
   SMOOTHED,
@@ -79,8 +80,8 @@ export class BatchGaps {
     integers.fill(1, layout.flags / 4, layout.flags / 4 + layout.blocks);
   }
 
-  /** Puts right the `mark`-th marked block, of `group`. */
-  settle(mark: number, group: number): void {
+  /** Puts right the `mark`-th marked block. */
+  settle(mark: number): void {
     const { layout, doubles, integers } = this.#memory;
     const block = integers[layout.marks / 4 + mark] as number;
     const lanes = Math.min(LANES, layout.series - block * LANES);
@@ -91,21 +92,20 @@ export class BatchGaps {
       const state = layout.state / 8 + block * BLOCK_FIELDS + lane;
       const saved = layout.saved / 8 + mark * SAVED_FIELDS + lane;
       if (Math.abs(value) <= maxMagnitude) this.#present(series, state, saved);
-      else this.#absent(series, state, saved, group);
+      else this.#absent(series, state, saved);
       whole &&= this.own[series] === 0 && this.states[series] === stateReady;
     }
     integers[layout.flags / 4 + block] = whole ? 0 : 1;
   }
 
   /** The forecast stays, and the ring gets a gap. */
-  #absent(series: number, state: number, saved: number, group: number): void {
+  #absent(series: number, state: number, saved: number): void {
     const { layout, doubles } = this.#memory;
     const clock = this.#clock;
     for (const field of [VALUE, SMOOTHED, HALF_WIDTH, SLOPE_PER_SECOND])
       doubles[state + field] = doubles[saved + field - VALUE] as number;
     if (this.own[series] === 0 && this.states[series] !== stateEmpty) {
-      const deviation =
-        (doubles[state + HALF_WIDTH] as number) * (clock.lastDeviationPerWidth[group] as number);
+      const deviation = (doubles[state + HALF_WIDTH] as number) * clock.lastDeviationPerWidth;
       this.#keep(series, clock.ticks - 1, clock.lastSeconds, clock.lastPoints, deviation);
     }
     this.own[series] = 1;
@@ -117,8 +117,10 @@ export class BatchGaps {
   #present(series: number, state: number, saved: number): void {
     const { doubles } = this.#memory;
     const ready = this.states[series] === stateReady;
-    // A tick longer than the gap is in the window: the front's origin may be from the same tick as the gap.
-    const whole = this.#clock.ticks - (this.#lastGap[series] as number) > this.#options.windowPoints;
+    const sinceGap = this.#clock.ticks - (this.#lastGap[series] as number);
+    // The gap has just left: with a peak again, sums that are no numbers are made afresh at the next tick.
+    if (sinceGap === this.#options.windowPoints) doubles[state + PEAK] = 0;
+    const whole = sinceGap > this.#options.windowPoints;
     if (whole && this.#clock.points >= this.#options.minPoints) {
       if (!ready) doubles[state + SMOOTHED] = doubles[state + VALUE] as number;
       this.states[series] = stateReady;
@@ -201,7 +203,13 @@ export class BatchGaps {
   }
 }
 
-/** One step of recursive least squares. */
+/**
+ * One step of recursive least squares: a point that is `step` seconds from the mean of the n - 1 before it.
+ *
+ *     e = y - mean - slope step     mean += (y - mean) / n     slope += e w step / Sxx     SSE += e² w Sxx(before) / Sxx
+ *
+ * with w = (n - 1) / n and Sxx = Sxx(before) + w step². No term is negative: nothing cancels.
+ */
 function addPoint(line: OwnLine, seconds: number, value: number): void {
   const points = line.points + 1;
   const weight = (points - 1) / points;

@@ -29,4 +29,20 @@ export const hardStreams: readonly HardStream[] = [
     name: "gaps of a day between points a second apart",
     point: (i) => [1.7e9 + i + Math.floor(i / 97) * 86_400, 60 + 10 * noise(i)],
   },
+  {
+    name: "spikes of 1e15 in noise of 1",
+    point: (i) => [1.7e9 + i * 5, noise(i) + (i % 173 === 0 ? 1e15 : 0)],
+  },
+  {
+    name: "a value of 1e9 that dies away to noise of 1",
+    point: (i) => [1.7e9 + i * 5, 1e9 * Math.exp(-(i % 400) / 3) + noise(i)],
+  },
+  {
+    name: "levels a million apart in noise of 1/1000, on steps that jitter",
+    point: (i) => [1.7e9 + i * 5 + noise(i + 99), 1e6 * (Math.floor(i / 130) % 7) + noise(i) / 1000],
+  },
+  {
+    name: "a leak that never ends, from 1e9 in noise of 10",
+    point: (i) => [1.7e9 + i * 5, 1e9 + i * 1e5 + 10 * noise(i)],
+  },
 ];
