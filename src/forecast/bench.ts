@@ -1,6 +1,6 @@
 /**
- * The kernels' speed: a guarded push with its fit, forecast, average and interval, on one series and on batches, the
- * WASM kernel beside the JS one.
+ * The kernels' speed: a guarded push with its fit, forecast, average and interval (of one series its variance: reading it
+ * takes the root), on one series and on batches, the WASM kernel beside the JS one.
  */
 import { interleave, medianRatio, type Pass, type RoundsResult } from "./bench-rounds.ts";
 import type { Kernel, Series } from "./forecaster.ts";
