@@ -139,7 +139,9 @@ export class BatchClock {
     const { layout, integers } = this.#memory;
     const { blocks } = layout;
     const ticksToMove = windowsToMove * this.times.length;
-    const [newer, older, moved] = [this.#newer, this.#older, this.#moved];
+    const newer = this.#newer;
+    const older = this.#older;
+    const moved = this.#moved;
     const far = this.#isFar(newer, tSeconds) || (moved < blocks && this.#isFar(older, tSeconds));
     if (far || this.#age >= ticksToMove) this.#begin(tSeconds);
     this.#age += 1;
