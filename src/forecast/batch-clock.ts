@@ -10,8 +10,8 @@
  * and the line at u is the reference's value there + S / n + tilt (u - u'). A tick adds the newest residual to the sums
  * and takes away the oldest. That leaves rounding errors behind, and u grows with time. So the blocks move, a few at each
  * tick, to another clock, whose origin is newer: their windows are summed afresh then, about the line fitted so far.
- * Once all have moved the next clock begins. A clock whose origin is far from a window that is short, as after a gap in
- * the times, is left at once.
+ * Once all have moved the next clock begins. All move at once when a gap in the times has left the window: its origin is
+ * far then, or the sums have known times that were much farther apart.
  */
 import {
   ALPHA,
@@ -41,8 +41,10 @@ import { studentT975 } from "./student-t.ts";
 
 /** Windows that go by until every block has moved. */
 const windowsToMove = 2;
+/** How many times the spread of the times now their largest may have been: sums keep the rounding errors of that. */
+const mostLoss = 32;
 /** How far the mean time may be from the origin, squared and in variances of the times. */
-const farSquared = 4096;
+const farSquared = 256;
 
 export class BatchClock {
   /** Ticks before this one, and points in a full series' window with it. */
@@ -67,6 +69,8 @@ export class BatchClock {
   /** Ticks since the newer began, and blocks that are on it. */
   #age = 0;
   #moved = 0;
+  /** The largest spread of the times since all blocks moved at once. */
+  #peak = 0;
   /** Of this tick: ranges of blocks, by clock whether a block is on it or moves to it, and what the clocks have in common. */
   #ranges = 0;
   readonly #inUse = new Uint8Array(CLOCKS);
@@ -127,6 +131,7 @@ export class BatchClock {
     this.#older = 0;
     this.#age = 0;
     this.#moved = layout.blocks;
+    this.#peak = 0;
     this.#setOrigin(0, tSeconds);
     for (let clock = 0; clock < CLOCKS; clock++) {
       twice(doubles, this.#addressOf(clock) / 8 + ALPHA, this.#options.emaAlpha);
@@ -142,8 +147,14 @@ export class BatchClock {
     const newer = this.#newer;
     const older = this.#older;
     const moved = this.#moved;
-    const far = this.#isFar(newer, tSeconds) || (moved < blocks && this.#isFar(older, tSeconds));
-    if (far || this.#age >= ticksToMove) this.#begin(tSeconds);
+    const { sxx } = this.#moments;
+    this.#peak = Math.max(this.#peak, sxx);
+    const lost = sxx * mostLoss < this.#peak;
+    const far = lost || this.#isFar(newer, tSeconds) || (moved < blocks && this.#isFar(older, tSeconds));
+    if (far) this.#peak = sxx;
+    // Blocks stay on a clock for twice as long as a move takes: in the middle its origin is near.
+    if (far) this.#begin(tSeconds);
+    else if (this.#age >= ticksToMove) this.#begin(tSeconds + windowsToMove * this.#run(tSeconds));
     this.#age += 1;
     const reached = Math.floor((this.#age * blocks) / ticksToMove);
     this.#inUse.fill(0);
@@ -163,14 +174,19 @@ export class BatchClock {
     integers[layout.header / 4 + header.ranges] = this.#ranges;
   }
 
-  /** Begins another clock. Blocks stay on it for twice as long as a move takes: in the middle its origin is near. */
-  #begin(tSeconds: number): void {
+  /** Begins another clock. */
+  #begin(origin: number): void {
     const free = [0, 1, 2].find((clock) => clock !== this.#newer && clock !== this.#older) as number;
-    const oldest = this.times[this.points < this.times.length ? 0 : (this.row + 1) % this.points] as number;
     this.#older = this.#newer;
     this.#newer = free;
     this.#age = 0;
-    this.#setOrigin(free, tSeconds + windowsToMove * (tSeconds - oldest));
+    this.#setOrigin(free, origin);
+  }
+
+  /** Seconds from the oldest time in the window to the newest. */
+  #run(tSeconds: number): number {
+    const oldest = this.points < this.times.length ? 0 : (this.row + 1) % this.points;
+    return tSeconds - (this.times[oldest] as number);
   }
 
   #range(first: number, end: number, from: number, to: number): void {

@@ -1,7 +1,7 @@
 /**
  * The series of a batch that are not like the others: with a value missing in the window, or without enough points yet.
- * The kernels mark their blocks; here the line is fitted to the points that are there, by recursive least squares over
- * the window. Both kernels share this.
+ * The kernels mark their blocks; here the line is fitted to the points that are there. Both kernels
+ * share this.
  */
 import type { BatchClock } from "./batch-clock.ts";
 import {
@@ -26,7 +26,9 @@ export const stateEmpty = 0;
 export const stateCold = 1;
 const stateReady = 2;
 
-/** The sums of the points that are there, about the newest. */
+type Point = [seconds: number, value: number];
+
+/** The line through the points that are there, relative to the newest. */
 interface OwnLine {
   points: number;
   mean: number;
@@ -136,23 +138,15 @@ export class BatchGaps {
     const { layout, doubles } = this.#memory;
     const { ticks, times, points, row: newestRow } = this.#clock;
     const window = layout.windowPoints;
-    const at = (row: number): number =>
-      doubles[(layout.ring + row * layout.ringPitch) / 8 + series] as number;
-    const line = { points: 0, mean: 0, slope: 0, rest: 0, meanTime: 0, sxx: 0, increments: 0 };
-    const origin = at(newestRow);
-    const originSeconds = times[newestRow] as number;
-    let before = 0;
-    let beforeSeconds = 0;
+    const column = layout.ring / 8 + series;
+    const origin = doubles[column + (newestRow * layout.ringPitch) / 8] as number;
+    const there: Point[] = [];
     for (let tick = ticks + 1 - points; tick <= ticks; tick++) {
-      const value = at(tick % window) - origin;
-      const seconds = times[tick % window] as number;
-      if (Number.isNaN(value)) continue;
-      if (line.points > 0) line.increments += (value - before) ** 2 / (seconds - beforeSeconds);
-      addPoint(line, seconds - originSeconds, value);
-      before = value;
-      beforeSeconds = seconds;
+      const row = tick % window;
+      const value = (doubles[column + (row * layout.ringPitch) / 8] as number) - origin;
+      if (!Number.isNaN(value)) there.push([times[row] as number, value]);
     }
-    return line;
+    return fitPoints(there, times[newestRow] as number);
   }
 
   #writeCold(series: number, state: number, line: OwnLine): void {
@@ -203,27 +197,24 @@ export class BatchGaps {
   }
 }
 
-/**
- * One step of recursive least squares: a point that is `step` seconds from the mean of the n - 1 before it.
- *
- *     e = y - mean - slope step     mean += (y - mean) / n     slope += e w step / Sxx     SSE += e² w Sxx(before) / Sxx
- *
- * with w = (n - 1) / n and Sxx = Sxx(before) + w step². No term is negative: nothing cancels.
- */
-function addPoint(line: OwnLine, seconds: number, value: number): void {
-  const points = line.points + 1;
-  const weight = (points - 1) / points;
-  const step = seconds - line.meanTime;
-  const from = value - line.mean;
-  const error = from - line.slope * step;
-  const sxx = line.sxx + weight * step * step;
-  // Times as far apart as 1e50 and 1e-6 seconds fall together.
-  if (sxx > 0) {
-    line.slope += error * ((weight * step) / sxx);
-    line.rest += error * (error * (weight * (line.sxx / sxx)));
+/** Least squares in three passes, so that nothing cancels: the means, the line, what it leaves. Times from `origin`. */
+function fitPoints(points: readonly Point[], origin: number): OwnLine {
+  const line = { points: points.length, mean: 0, slope: 0, rest: 0, meanTime: 0, sxx: 0, increments: 0 };
+  points.forEach(([seconds, value], i) => {
+    line.meanTime += (seconds - origin) / points.length;
+    line.mean += value / points.length;
+    const before = points[i - 1];
+    if (before) line.increments += (value - before[1]) ** 2 / (seconds - before[0]);
+  });
+  let sxy = 0;
+  for (const [seconds, value] of points) {
+    const fromMean = seconds - origin - line.meanTime;
+    line.sxx += fromMean * fromMean;
+    sxy += fromMean * (value - line.mean);
   }
-  line.points = points;
-  line.meanTime += step / points;
-  line.mean += from / points;
-  line.sxx = sxx;
+  // Times as far apart as 1e50 and 1e-6 seconds fall together.
+  line.slope = line.sxx > 0 ? sxy / line.sxx : 0;
+  for (const [seconds, value] of points)
+    line.rest += (value - line.mean - line.slope * (seconds - origin - line.meanTime)) ** 2;
+  return line;
 }
