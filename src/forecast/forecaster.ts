@@ -76,7 +76,7 @@ export interface Kernel {
   createSeries(options?: Partial<SeriesOptions>): Series;
   /**
    * A new, empty batch, with memory of its own that goes when it is no longer referred to. Throws a `RangeError` for an
-   * option outside its limits and for a batch that needs more than 1 GiB.
+   * option outside its limits and for a batch that needs more than 256 MiB.
    */
   createBatch(options: Partial<SeriesOptions> & { series: number }): Batch;
 }
