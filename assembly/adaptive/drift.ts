@@ -17,11 +17,16 @@ import {
 
 /** A rise by less than this share of the mean is tolerated. */
 const TOLERANCE: f64 = 0.5;
-/** Found when the error in excess of that sums up to so many means. */
-const EXCESS: f64 = 200;
-/** One error counts at most so many usual ones. */
-const MOST: f64 = 10;
+/**
+ * Found when the error in excess of that sums up to so many means. The usual error follows the rise: of one to five
+ * times the error it leaves 150 in all, of one to three times 70.
+ */
+const EXCESS: f64 = 70;
+/** One error counts at most so many usual ones: a single step, which all forecasts of a horizon miss, is no drift. */
+const MOST: f64 = 5;
 const FEWEST: f64 = 100;
+/** Of a constant the usual error is rounding in the last digit, which changes for no reason. In the value's unit. */
+const LEAST_USUAL: f64 = 1e-3;
 
 export function startDrift(cells: Float64Array): void {
   cells[DRIFT_MEAN] = 0;
@@ -32,9 +37,7 @@ export function startDrift(cells: Float64Array): void {
 
 /** Counts an error. A drift lets the experts begin anew, so that the one that suits the new state soon leads. */
 export function detectDrift(cells: Float64Array, tSeconds: f64, error: f64): void {
-  const usual = at(cells, SLOW_ERROR);
-  if (usual <= 0) return;
-  const scaled = Math.min(MOST, Math.abs(error) / usual);
+  const scaled = Math.min(MOST, Math.abs(error) / (at(cells, SLOW_ERROR) + LEAST_USUAL));
   const seen = at(cells, DRIFT_SEEN) + 1;
   const mean = at(cells, DRIFT_MEAN) + (scaled - at(cells, DRIFT_MEAN)) / seen;
   const sum = at(cells, DRIFT_SUM) + scaled - mean - TOLERANCE;

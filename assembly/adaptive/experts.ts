@@ -144,7 +144,7 @@ function weigh(cells: Float64Array): void {
  * exp(-x) for x >= 0, as (1 - x / 1024)^1024: within x² / 2048 of it, and the same bits everywhere, which no engine's
  * own exponential promises.
  */
-function decay(x: f64): f64 {
+export function decay(x: f64): f64 {
   let power = Math.max(0, 1.0 - x / 1024.0);
   for (let i = 0; i < 10; i++) power *= power;
   return power;

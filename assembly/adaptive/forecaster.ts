@@ -63,6 +63,8 @@ const BACKWARD: i32 = 3;
 const MAX_MAGNITUDE: f64 = 1e100;
 const MIN_STEP_SECONDS: f64 = 1e-6;
 const STEP_RATE: f64 = 0.05;
+/** A gap among so many first points is soon forgotten. */
+const FIRST_STEPS: f64 = 10;
 /** After so many usual steps without a point, the last difference tells nothing. */
 const GAP_STEPS: f64 = 5;
 
@@ -96,14 +98,15 @@ export function push(cells: Float64Array, tSeconds: f64, value: f64, line: f64):
   cells[OUTPUT_SURPRISE] = 0;
   settle(cells, tSeconds, value);
   const since = tSeconds - at(cells, TAKEN_SECONDS);
-  if (since * TAKEN_PER_HORIZON >= at(cells, HORIZON_SECONDS)) take(cells, tSeconds, value, line, since);
+  if (points === 0 || since * TAKEN_PER_HORIZON >= at(cells, HORIZON_SECONDS))
+    take(cells, tSeconds, value, line, since);
   publish(cells, tSeconds, value);
   return ACCEPTED;
 }
 
 function learnStep(cells: Float64Array, points: f64, step: f64): void {
   const usual = at(cells, TYPICAL_STEP);
-  if (points === 1) cells[TYPICAL_STEP] = step;
+  if (points === 1 || (points <= FIRST_STEPS && 2 * step < usual)) cells[TYPICAL_STEP] = step;
   else approach(cells, TYPICAL_STEP, Math.max(0.5 * usual, Math.min(2 * usual, step)), STEP_RATE);
 }
 
@@ -169,9 +172,9 @@ function nextRow(cells: Float64Array): i32 {
   return PENDING + (place < PENDING_CAPACITY ? place : place - PENDING_CAPACITY) * PENDING_FIELDS;
 }
 
-/** Moves every level by a step whose cause is known. */
+/** Moves every level by a step whose cause is known; nothing before the first point, or by what is no number. */
 export function shift(cells: Float64Array, step: f64): void {
-  if (at(cells, POINTS) === 0) return;
+  if (at(cells, POINTS) === 0 || !(Math.abs(step) <= MAX_MAGNITUDE)) return;
   shiftLevel(cells, step);
   publish(cells, at(cells, LAST_SECONDS), at(cells, LAST_VALUE));
 }
@@ -185,9 +188,9 @@ export function moveClock(cells: Float64Array, seconds: f64): void {
 function publish(cells: Float64Array, tSeconds: f64, value: f64): void {
   cells[OUTPUT_VALUE] = Math.max(0, value + at(cells, AHEAD));
   cells[OUTPUT_LOWER] = Math.max(0, value + at(cells, AHEAD_LOWER));
-  cells[OUTPUT_UPPER] = value + at(cells, AHEAD_UPPER);
+  cells[OUTPUT_UPPER] = Math.max(0, value + at(cells, AHEAD_UPPER));
   cells[OUTPUT_AT_LEAST] = Math.max(0, value + at(cells, AHEAD_AT_LEAST));
-  cells[OUTPUT_AT_MOST] = value + at(cells, AHEAD_AT_MOST);
+  cells[OUTPUT_AT_MOST] = Math.max(0, value + at(cells, AHEAD_AT_MOST));
   judgeCalibration(cells, tSeconds);
 }
 

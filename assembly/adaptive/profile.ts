@@ -10,11 +10,12 @@ const COUNT: i32 = 2;
 /** How far a visit moves the level of its bin. */
 const VISIT_RATE: f64 = 0.25;
 
-/** The bin of a time in a period of so many seconds, which is cut into `bins`. */
+/** The bin of a time in a period of so many seconds, which is cut into `bins`; exact for whole seconds. */
 export function phaseBin(tSeconds: f64, periodSeconds: f64, bins: i32): i32 {
-  const cycles = tSeconds / periodSeconds;
-  const bin = <i32>Math.floor((cycles - Math.floor(cycles)) * <f64>bins);
-  return bin < bins ? bin : bins - 1;
+  const inPeriod = tSeconds - periodSeconds * Math.floor(tSeconds / periodSeconds);
+  const bin = Math.floor((inPeriod * <f64>bins) / periodSeconds);
+  // Just before a period ends, the quotient may be rounded up to its number.
+  return bin >= 0 && bin < <f64>bins ? <i32>bin : bins - 1;
 }
 
 /** Half hours of a weekday, then those of a weekend day (UTC; the epoch began on a Thursday). */
