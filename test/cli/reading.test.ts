@@ -40,7 +40,9 @@ test("before any decision, why says so", async () => {
 test("status shows memory, forecast, what the scaler thinks, and each plugin", async () => {
   const out = await text("status");
   expect(out).toMatch(/^memory +[\d.]+ [MG]iB of [\d.]+ [MG]iB \([\d.]+ %\)$/m);
-  expect(out).toMatch(/^forecast +[\d.]+ %, 95 % interval -?[\d.]+ % to [\d.]+ % \((cold|ready), (ols|adaptive, calibrat(ing|ed))\)$/m);
+  expect(out).toMatch(
+    /^forecast +[\d.]+ %, 95 % interval -?[\d.]+ % to [\d.]+ % \((cold|ready), (ols|adaptive, calibrat(ing|ed))\)$/m,
+  );
   expect(out).toMatch(/^scaler +nothing to do$/m);
   expect(out).toMatch(/^NAME +VERSION +RUNTIME +STATE +MEMORY +RESTARTS +PIDS +REASON$/m);
   for (const name of ["android", "discord", "stubs", "voice"])
