@@ -15,6 +15,7 @@ import {
   ALPHA_BOTH,
   COLD_HALF_WIDTH,
   COVERED,
+  DUE_ERRORS,
   ERRORS,
   FIRST_SECONDS,
   HORIZON_SECONDS,
@@ -33,8 +34,8 @@ import {
   POINTS,
   RECENT_COVERAGE,
   SCALED_ERRORS,
+  SCORED,
   SHORT_WINDOW,
-  SKIPPED,
   SORTED_HEADER,
   STATE_CALIBRATED,
   STATE_CALIBRATING,
@@ -55,11 +56,12 @@ const MOST_OF_LARGEST: f64 = 1;
 /** With fewer errors there is no quantile. */
 const FEWEST_ERRORS: i32 = 5;
 /** Outcomes before which the miscoverage is not corrected. */
-const JUDGED_FROM: i32 = 20;
+const JUDGED_FROM: f64 = 20;
 /** An error of one unit is possible at first; the more horizons passed without, the less, and in the end not at all. */
 const POSSIBLE: f64 = 1;
 const POSSIBLE_HORIZONS: f64 = 40;
-const RECENT_RATE: f64 = 0.004;
+/** What is recent: some 25 horizons of five outcomes or more; see `pace`. */
+const RECENT_RATE: f64 = 0.008;
 /** It is calibrated after so many horizons, and as long as so many of the recent outcomes were inside. */
 const CALIBRATED_HORIZONS: f64 = 20;
 const LEAST_COVERAGE: f64 = 0.9;
@@ -70,6 +72,7 @@ export function startConformal(cells: Float64Array): void {
   cells[ALPHA_ABOVE] = 2 * ALPHA;
   cells[ALPHA_BELOW] = 2 * ALPHA;
   cells[RECENT_COVERAGE] = 1.0 - ALPHA;
+  cells[DUE_ERRORS] = 0.5;
 }
 
 /** Writes the bounds of the forecast that was made at `value` into `AHEAD_…`; `ahead` is the forecast less `value`. */
@@ -101,7 +104,7 @@ export function learnCoverage(cells: Float64Array, row: i32, outcome: f64): void
   const lower = at(cells, row + PENDING_LOWER);
   const error = outcome - value;
   const inside = outcome <= upper && outcome >= lower;
-  if (sortedCount(cells, SCALED_ERRORS) >= JUDGED_FROM) {
+  if (at(cells, SCORED) > JUDGED_FROM) {
     cells[JUDGED] = at(cells, JUDGED) + 1;
     if (inside) cells[COVERED] = at(cells, COVERED) + 1;
     approach(cells, RECENT_COVERAGE, inside ? 1 : 0, RECENT_RATE * pace(cells));
@@ -119,20 +122,16 @@ export function learnCoverage(cells: Float64Array, row: i32, outcome: f64): void
 function keepError(cells: Float64Array, scaled: f64): void {
   const filled = <f64>sortedCount(cells, SCALED_ERRORS) / <f64>ERRORS;
   const stride = 1.0 + Math.max(0, overlap(cells) / DENSITY - 1) * filled;
-  const skipped = at(cells, SKIPPED) + 1;
-  if (skipped < stride) {
-    cells[SKIPPED] = skipped;
-    return;
-  }
-  cells[SKIPPED] = 0;
-  pushSorted(cells, SCALED_ERRORS, ERRORS, scaled);
+  const due = at(cells, DUE_ERRORS) + 1.0 / stride;
+  cells[DUE_ERRORS] = due >= 1.0 ? due - 1.0 : due;
+  if (due >= 1.0) pushSorted(cells, SCALED_ERRORS, ERRORS, scaled);
 }
 
 /** Says how far the interval can be trusted. */
 export function judgeCalibration(cells: Float64Array, tSeconds: f64): void {
   const passed = tSeconds - at(cells, FIRST_SECONDS);
   const enough = passed >= (CALIBRATED_HORIZONS + 1) * at(cells, HORIZON_SECONDS);
-  if (!enough || sortedCount(cells, SCALED_ERRORS) < JUDGED_FROM) cells[OUTPUT_STATE] = STATE_CALIBRATING;
+  if (!enough || at(cells, SCORED) < JUDGED_FROM) cells[OUTPUT_STATE] = STATE_CALIBRATING;
   else if (at(cells, RECENT_COVERAGE) < LEAST_COVERAGE) cells[OUTPUT_STATE] = STATE_MISCALIBRATED;
   else cells[OUTPUT_STATE] = STATE_CALIBRATED;
 }

@@ -58,8 +58,8 @@ export const COVERED: i32 = 35;
 export const RECENT_COVERAGE: i32 = 36;
 /** Outcomes that the interval was judged by. */
 export const JUDGED: i32 = 37;
-/** Outcomes since the last whose error was kept. */
-export const SKIPPED: i32 = 38;
+/** Errors that are due to be kept, less than 1: each outcome adds its share. */
+export const DUE_ERRORS: i32 = 38;
 
 /** Page-Hinkley: mean of the scaled error, its cumulated excess, the least of that, and how many it has seen. */
 export const DRIFT_MEAN: i32 = 40;

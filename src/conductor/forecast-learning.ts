@@ -225,7 +225,7 @@ function learnPoint(training: Training, atMs: number, usedBytes: number): void {
   const percent = (100 * usedBytes) / budgetBytes;
   training.afterMs = atMs;
   if (line.push(atMs / 1_000, percent) !== "accepted") return;
-  series.push(atMs / 1_000, percent, line.forecast()?.value ?? percent);
+  series.push(atMs / 1_000, percent, line.forecastValue() ?? percent);
   training.points += 1;
 }
 

@@ -45,6 +45,12 @@ export function readForecast(outputs: Float64Array, horizonSeconds: number): For
   };
 }
 
+/** The value of that forecast alone. */
+export function readForecastValue(outputs: Float64Array): number | null {
+  if (outputs[OUTPUT_STATE - OUTPUTS] === STATE_EMPTY) return null;
+  return outputs[OUTPUT_VALUE - OUTPUTS] as number;
+}
+
 export function readRefused(outputs: Float64Array): RefusedCounts {
   return {
     notFinite: outputs[OUTPUT_NOT_FINITE - OUTPUTS] as number,

@@ -13,7 +13,7 @@ import {
 } from "./forecaster.ts";
 import { OUTPUT_COUNT } from "./series-layout.ts";
 import { defaultSeriesLimit, requireSeriesLimit, resolveSeriesOptions } from "./series-options.ts";
-import { pushResults, readForecast, readRefused } from "./series-outputs.ts";
+import { pushResults, readForecast, readForecastValue, readRefused } from "./series-outputs.ts";
 import { studentT975Table } from "./student-t.ts";
 
 /** The ABI that this file speaks; `assembly/layout.ts` holds the other end. */
@@ -112,6 +112,11 @@ class WasmSeries implements Series {
   forecast(): Forecast | null {
     this.#requireLive("forecast");
     return readForecast(this.#outputs, this.options.horizonSeconds);
+  }
+
+  forecastValue(): number | null {
+    this.#requireLive("forecastValue");
+    return readForecastValue(this.#outputs);
   }
 
   reset(): void {
