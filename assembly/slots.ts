@@ -1,6 +1,7 @@
 import {
   COLD_HALF_WIDTH,
   EMA_ALPHA,
+  EMA_KEPT,
   HORIZON_SECONDS,
   IN_USE,
   MIN_POINTS,
@@ -40,6 +41,7 @@ export function take(
     store<i32>(series, windowPoints, WINDOW_POINTS);
     store<i32>(series, minPoints, MIN_POINTS);
     store<f64>(series, emaAlpha, EMA_ALPHA);
+    store<f64>(series, 1.0 - emaAlpha, EMA_KEPT);
     store<f64>(series, coldHalfWidth, COLD_HALF_WIDTH);
     store<f64>(series, horizonSeconds, HORIZON_SECONDS);
     return series;

@@ -9,7 +9,7 @@ import {
   MIN_POINTS,
   MODE,
   NEXT,
-  OUTPUT_HALF_WIDTH,
+  OUTPUT_INTERVAL,
   OUTPUT_POINTS,
   OUTPUT_SLOPE_PER_SECOND,
   OUTPUT_SMOOTHED,
@@ -19,6 +19,7 @@ import {
   POINTS,
   STATE_COLD,
   STATE_READY,
+  STEADY,
   STEADY_END,
   WIDTH_FACTOR,
   WINDOW_POINTS,
@@ -43,12 +44,13 @@ export function prepare(series: usize, stepSeconds: f64, tSeconds: f64, value: f
   const points = full ? before : lengthen(series, before, stepSeconds, value);
   if (points < load<i32>(series, MIN_POINTS)) store<i32>(series, COLD, MODE);
   else store<i32>(series, load<f64>(series, OUTPUT_STATE) === STATE_READY ? STEP : START, MODE);
+  if (full && capacity >= FEWEST_LINE_POINTS) store<i32>(series, 1, STEADY);
   if (capacity < FEWEST_LINE_POINTS) {
     forecastCold(series, value);
     return false;
   }
-  if (full || load<i32>(series, NEXT) === load<i32>(series, BLOCK_END)) {
-    store<i32>(series, startBlock(series, tSeconds, value), BLOCK_END);
+  if (full || load<usize>(series, NEXT) === load<usize>(series, BLOCK_END)) {
+    store<usize>(series, startBlock(series, tSeconds, value), BLOCK_END);
   }
   clearSuffixWhileFilling(series, full);
   if (points === 2) startSlope(series, tSeconds, value);
@@ -57,9 +59,9 @@ export function prepare(series: usize, stepSeconds: f64, tSeconds: f64, value: f
 
 /** Nothing leaves a window that is not full, and its next push needs preparing too. */
 function clearSuffixWhileFilling(series: usize, full: bool): void {
-  const next = load<i32>(series, NEXT);
-  if (!full) clearSuffix(<usize>next);
-  store<i32>(series, full ? load<i32>(series, BLOCK_END) : next + POINT_BYTES, STEADY_END);
+  const next = load<usize>(series, NEXT);
+  if (!full) clearSuffix(next);
+  store<usize>(series, full ? load<usize>(series, BLOCK_END) : next + POINT_BYTES, STEADY_END);
 }
 
 /** Writes a cold forecast and answers true, or starts the average when this is the first forecast of a line. */
@@ -95,6 +97,6 @@ function forecastCold(series: usize, last: f64): void {
   store<f64>(series, STATE_COLD, OUTPUT_STATE);
   store<f64>(series, last, OUTPUT_VALUE);
   store<f64>(series, last, OUTPUT_SMOOTHED);
-  store<f64>(series, coldHalfWidth(series, load<i32>(series, POINTS)), OUTPUT_HALF_WIDTH);
+  store<f64>(series, coldHalfWidth(series, load<i32>(series, POINTS)), OUTPUT_INTERVAL);
   store<f64>(series, 0, OUTPUT_SLOPE_PER_SECOND);
 }

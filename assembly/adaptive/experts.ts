@@ -8,8 +8,10 @@ import {
   AUTOREGRESSION_MODEL,
   DIFFERENCES,
   EXPERT_AUTOREGRESSION,
+  EXPERT_DAMPED,
   EXPERT_LAST,
   EXPERT_LINE,
+  EXPERT_MEAN,
   EXPERT_PERIODIC,
   EXPERT_SCALES,
   EXPERTS,
@@ -30,18 +32,22 @@ import {
   SORTED_HEADER,
   WEIGHTS,
 } from "./layout";
+import { pace } from "./overlap";
 import { learnRegression, predictRegression, startRegression } from "./regression";
 import { sortedCount } from "./sorted-window";
 
-const FORGETTING: f64 = 0.997;
+/** How much is forgotten with an outcome: by the regressions, and of the losses; see `pace`. */
+const FORGOTTEN: f64 = 0.003;
+const DISCOUNTED: f64 = 0.002;
 const RIDGE: f64 = 8;
 /** Errors of the regressions are clipped at so many times their usual size. */
 const CLIP: f64 = 3;
-/** Losses: how fast they are forgotten, at most how large one counts, and how sharply they decide. */
-const DISCOUNT: f64 = 0.998;
+/** Losses: at most how large one counts, and how sharply they decide. */
 const MOST_LOSS: f64 = 10;
 const SHARPNESS: f64 = 0.2;
 const LINE_LOSS: f64 = 20;
+/** How much of its change the damped expert takes from the periodic one. */
+const DAMPING: f64 = 0.7;
 const LOSS_RATE: f64 = 0.01;
 const LEAST_SCALE: f64 = 1e-9;
 
@@ -68,10 +74,19 @@ export function forecastExperts(cells: Float64Array, row: i32, value: f64, line:
   cells[to + EXPERT_SCALES] = regressed(cells, SCALES_MODEL, features, SCALE_FEATURES, value);
   cells[to + EXPERT_AUTOREGRESSION] = regressed(cells, AUTOREGRESSION_MODEL, recent, DIFFERENCES, value);
   cells[to + EXPERT_PERIODIC] = regressed(cells, PERIODIC_MODEL, features, FEATURES, value);
+  combine(cells, to, value);
   weigh(cells);
   let sum: f64 = 0;
   for (let i = 0; i < EXPERTS; i++) sum += at(cells, WEIGHTS + i) * at(cells, to + i);
   return sum;
+}
+
+/** Two more experts from the others: where little can be known, the less one claims the better. */
+function combine(cells: Float64Array, to: i32, value: f64): void {
+  const periodic = at(cells, to + EXPERT_PERIODIC);
+  const recent = at(cells, to + EXPERT_SCALES) + at(cells, to + EXPERT_AUTOREGRESSION);
+  cells[to + EXPERT_DAMPED] = value + DAMPING * (periodic - value);
+  cells[to + EXPERT_MEAN] = 0.25 * (value + recent + periodic);
 }
 
 /** What a regression predicts, kept within what the last 200 points have seen and their range to either side. */
@@ -92,21 +107,24 @@ export function learnOutcome(cells: Float64Array, row: i32, outcome: f64): void 
   const lastError = Math.abs(outcome - at(cells, forecasts + EXPERT_LAST));
   approach(cells, LAST_VALUE_ERROR, lastError, Math.max(LOSS_RATE, 1.0 / at(cells, SCORED)));
   const scale = at(cells, LAST_VALUE_ERROR) + LEAST_SCALE;
+  const slowly = pace(cells);
+  const kept = 1.0 - DISCOUNTED * slowly;
+  const forgetting = 1.0 - FORGOTTEN * slowly;
   for (let i = 0; i < EXPERTS; i++) {
     const loss = Math.abs(outcome - at(cells, forecasts + i)) / scale;
-    cells[LOSSES + i] = DISCOUNT * at(cells, LOSSES + i) + Math.min(MOST_LOSS, loss);
+    cells[LOSSES + i] = kept * at(cells, LOSSES + i) + Math.min(MOST_LOSS, loss);
   }
-  learnRegression(cells, SCALES_MODEL, features, SCALE_FEATURES, target, FORGETTING, CLIP);
+  learnRegression(cells, SCALES_MODEL, features, SCALE_FEATURES, target, forgetting, CLIP);
   learnRegression(
     cells,
     AUTOREGRESSION_MODEL,
     features + FIRST_DIFFERENCE,
     DIFFERENCES,
     target,
-    FORGETTING,
+    forgetting,
     CLIP,
   );
-  learnRegression(cells, PERIODIC_MODEL, features, FEATURES, target, FORGETTING, CLIP);
+  learnRegression(cells, PERIODIC_MODEL, features, FEATURES, target, forgetting, CLIP);
 }
 
 /** Brings the weights up to date: they sum to 1. */

@@ -44,13 +44,14 @@ import {
   REFUSED_NOT_FINITE,
   REFUSED_REPEATED,
   SCORED,
+  SEEN,
   TAKEN,
   TAKEN_PER_HORIZON,
   TAKEN_SECONDS,
   TYPICAL_STEP,
 } from "./layout";
 import { measureRise } from "./rise";
-import { shiftLevel } from "./shift";
+import { shiftLevel, shiftTimes } from "./shift";
 import { forecastSpread, learnSpread, startSpread } from "./spread";
 
 /** What a push answers. */
@@ -89,6 +90,7 @@ export function push(cells: Float64Array, tSeconds: f64, value: f64, line: f64):
   } else {
     learnStep(cells, points, step);
   }
+  cells[SEEN] = at(cells, SEEN) + 1;
   cells[LAST_SECONDS] = tSeconds;
   cells[LAST_VALUE] = value;
   cells[OUTPUT_DRIFTED] = 0;
@@ -175,6 +177,11 @@ export function shift(cells: Float64Array, step: f64): void {
   if (at(cells, POINTS) === 0 || !(Math.abs(step) <= MAX_MAGNITUDE)) return;
   shiftLevel(cells, step);
   publish(cells, at(cells, LAST_SECONDS), at(cells, LAST_VALUE));
+}
+
+/** The clock was set: moves every time by `seconds`. */
+export function moveClock(cells: Float64Array, seconds: f64): void {
+  if (at(cells, POINTS) > 0) shiftTimes(cells, seconds);
 }
 
 /** The newest forecast as seen from the newest point. */

@@ -1,5 +1,5 @@
 /** The adaptive forecaster's ABI: one forecaster in each instance of the module. */
-import { push, shift, start } from "./forecaster";
+import { moveClock, push, shift, start } from "./forecaster";
 import { CELLS, LAYOUT_VERSION } from "./layout";
 import { measureTrend } from "./trend";
 
@@ -31,6 +31,11 @@ export function pushPoint(tSeconds: f64, value: f64, line: f64): i32 {
 /** Moves every level by a step whose cause is known. */
 export function shiftLevel(step: f64): void {
   shift(cells, step);
+}
+
+/** The clock was set: moves every time by `seconds`. */
+export function shiftTimes(seconds: f64): void {
+  moveClock(cells, seconds);
 }
 
 /** Brings the trend in the outputs up to date. */

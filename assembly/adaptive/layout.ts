@@ -18,7 +18,7 @@ export const IN_USE: i32 = 3;
 /** Features are taken at most so often within a horizon; points in between settle forecasts and move the newest. */
 export const TAKEN_PER_HORIZON: f64 = 64;
 
-/** What is known of the series itself. */
+/** What is known of the series itself; `POINTS` are those that features were taken of, `SEEN` all. */
 export const POINTS: i32 = 8;
 export const FIRST_SECONDS: i32 = 9;
 export const LAST_SECONDS: i32 = 10;
@@ -31,6 +31,7 @@ export const TAKEN: i32 = 14;
 export const REFUSED_NOT_FINITE: i32 = 15;
 export const REFUSED_REPEATED: i32 = 16;
 export const REFUSED_BACKWARD: i32 = 17;
+export const SEEN: i32 = 18;
 
 /** The queue of forecasts whose outcome is not known yet. */
 export const PENDING_FIRST: i32 = 20;
@@ -57,6 +58,8 @@ export const COVERED: i32 = 35;
 export const RECENT_COVERAGE: i32 = 36;
 /** Outcomes that the interval was judged by. */
 export const JUDGED: i32 = 37;
+/** Errors that are due to be kept, less than 1: each outcome adds its share. */
+export const DUE_ERRORS: i32 = 38;
 
 /** Page-Hinkley: mean of the scaled error, its cumulated excess, the least of that, and how many it has seen. */
 export const DRIFT_MEAN: i32 = 40;
@@ -109,12 +112,14 @@ export const STATE_CALIBRATED: f64 = 2;
 export const STATE_MISCALIBRATED: f64 = 3;
 
 /** The experts, in this order wherever there is one number for each. */
-export const EXPERTS: i32 = 5;
+export const EXPERTS: i32 = 7;
 export const EXPERT_LAST: i32 = 0;
 export const EXPERT_LINE: i32 = 1;
 export const EXPERT_SCALES: i32 = 2;
 export const EXPERT_AUTOREGRESSION: i32 = 3;
 export const EXPERT_PERIODIC: i32 = 4;
+export const EXPERT_DAMPED: i32 = 5;
+export const EXPERT_MEAN: i32 = 6;
 export const WEIGHTS: i32 = 72;
 export const LOSSES: i32 = WEIGHTS + EXPERTS;
 

@@ -4,7 +4,8 @@
  * turn the weights over, and the covariance stops growing at a bound, so that a quiet series does not blow it up.
  */
 import { at } from "./cells";
-import { GAIN, HORIZON_SECONDS, REGRESSION_HEADER, TAKEN_PER_HORIZON, TYPICAL_STEP } from "./layout";
+import { GAIN, REGRESSION_HEADER } from "./layout";
+import { overlap } from "./overlap";
 import { addScaled, dot, multiply, subtractOuter } from "./vectors";
 
 const SEEN: i32 = 0;
@@ -34,12 +35,6 @@ export function predictRegression(cells: Float64Array, weights: i32, features: i
 function gain(cells: Float64Array, covariance: i32, features: i32, n: i32, forgetting: f64): f64 {
   multiply(cells, covariance, features, n);
   return forgetting * overlap(cells) + dot(cells, GAIN, features, n);
-}
-
-/** How many horizons overlap: their outcomes are one experience, so that each counts the less, the more there are. */
-function overlap(cells: Float64Array): f64 {
-  const step = Math.max(at(cells, TYPICAL_STEP), at(cells, HORIZON_SECONDS) / TAKEN_PER_HORIZON);
-  return Math.max(1, at(cells, HORIZON_SECONDS) / step);
 }
 
 /** Takes what was learned out of the covariance, and forgets a little. A variance at its bound does not grow. */

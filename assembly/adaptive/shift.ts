@@ -1,4 +1,4 @@
-/** A step whose cause is known: everything that remembers a level moves with it, as if it had always been so. */
+/** A step whose cause is known, in the level or in time: what remembers it moves along, as if it had always been so. */
 import { at } from "./cells";
 import {
   AVERAGE,
@@ -6,8 +6,10 @@ import {
   DAY_BINS,
   DAY_PROFILE,
   EXPERTS,
+  FIRST_SECONDS,
   HOUR_BINS,
   HOUR_PROFILE,
+  LAST_SECONDS,
   LAST_VALUE,
   LONG_WINDOW,
   MEDIAN_LONG,
@@ -20,9 +22,12 @@ import {
   PENDING_FIRST,
   PENDING_ORIGIN,
   PENDING_SPREAD_ABOVE,
+  PENDING_TARGET,
   SHORT_WINDOW,
   SORTED_HEADER,
   TAKEN,
+  TAKEN_SECONDS,
+  TIME_RING,
   WEEK_BINS,
   WEEK_PROFILE,
 } from "./layout";
@@ -47,6 +52,20 @@ export function shiftLevel(cells: Float64Array, step: f64): void {
   }
   cells[TAKEN] = at(cells, TAKEN) + step;
   cells[LAST_VALUE] = at(cells, LAST_VALUE) + step;
+}
+
+/** Adds `seconds` to every time, but for the phases of the profiles, which follow the clock as it is now. */
+export function shiftTimes(cells: Float64Array, seconds: f64): void {
+  add(cells, FIRST_SECONDS, 1, seconds);
+  add(cells, LAST_SECONDS, 1, seconds);
+  add(cells, TAKEN_SECONDS, 1, seconds);
+  add(cells, TIME_RING, sortedCount(cells, SHORT_WINDOW), seconds);
+  const count = <i32>at(cells, PENDING_COUNT);
+  let place = <i32>at(cells, PENDING_FIRST);
+  for (let i = 0; i < count; i++) {
+    add(cells, PENDING + place * PENDING_FIELDS + PENDING_TARGET, 1, seconds);
+    place = place + 1 === PENDING_CAPACITY ? 0 : place + 1;
+  }
 }
 
 function shiftWindow(cells: Float64Array, window: i32, capacity: i32, step: f64): void {

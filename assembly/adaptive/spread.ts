@@ -29,6 +29,7 @@ import {
   SPREAD_MODEL,
   SPREAD_POWER,
 } from "./layout";
+import { overlap } from "./overlap";
 import { learnPair, predictRegression, startRegression } from "./regression";
 import { median, spanOf } from "./sorted-window";
 import { normalise } from "./vectors";
@@ -45,7 +46,8 @@ const LEAST_SPREAD: f64 = 1e-3;
 const LEARNING: f64 = 30;
 const FAST_RATE: f64 = 0.05;
 const SLOW_RATE: f64 = 0.005;
-const LARGEST_RATE: f64 = 0.999;
+/** The largest error lately loses this share of itself in a horizon. */
+const LARGEST_LOSS: f64 = 0.003;
 const PROFILE_RATE: f64 = 0.1;
 const FAST_STEP_RATE: f64 = 0.2;
 const SLOW_STEP_RATE: f64 = 0.03;
@@ -91,7 +93,8 @@ export function learnSpread(cells: Float64Array, row: i32, error: f64): void {
   const start = 1.0 / at(cells, SCORED);
   approach(cells, FAST_ERROR, size, Math.max(FAST_RATE, start));
   approach(cells, SLOW_ERROR, size, Math.max(SLOW_RATE, start));
-  cells[LARGEST_ERROR] = Math.max(size, LARGEST_RATE * at(cells, LARGEST_ERROR));
+  const kept = 1.0 - LARGEST_LOSS / overlap(cells);
+  cells[LARGEST_ERROR] = Math.max(size, kept * at(cells, LARGEST_ERROR));
   const hour = <i32>at(cells, row + PENDING_HOUR);
   const day = <i32>at(cells, row + PENDING_DAY);
   approach(cells, HOUR_ABOVE + hour, above, PROFILE_RATE);

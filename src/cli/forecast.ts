@@ -13,19 +13,32 @@ import {
 import { forecastScore } from "./forecast-score.ts";
 
 interface ForecastView {
+  method: string;
   kernel: string;
   horizonSeconds: number;
   memory: {
+    method: string;
     state: string;
+    calibration: string | null;
     points: number;
-    at: string;
     targetAt: string;
-    value: number;
     smoothed: number;
     lower: number;
     upper: number;
-    slopePerMinute: number;
   } | null;
+  methods: {
+    adaptive: { recentCoverage: number | null; outcomes: number; weights: Record<string, number> } | null;
+    ols: { smoothed: number; lower: number; upper: number } | null;
+  };
+  slopePerMinute: number;
+  slopeIsSignificant: boolean;
+  timeToThreshold: {
+    thresholdPercent: number;
+    seconds: number;
+    earliestSeconds: number;
+    latestSeconds: number;
+  } | null;
+  anomalies: { at: string; detail: string }[];
 }
 
 /** `conductor forecast`: what the running conductor expects of memory, or how good the methods are on traces. */
@@ -78,13 +91,48 @@ function refuse({ flags }: Invocation, names: readonly string[], because: string
   if (given !== undefined) throw new CliError(`--${given}: ${because}`, exitCode.usage);
 }
 
-function describe({ memory, kernel, horizonSeconds }: ForecastView): string {
+const percent = (value: number): string => formatPercent(value / 100);
+const duration = (seconds: number): string => formatDuration(seconds * 1_000);
+
+function describe(view: ForecastView): string {
+  const { memory, methods, kernel, method, horizonSeconds } = view;
   if (!memory) return "no forecast yet: memory has not been sampled";
-  const percent = (value: number) => formatPercent(value / 100);
+  const { ols } = methods;
+  const [anomaly] = view.anomalies;
+  const made = memory.method === method ? method : `${memory.method}, until ${method} has met outcomes`;
   return [
-    `in ${formatDuration(horizonSeconds * 1_000)}  ${percent(memory.smoothed)} of the budget, at ${memory.targetAt}`,
-    `interval  ${percent(memory.lower)} to ${percent(memory.upper)} (95 %)`,
-    `slope     ${memory.slopePerMinute.toFixed(3)} % of the budget a minute`,
-    `based on  ${memory.points} ${memory.points === 1 ? "sample" : "samples"}${memory.state === "cold" ? ": too few for a forecast yet, so it repeats the last value with a wide interval" : ""} (${kernel} kernel)`,
+    `in ${duration(horizonSeconds)}  ${percent(memory.smoothed)} of the budget, at ${memory.targetAt}`,
+    `interval  ${percent(memory.lower)} to ${percent(memory.upper)} (95 %)${trust(view)}`,
+    `slope     ${slope(view)}`,
+    `based on  ${memory.points} ${memory.points === 1 ? "sample" : "samples"}${memory.state === "cold" ? ": too few for a forecast yet, so it repeats the last value with a wide interval" : ""} (${made}, ${kernel} kernel)`,
+    ...(methods.adaptive ? [`experts   ${experts(methods.adaptive.weights)}`] : []),
+    ...(memory.method === "adaptive" && ols
+      ? [`line      ${percent(ols.smoothed)}, ${percent(ols.lower)} to ${percent(ols.upper)}`]
+      : []),
+    ...(anomaly ? [`anomaly   ${anomaly.detail}, at ${anomaly.at}`] : []),
   ].join("\n");
 }
+
+function trust({ memory, methods: { adaptive } }: ForecastView): string {
+  if (!memory?.calibration || !adaptive) return "";
+  const { recentCoverage, outcomes } = adaptive;
+  const held =
+    recentCoverage === null
+      ? "no outcome yet"
+      : `lately ${formatPercent(recentCoverage)} of ${outcomes} outcomes were inside`;
+  return `, ${memory.calibration}: ${held}`;
+}
+
+function slope({ slopePerMinute, slopeIsSignificant, timeToThreshold }: ForecastView): string {
+  if (!slopeIsSignificant) return "none that differs from noise";
+  const perMinute = `${slopePerMinute.toFixed(3)} % of the budget a minute`;
+  if (!timeToThreshold) return perMinute;
+  const { thresholdPercent, seconds, earliestSeconds, latestSeconds } = timeToThreshold;
+  return `${perMinute}: ${percent(thresholdPercent)} in ${duration(Math.round(seconds))} (${duration(Math.round(earliestSeconds))} to ${duration(Math.round(latestSeconds))})`;
+}
+
+const experts = (weights: Record<string, number>): string =>
+  Object.entries(weights)
+    .toSorted((a, b) => b[1] - a[1])
+    .map(([name, weight]) => `${name} ${formatPercent(weight)}`)
+    .join(", ");

@@ -1,11 +1,12 @@
 import { formatBytes, formatPercent } from "../config/units.ts";
 import { askConductor } from "./client.ts";
 import { type Command, exitCode, outputOption, serverOption, wantsJson } from "./command.ts";
+import { type ForecastView, trustOf } from "./forecast-facts.ts";
 import { type PluginRow, pluginTable } from "./plugins.ts";
 
 interface ScalingStatus {
   measured: { usedBytes: number; budgetBytes: number; usedRatio: number } | null;
-  forecast: { state: string; smoothedRatio: number; lowerRatio: number; upperRatio: number } | null;
+  forecast: ForecastView | null;
   verdict: { rule: string; reason: string } | null;
   shedding: boolean;
 }
@@ -35,7 +36,7 @@ function describe({ measured, forecast, verdict, shedding }: ScalingStatus, plug
     ? `${formatBytes(measured.usedBytes)} of ${formatBytes(measured.budgetBytes)} (${formatPercent(measured.usedRatio)})`
     : "not measured yet";
   const ahead = forecast
-    ? `${formatPercent(forecast.smoothedRatio)}, 95 % interval ${formatPercent(forecast.lowerRatio)} to ${formatPercent(forecast.upperRatio)} (${forecast.state})`
+    ? `${formatPercent(forecast.smoothedRatio)}, 95 % interval ${formatPercent(forecast.lowerRatio)} to ${formatPercent(forecast.upperRatio)} (${trustOf(forecast)})`
     : "none yet";
   return [
     `memory    ${memory}`,

@@ -1,6 +1,7 @@
 import { formatBytes, formatDuration, formatPercent } from "../config/units.ts";
 import { askConductor } from "./client.ts";
 import { CliError, type Command, exitCode, outputOption, serverOption, wantsJson } from "./command.ts";
+import { type ForecastView, trustOf } from "./forecast-facts.ts";
 
 interface ActionView {
   kind: string;
@@ -18,7 +19,7 @@ interface DecisionView {
   rule: string;
   reason: string;
   inputs: { measured?: { usedBytes: number; budgetBytes: number } } | null;
-  forecast: { state: string; smoothedRatio: number; lowerRatio: number; upperRatio: number } | null;
+  forecast: ForecastView | null;
   actions: ActionView[];
   alternatives: { kind: string; plugin: string; because: string }[];
   outcome: string;
@@ -73,7 +74,7 @@ function explain({
     );
   if (forecast)
     lines.push(
-      `  forecast  ${formatPercent(forecast.smoothedRatio)}, 95 % interval ${formatPercent(forecast.lowerRatio)} to ${formatPercent(forecast.upperRatio)} (${forecast.state})`,
+      `  forecast  ${formatPercent(forecast.smoothedRatio)}, 95 % interval ${formatPercent(forecast.lowerRatio)} to ${formatPercent(forecast.upperRatio)} (${trustOf(forecast)})`,
     );
   for (const action of actions)
     lines.push(`  ${action.urgent ? "at once   " : "action    "}${describe(action)}`);

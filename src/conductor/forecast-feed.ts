@@ -1,11 +1,11 @@
 /** From samples to the memory forecast, so that a step whose cause is known is never taken for a trend. */
 
-import { formatBytes } from "../config/units.ts";
 import type { MemoryForecast, MemoryForecastReport } from "../forecast/memory-forecast.ts";
 import type { Sample } from "../monitor/sample.ts";
 import type { SampleWindow } from "../monitor/window.ts";
 import type { ForecastFacts } from "../scaler/situation.ts";
 import { usedWith } from "./counterfactual.ts";
+import { budgetChange } from "./forecast-learning.ts";
 
 export interface ForecastFeedOptions {
   forecast: MemoryForecast;
@@ -14,6 +14,8 @@ export interface ForecastFeedOptions {
   usualBytes: (plugin: string) => number | null;
   /** Called for a sample that the forecast did not take. */
   onRefused: (reason: string) => void;
+  /** Called when the budget is another one, so that all shares are of something else. */
+  onBudget: (budgetBytes: number, because: string) => void;
 }
 
 export class ForecastFeed {
@@ -57,29 +59,38 @@ export class ForecastFeed {
   rebuild(atMs: number, because: string, running: ReadonlySet<string>): void {
     const { forecast, window, usualBytes } = this.#options;
     this.#running = running;
-    forecast.restart(atMs, because);
-    for (const sample of window.history()) {
+    const history = window.history().flatMap((sample) => {
       const usedBytes = usedWith(sample, running, usualBytes);
       const budgetBytes = sample.memory?.budgetBytes;
-      if (usedBytes !== null && budgetBytes !== undefined && budgetBytes === this.#budget?.budgetBytes)
-        forecast.observe(sample.atMs, usedBytes / budgetBytes);
-    }
+      const told = usedBytes !== null && budgetBytes !== undefined;
+      return told && budgetBytes === this.#budget?.budgetBytes
+        ? [{ atMs: sample.atMs, usedRatio: usedBytes / budgetBytes }]
+        : [];
+    });
+    forecast.continueAs(atMs, because, history);
   }
 
   /** The forecast as the scaler takes it; null before the first. */
   facts(): ForecastFacts | null {
-    const report = this.#options.forecast.report();
-    return report && factsOf(report);
+    const { forecast } = this.#options;
+    const report = forecast.report();
+    if (!report) return null;
+    const facts = factsOf(report);
+    // An interval that misses too often is not relied on alone.
+    if (report.calibration !== "miscalibrated") return facts;
+    return { ...facts, upperRatio: Math.max(facts.upperRatio, forecast.lineReport()?.upperRatio ?? 0) };
   }
 
   /** Another constraint taking the lead makes no step, since the larger share always counts. A moved limit does. */
   #takeBudget(atMs: number, budgetBytes: number, cgroup: string | null | undefined): void {
     const before = this.#budget;
     this.#budget = { budgetBytes, cgroup };
+    if (!before && cgroup !== undefined) this.#options.onBudget(budgetBytes, "memory was measured");
     if (!before || before.budgetBytes === budgetBytes) return;
     if (before.cgroup !== undefined && before.cgroup !== cgroup) return;
-    const change = `from ${formatBytes(before.budgetBytes)} to ${formatBytes(budgetBytes)}`;
-    this.#options.forecast.restart(atMs, `the budget changed ${change}`);
+    const because = budgetChange(before.budgetBytes, budgetBytes);
+    this.#options.forecast.restart(atMs, because);
+    this.#options.onBudget(budgetBytes, because);
   }
 }
 
@@ -103,4 +114,6 @@ const factsOf = (report: MemoryForecastReport): ForecastFacts => ({
   smoothedRatio: report.smoothedRatio,
   lowerRatio: report.lowerRatio,
   upperRatio: report.upperRatio,
+  method: report.method,
+  calibration: report.calibration,
 });

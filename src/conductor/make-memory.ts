@@ -1,5 +1,6 @@
 /** The loop of the design: sample -> window -> forecast -> decide -> act -> record. */
 
+import { join } from "node:path";
 import { Gaps } from "../monitor/gaps.ts";
 import { hasProc, ProcSource } from "../monitor/host-source.ts";
 import { PortableSource } from "../monitor/portable-source.ts";
@@ -9,6 +10,8 @@ import { SampleWindow } from "../monitor/window.ts";
 import type { PluginManager } from "../plugins/manager.ts";
 import { LearnedFootprints } from "../scaler/footprints.ts";
 import { Scaler } from "../scaler/scaler.ts";
+import { ForecastLearning } from "./forecast-learning.ts";
+import { ForecastReport } from "./forecast-report.ts";
 import type { Foundation } from "./foundation.ts";
 import type { State } from "./make-state.ts";
 import { MemoryWatch } from "./memory-watch.ts";
@@ -22,6 +25,7 @@ export interface Memory {
   watch: MemoryWatch;
   reflex: Reflex;
   scaler: Scaler;
+  forecastReport: ForecastReport;
   /** Warms the window from the database and begins to sample. */
   begin(): void;
 }
@@ -35,9 +39,21 @@ export function makeMemory(foundation: Foundation, state: State, manager: Plugin
   const gaps = new Gaps(log, events, (source) => metrics.countSampleGap(source));
   const learned = new LearnedFootprints();
   const footprintTargets = () => footprintTargetsOf(manager);
+  const learning = makeLearning(foundation, state);
+  const forecastReport = new ForecastReport({
+    forecast,
+    learning,
+    events,
+    metrics,
+    log,
+    horizonMs: config.forecast.horizon,
+    shedRatio: () => foundation.policy.shedRatio,
+  });
   const watch = new MemoryWatch({
     clock,
     forecast,
+    learning,
+    report: forecastReport,
     learned,
     window,
     storage,
@@ -90,16 +106,37 @@ export function makeMemory(foundation: Foundation, state: State, manager: Plugin
   });
   watch.drive(scaler);
   const begin = () => {
+    learning.begin(reflex.readNow()?.budgetBytes ?? null);
     warm(foundation, state, manager, window, watch);
     sampler.start();
     reflex.start();
     foundation.startup.onEnd("monitor", () => {
       sampler.stop();
       reflex.stop();
+      learning.stop();
       void scaler.stop();
     });
   };
-  return { window, gaps, watch, reflex, scaler, begin };
+  return { window, gaps, watch, reflex, scaler, forecastReport, begin };
+}
+
+/** What was learned lies beside the database. */
+function makeLearning({ clock, log, events, loaded }: Foundation, state: State): ForecastLearning {
+  const { storage, metrics, forecast, kernel, adaptive, stateFolder } = state;
+  const statePath = stateFolder === null ? null : join(stateFolder, "forecast.state");
+  const retrainMs = loaded.config.forecast.retrain;
+  return new ForecastLearning({
+    clock,
+    log,
+    events,
+    metrics,
+    storage,
+    forecast,
+    kernel,
+    adaptive,
+    statePath,
+    retrainMs,
+  });
 }
 
 /** What was recorded before a restart, as far as it is not older than two windows. */

@@ -47,7 +47,7 @@ export function openHttp(
   state: State,
   manager: PluginManager,
   { breakers, health }: Health,
-  { watch, window, gaps, reflex, scaler }: Memory,
+  { watch, window, gaps, reflex, scaler, forecastReport }: Memory,
   router: Router,
 ): HttpServer {
   const { clock, log, loaded, startup, startedAtMs } = foundation;
@@ -72,6 +72,7 @@ export function openHttp(
       gaps: () => gaps.counts(),
       reflexDelayMs: () => reflex.delayMs,
       forecast: state.forecast,
+      forecastAnomalies: () => forecastReport.anomalies(),
       kernelFellBackBecause: state.kernelFellBackBecause,
       scaler,
       notReadyBecause: () => foundation.waitingFor,

@@ -3,10 +3,14 @@
 import { mkdirSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";
 import type { Config } from "../config/schema.ts";
+import type { AdaptiveKernel } from "../forecast/adaptive.ts";
+import type { Kernel } from "../forecast/forecaster.ts";
+import { loadAdaptiveKernel } from "../forecast/load-adaptive.ts";
 import { loadKernel } from "../forecast/load-kernel.ts";
 import { MemoryForecast } from "../forecast/memory-forecast.ts";
 import { createForecaster } from "../forecast/named-series.ts";
 import { loadToken } from "../http/token.ts";
+import type { Log } from "../log.ts";
 import { Metrics } from "../metrics/metrics.ts";
 import { pluginStates } from "../plugins/lifecycle.ts";
 import { resolveLocation } from "../storage/location.ts";
@@ -21,6 +25,8 @@ export interface State {
   token: string;
   metrics: Metrics;
   forecast: MemoryForecast;
+  kernel: Kernel;
+  adaptive: AdaptiveKernel;
   kernelFellBackBecause: string | null;
 }
 
@@ -28,16 +34,14 @@ export interface State {
 export async function openState(foundation: Foundation): Promise<State> {
   const { loaded, environment, clock, log, startup } = foundation;
   const { config, baseFolder } = loaded;
-  const { kernel, fellBackBecause } = await loadKernel({
-    use: config.forecast.kernel === "js" ? "js" : "auto",
-  });
-  if (fellBackBecause !== null) {
-    if (config.forecast.kernel === "wasm") throw new Error(`forecast.kernel is wasm, but ${fellBackBecause}`);
-    log.warn("forecast.fell_back", { because: fellBackBecause });
-  }
+  const { kernel, adaptive, fellBackBecause } = await loadKernels(config, log);
   const metrics = new Metrics(
     { version, commit, kernel: kernel.name },
-    { plugin: pluginStates, forecast: ["none", "cold", "ready"] },
+    {
+      plugin: pluginStates,
+      forecast: ["none", "cold", "ready"],
+      calibration: ["none", "calibrating", "calibrated", "miscalibrated"],
+    },
   );
   const { retention } = config.storage;
   const storage = openStorage({
@@ -65,14 +69,42 @@ export async function openState(foundation: Foundation): Promise<State> {
     stateFolder,
     token: loadToken(stateFolder, environment.CONDUCTOR_TOKEN),
     metrics,
-    forecast: new MemoryForecast(createForecaster(kernel), {
-      horizonMs: config.forecast.horizon,
-      points: config.forecast.points,
-      minPoints: config.forecast.minPoints,
-      emaAlpha: config.forecast.emaAlpha,
-    }),
+    forecast: makeForecast(config, kernel, adaptive),
+    kernel,
+    adaptive,
     kernelFellBackBecause: fellBackBecause,
   };
+}
+
+/** Both kernels of one kind. Throws where the configuration insists on WASM and it does not run. */
+async function loadKernels({ forecast }: Config, log: Log) {
+  const use = forecast.kernel === "js" ? "js" : "auto";
+  const [lines, mixes] = await Promise.all([loadKernel({ use }), loadAdaptiveKernel({ use })]);
+  const fellBackBecause = lines.fellBackBecause ?? mixes.fellBackBecause;
+  if (fellBackBecause !== null) {
+    if (forecast.kernel === "wasm") throw new Error(`forecast.kernel is wasm, but ${fellBackBecause}`);
+    log.warn("forecast.fell_back", { because: fellBackBecause });
+  }
+  return { kernel: lines.kernel, adaptive: mixes.kernel, fellBackBecause };
+}
+
+function makeForecast(
+  { forecast, scaler }: Config,
+  kernel: Kernel,
+  adaptive: AdaptiveKernel,
+): MemoryForecast {
+  const mix = adaptive.createSeries({
+    horizonSeconds: forecast.horizon / 1_000,
+    threshold: scaler.shed * 100,
+    coldHalfWidth: 100,
+  });
+  return new MemoryForecast(createForecaster(kernel), mix, {
+    method: forecast.method,
+    horizonMs: forecast.horizon,
+    points: forecast.points,
+    minPoints: forecast.minPoints,
+    emaAlpha: forecast.emaAlpha,
+  });
 }
 
 /** The configured path, relative to the configuration's folder; undefined when none is configured. */

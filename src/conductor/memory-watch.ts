@@ -22,11 +22,15 @@ import type { LearnedFootprints } from "../scaler/footprints.ts";
 import type { Scaler } from "../scaler/scaler.ts";
 import type { Storage } from "../storage/storage.ts";
 import { ForecastFeed } from "./forecast-feed.ts";
+import type { ForecastLearning } from "./forecast-learning.ts";
+import type { ForecastReport } from "./forecast-report.ts";
 import { rowOf } from "./sample-rows.ts";
 
 export interface MemoryWatchOptions {
   clock: Clock;
   forecast: MemoryForecast;
+  learning: ForecastLearning;
+  report: ForecastReport;
   learned: LearnedFootprints;
   window: SampleWindow;
   storage: Storage;
@@ -54,6 +58,7 @@ export class MemoryWatch {
       window: options.window,
       usualBytes: (plugin) => options.learned.usualBytes(plugin),
       onRefused: (reason) => options.metrics.countRefusedSample(reason),
+      onBudget: (bytes, because) => options.learning.budgetChanged(bytes, because),
     });
   }
 
@@ -105,10 +110,8 @@ export class MemoryWatch {
   }
 
   #observe(sample: Sample): void {
-    const { forecast, metrics } = this.#options;
     this.#feed.observe(sample);
-    const report = forecast.report();
-    metrics.setForecast(report, report?.state ?? "none");
+    this.#options.report.onPoint(sample.atMs);
     this.#scaler?.setForecast(this.#feed.facts());
   }
 

@@ -109,6 +109,10 @@ const monitor = z.strictObject({
 });
 
 const forecast = z.strictObject({
+  method: z
+    .enum(["adaptive", "ols"])
+    .default("adaptive")
+    .describe("adaptive: experts mixed by their errors; ols: the line. The other one is reported beside it"),
   horizon: duration(1_000, 86_400_000, "1s to 1d").prefault("5m").describe("How far ahead"),
   points: count(3, 1_024).default(50).describe("Samples the line is fitted to"),
   minPoints: count(3, 1_024).default(10).describe("With fewer samples the forecast is cold"),
@@ -118,6 +122,9 @@ const forecast = z.strictObject({
     .max(1)
     .default(0.7)
     .describe("Weight of the newest forecast in the smoothed one"),
+  retrain: duration(60_000, 31 * 86_400_000, "1m to 31d")
+    .prefault("1d")
+    .describe("The adaptive forecast is trained anew on what is stored this often"),
   kernel: z
     .enum(["auto", "wasm", "js"])
     .default("auto")

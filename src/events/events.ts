@@ -6,6 +6,15 @@ export interface EventMap {
   "health.changed": { platform: string; from: string; to: string; detail: string };
   "breaker.changed": { platform: string; from: string; to: string; reason: string };
   "scaling.decision": { decisionId: number; rule: string; reason: string; actions: string[] };
+  "forecast.trained": {
+    trigger: string;
+    reason: string;
+    adopted: boolean;
+    points: number;
+    errorBefore: number | null;
+    errorAfter: number | null;
+  };
+  "forecast.anomaly": { kind: string; value: number; detail: string };
   "monitor.gap": { source: string; error: string };
 }
 

@@ -1,6 +1,6 @@
 /** The adaptive forecaster's two kernels: the same source, run as TypeScript or compiled to WASM. */
 
-import { push, shift, start } from "../../assembly/adaptive/forecaster.ts";
+import { moveClock, push, shift, start } from "../../assembly/adaptive/forecaster.ts";
 import { CELLS, LAYOUT_VERSION } from "../../assembly/adaptive/layout.ts";
 import { measureTrend } from "../../assembly/adaptive/trend.ts";
 import embeddedModule from "../../dist/adaptive.wasm" with { type: "file" };
@@ -19,6 +19,7 @@ interface ModuleExports {
   startForecaster(): void;
   pushPoint(tSeconds: number, value: number, line: number): number;
   shiftLevel(step: number): void;
+  shiftTimes(seconds: number): void;
   updateTrend(): void;
 }
 
@@ -37,6 +38,7 @@ export function createJsAdaptiveKernel(): AdaptiveKernel {
         start: () => start(cells),
         push: (tSeconds, value, line) => push(cells, tSeconds, value, line),
         shift: (step) => shift(cells, step),
+        moveClock: (seconds) => moveClock(cells, seconds),
         measureTrend: () => measureTrend(cells),
       });
     },
@@ -63,6 +65,7 @@ export async function createWasmAdaptiveKernel(bytes: ArrayBuffer): Promise<Adap
         start: exports.startForecaster,
         push: exports.pushPoint,
         shift: exports.shiftLevel,
+        moveClock: exports.shiftTimes,
         measureTrend: exports.updateTrend,
       });
     },

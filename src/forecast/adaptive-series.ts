@@ -19,6 +19,7 @@ export interface AdaptiveOperations {
   start(): void;
   push(tSeconds: number, value: number, line: number): number;
   shift(step: number): void;
+  moveClock(seconds: number): void;
   measureTrend(): void;
 }
 
@@ -32,6 +33,7 @@ const calibrations: Record<number, Calibration> = {
 export class MemoryAdaptiveSeries implements AdaptiveSeries {
   readonly #operations: AdaptiveOperations;
   readonly #cells: Float64Array;
+  #threshold: number;
 
   constructor(
     readonly kernelName: "wasm" | "js",
@@ -40,6 +42,7 @@ export class MemoryAdaptiveSeries implements AdaptiveSeries {
   ) {
     this.#operations = operations;
     this.#cells = operations.cells;
+    this.#threshold = options.threshold;
     this.reset();
   }
 
@@ -66,7 +69,7 @@ export class MemoryAdaptiveSeries implements AdaptiveSeries {
     const atSeconds = this.#at(layout.LAST_SECONDS);
     return {
       calibration,
-      points: this.#at(layout.POINTS),
+      points: this.#at(layout.SEEN),
       atSeconds,
       targetSeconds: atSeconds + this.options.horizonSeconds,
       value: this.#at(layout.OUTPUT_VALUE),
@@ -121,22 +124,38 @@ export class MemoryAdaptiveSeries implements AdaptiveSeries {
     this.#operations.shift(step);
   }
 
+  moveClock(seconds: number): void {
+    this.#operations.moveClock(seconds);
+  }
+
+  newest(): { tSeconds: number; value: number } | null {
+    if (this.#at(layout.POINTS) === 0) return null;
+    return { tSeconds: this.#at(layout.LAST_SECONDS), value: this.#at(layout.LAST_VALUE) };
+  }
+
+  setThreshold(threshold: number): void {
+    this.#threshold = threshold;
+    this.#cells[layout.THRESHOLD] = threshold;
+  }
+
   reset(): void {
     this.#cells[layout.HORIZON_SECONDS] = this.options.horizonSeconds;
-    this.#cells[layout.THRESHOLD] = this.options.threshold;
+    this.#cells[layout.THRESHOLD] = this.#threshold;
     this.#cells[layout.COLD_HALF_WIDTH] = this.options.coldHalfWidth;
     this.#operations.start();
   }
 
-  save(): Float64Array {
-    return this.#cells.slice();
+  save(into?: Float64Array): Float64Array {
+    if (!into) return this.#cells.slice();
+    into.set(this.#cells);
+    return into;
   }
 
   restore(cells: Float64Array): void {
     if (cells.length !== this.#cells.length)
       throw new RangeError(`a memory of ${cells.length} cells: must be ${this.#cells.length}`);
     this.#cells.set(cells);
-    this.#cells[layout.THRESHOLD] = this.options.threshold;
+    this.#cells[layout.THRESHOLD] = this.#threshold;
   }
 
   #weights(): Record<ExpertName, number> {

@@ -11,7 +11,15 @@ export interface AdaptiveOptions {
 }
 
 /** Whoever's forecasts are mixed, in the order of the kernel's memory. */
-export const expertNames = ["last", "line", "scales", "autoregression", "periodic"] as const;
+export const expertNames = [
+  "last",
+  "line",
+  "scales",
+  "autoregression",
+  "periodic",
+  "damped",
+  "mean",
+] as const;
 export type ExpertName = (typeof expertNames)[number];
 
 /**
@@ -82,12 +90,18 @@ export interface AdaptiveSeries {
   read(to: { value: number; lower: number; upper: number }): boolean;
   trend(): MemoryTrend;
   news(): AdaptiveNews;
+  /** Time and value of the newest point; null while empty. */
+  newest(): { tSeconds: number; value: number } | null;
   /** Moves every level that is remembered by a step whose cause is known. */
   shift(step: number): void;
+  /** Moves every time that is remembered, since the clock was set by `seconds`. */
+  moveClock(seconds: number): void;
+  /** Another line for `trend`, in the value's unit. */
+  setThreshold(threshold: number): void;
   /** Forgets everything. */
   reset(): void;
-  /** A copy of the whole memory. */
-  save(): Float64Array;
+  /** A copy of the whole memory, in `into` where an earlier copy has no use any more. */
+  save(into?: Float64Array): Float64Array;
   /** Takes over a memory that `save` gave, of the same layout. Throws a `RangeError` for one of another length. */
   restore(cells: Float64Array): void;
 }

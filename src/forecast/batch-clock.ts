@@ -1,56 +1,50 @@
 /**
  * What the series of a batch share: the times. Everything that depends on them alone is worked out here, once a tick,
- * so that a series needs no division.
+ * so that a series needs no division and keeps three sums only.
  *
- * The window is a two-stack queue: a front, whose suffixes (the sums from each row to the front's newest) are known, and
- * a back, which only grows. When the front is used up, every `windowPoints` ticks, the back turns into the front.
- * Nothing is ever taken out of a sum. The series are in groups that turn at different ticks.
+ * Values are taken relative to a reference line of their series, as residuals r; times as u, from the origin of a clock.
+ * With S = sum r, F = sum u r, Q = sum r² over the n points of the window, and u' and Sxx their mean time and its spread:
  *
- * A sum over points (t, y) is their mean, slope and SSE. To add a point that is `step` seconds from the mean of n - 1:
+ *     tilt = (F - u' S) / Sxx     slope = reference slope + tilt     SSE = Q - S² / n - tilt (F - u' S)
  *
- *     e = y - mean - slope step     mean += (y - mean) / n     slope += e w step / Sxx     SSE += e² w Sxx(before) / Sxx
- *
- * with w = (n - 1) / n and Sxx = Sxx(before) + w step² (recursive least squares). Two sums, front F and back B, join as
- *
- *     shared = (Sf slopeF + Sb slopeB) / (Sf + Sb)     off = rise - shared apart     slope = shared + off w apart / Sxx
- *     SSE = SSEf + SSEb + (slopeB - slopeF)² Sf Sb / (Sf + Sb) + off² w (Sf + Sb) / Sxx
- *
- * with rise and apart the distances between their means, w = nF nB / n, Sxx = Sf + Sb + w apart². No term is negative:
- * nothing cancels.
+ * and the line at u is the reference's value there + S / n + tilt (u - u'). A tick adds the newest residual to the sums
+ * and takes away the oldest. That leaves rounding errors behind, and u grows with time. So the blocks move, a few at each
+ * tick, to another clock, whose origin is newer: their windows are summed afresh then, about the line fitted so far.
+ * Once all have moved the next clock begins. All move at once when a gap in the times has left the window: its origin is
+ * far then, or the sums have known times that were much farther apart.
  */
 import {
-  AHEAD,
   ALPHA,
-  APART,
-  BACK_SHARE,
   type BatchMemory,
-  COEFFICIENT_FIELDS,
-  FRONT_SHARE,
-  FRONT_WEIGHT,
-  GROUP_FIELDS,
+  CLOCKS,
+  END_BLOCK,
+  FIRST_BLOCK,
+  FROM,
+  FROM_MEAN,
   header,
   INVERSE,
+  INVERSE_SXX,
   KEPT,
-  MEANS_REST,
-  REST_GAIN,
-  SLOPE_GAIN,
-  SLOPE_PULL,
-  SLOPES_REST,
-  STEP,
-  SUFFIX_ROW,
-  TURN_FIELDS,
-  TURNS,
+  MEAN_TIME,
+  NEW_TIME,
+  OLD_TIME,
+  RANGE_FIELDS,
+  ROW_TIMES,
+  SHIFT,
+  TARGET_TIME,
+  TO,
   WIDTH,
 } from "./batch-layout.ts";
+import { ClockMoments } from "./clock-moments.ts";
 import type { SeriesOptions } from "./forecaster.ts";
 import { studentT975 } from "./student-t.ts";
 
-/** Points of the back, mean of their times from the origin, their Sxx, and the origin. */
-const BACK_POINTS = 0;
-const BACK_MEAN = 1;
-const BACK_SXX = 2;
-const ORIGIN_SECONDS = 3;
-const GROUP_STATE = 4;
+/** Windows that go by until every block has moved. */
+const windowsToMove = 2;
+/** How many times the spread of the times now their largest may have been: sums keep the rounding errors of that. */
+const mostLoss = 32;
+/** How far the mean time may be from the origin, squared and in variances of the times. */
+const farSquared = 256;
 
 export class BatchClock {
   /** Ticks before this one, and points in a full series' window with it. */
@@ -58,65 +52,70 @@ export class BatchClock {
   points = 0;
   /** Times by ring row. */
   readonly times: Float64Array;
-  /** By group: a series' residual deviation is its half-width times this; and the same at the tick before. */
-  deviationPerWidth: Float64Array;
-  lastDeviationPerWidth: Float64Array;
+  /** A series' residual deviation is its half-width times this; and the same at the tick before. */
+  deviationPerWidth = 0;
+  lastDeviationPerWidth = 0;
   /** Of the tick before: its time and the points in a full series' window. */
   lastSeconds = 0;
   lastPoints = 0;
   readonly #memory: BatchMemory;
   readonly #options: Readonly<SeriesOptions>;
-  readonly #groups: Float64Array;
-  /** By group and ring row: mean and Sxx of the times from that row to the front's newest. */
-  readonly #frontMean: Float64Array;
-  readonly #frontSxx: Float64Array;
+  readonly #moments: ClockMoments;
+  /** By clock. */
+  readonly #origins = new Float64Array(CLOCKS);
+  /** The clock that blocks move to, and the one they come from. */
+  #newer = 0;
+  #older = 0;
+  /** Ticks since the newer began, and blocks that are on it. */
+  #age = 0;
+  #moved = 0;
+  /** The largest spread of the times since all blocks moved at once. */
+  #peak = 0;
+  /** Of this tick: ranges of blocks, by clock whether a block is on it or moves to it, and what the clocks have in common. */
+  #ranges = 0;
+  readonly #inUse = new Uint8Array(CLOCKS);
+  #fromMean = 0;
+  #inverseSxx = 0;
+  #width = 0;
 
   constructor(memory: BatchMemory, options: Readonly<SeriesOptions>) {
-    const { groups, windowPoints } = memory.layout;
     this.#memory = memory;
     this.#options = options;
-    this.times = new Float64Array(windowPoints);
-    this.deviationPerWidth = new Float64Array(groups);
-    this.lastDeviationPerWidth = new Float64Array(groups);
-    this.#groups = new Float64Array(groups * GROUP_STATE);
-    this.#frontMean = new Float64Array(groups * windowPoints);
-    this.#frontSxx = new Float64Array(groups * windowPoints);
+    this.times = new Float64Array(memory.layout.windowPoints);
+    this.#moments = new ClockMoments(this.times);
   }
 
   /** Forgets every tick. */
   reset(): void {
     this.ticks = 0;
     this.points = 0;
-    this.#groups.fill(0);
   }
 
   /** The ring row of this tick. */
   get row(): number {
-    return this.ticks % this.#memory.layout.windowPoints;
+    return this.ticks % this.times.length;
   }
 
   /** Works out the tick at `tSeconds` and writes it for the kernel; `done` ends it. */
   begin(tSeconds: number): void {
-    [this.deviationPerWidth, this.lastDeviationPerWidth] = [
-      this.lastDeviationPerWidth,
-      this.deviationPerWidth,
-    ];
     const { layout, integers } = this.#memory;
-    const window = layout.windowPoints;
     const head = layout.header / 4;
-    const newest = (this.ticks + window - 1) % window;
+    const window = this.times.length;
+    const row = this.row;
+    const full = this.ticks >= window;
+    const leaving = this.times[row] as number;
     this.points = Math.min(this.ticks + 1, window);
-    integers[head + header.newRow] = layout.ring + this.row * layout.ringPitch;
-    integers[head + header.newestRow] = layout.ring + newest * layout.ringPitch;
-    integers[head + header.newestSuffix] = layout.suffix + newest * layout.suffixPitch;
-    integers[head + header.turningRows] = Math.min(this.ticks, window - 1);
-    for (let group = 0; group < layout.groups; group++) {
-      const turns = this.#turns(group);
-      integers[layout.groupTable / 4 + group * GROUP_FIELDS + TURNS] = turns ? 1 : 0;
-      if (turns) this.#turn(group, newest);
-    }
-    this.times[this.row] = tSeconds;
-    for (let group = 0; group < layout.groups; group++) this.#step(group, tSeconds);
+    integers[head + header.newRow] = layout.ring + row * layout.ringPitch;
+    integers[head + header.full] = full ? 1 : 0;
+    integers[head + header.rows] = this.points;
+    this.times[row] = tSeconds;
+    this.#moments.step(row, this.points, full ? leaving : null);
+    if (this.ticks === 0) this.#start(tSeconds);
+    this.#move(tSeconds);
+    this.#measure();
+    // The third clock is in use only when blocks leave both others at once.
+    for (let clock = 0; clock < CLOCKS; clock++)
+      if (this.#inUse[clock] === 1) this.#write(clock, row, tSeconds, full ? leaving : null);
   }
 
   done(): void {
@@ -125,106 +124,130 @@ export class BatchClock {
     this.ticks += 1;
   }
 
-  /** Every group has a tick of its own to turn at; after the first point all do, to have an origin that is near. */
-  #turns(group: number): boolean {
-    const { groups, windowPoints } = this.#memory.layout;
-    if (this.ticks <= 1) return this.ticks === 1;
-    const phase = 1 + Math.floor((group * windowPoints) / groups);
-    return this.ticks % windowPoints === phase % windowPoints;
-  }
-
-  /** The rows before this tick become the front: adds them from the newest backwards, in the kernel's own steps. */
-  #turn(group: number, newest: number): void {
+  /** The first tick: one clock for all. */
+  #start(tSeconds: number): void {
     const { layout, doubles } = this.#memory;
-    const window = layout.windowPoints;
-    const at = group * GROUP_STATE;
-    const origin = this.times[newest] as number;
-    let table = layout.turningTable / 8;
-    let mean = 0;
-    let sxx = 0;
-    for (let points = 1, row = newest; points <= Math.min(this.ticks, window - 1); points++) {
-      const step = (this.times[row] as number) - origin - mean;
-      mean += step / points;
-      sxx = writeStep(doubles, table, step, points, sxx);
-      this.#frontMean[group * window + row] = mean;
-      this.#frontSxx[group * window + row] = sxx;
-      table += TURN_FIELDS;
-      row = row === 0 ? window - 1 : row - 1;
+    this.#newer = 0;
+    this.#older = 0;
+    this.#age = 0;
+    this.#moved = layout.blocks;
+    this.#peak = 0;
+    this.#setOrigin(0, tSeconds);
+    for (let clock = 0; clock < CLOCKS; clock++) {
+      twice(doubles, this.#addressOf(clock) / 8 + ALPHA, this.#options.emaAlpha);
+      twice(doubles, this.#addressOf(clock) / 8 + KEPT, 1 - this.#options.emaAlpha);
     }
-    this.#groups.fill(0, at, at + GROUP_STATE);
-    this.#groups[at + ORIGIN_SECONDS] = origin;
   }
 
-  #step(group: number, tSeconds: number): void {
-    const { layout, doubles, integers } = this.#memory;
-    const window = layout.windowPoints;
-    const state = this.#groups;
-    const at = group * GROUP_STATE;
-    const coefficients = layout.coefficients / 8 + group * COEFFICIENT_FIELDS;
-    if (this.ticks === 0) state[at + ORIGIN_SECONDS] = tSeconds;
-    const fromOrigin = tSeconds - (state[at + ORIGIN_SECONDS] as number);
-    const backPoints = (state[at + BACK_POINTS] as number) + 1;
-    const step = fromOrigin - (state[at + BACK_MEAN] as number);
-    const backSxx = writeStep(doubles, coefficients, step, backPoints, state[at + BACK_SXX] as number);
-    const backMean = (state[at + BACK_MEAN] as number) + step / backPoints;
-    state[at + BACK_POINTS] = backPoints;
-    state[at + BACK_MEAN] = backMean;
-    state[at + BACK_SXX] = backSxx;
-    const frontPoints = this.points - backPoints;
-    const oldest = this.ticks < window ? 0 : (this.ticks + 1) % window;
-    const row = frontPoints === 0 ? window : oldest;
-    integers[layout.groupTable / 4 + group * GROUP_FIELDS + SUFFIX_ROW] =
-      layout.suffix + row * layout.suffixPitch;
-    const frontMean = frontPoints === 0 ? backMean : (this.#frontMean[group * window + oldest] as number);
-    const frontSxx = frontPoints === 0 ? 0 : (this.#frontSxx[group * window + oldest] as number);
-    this.#join(group, frontPoints, frontMean, frontSxx, fromOrigin);
+  /** Says which blocks are on which clock in this tick, and which of them move. */
+  #move(tSeconds: number): void {
+    const { layout, integers } = this.#memory;
+    const { blocks } = layout;
+    const ticksToMove = windowsToMove * this.times.length;
+    const newer = this.#newer;
+    const older = this.#older;
+    const moved = this.#moved;
+    const { sxx } = this.#moments;
+    this.#peak = Math.max(this.#peak, sxx);
+    const lost = sxx * mostLoss < this.#peak;
+    const far = lost || this.#isFar(newer, tSeconds) || (moved < blocks && this.#isFar(older, tSeconds));
+    if (far) this.#peak = sxx;
+    // Blocks stay on a clock for twice as long as a move takes: in the middle its origin is near.
+    if (far) this.#begin(tSeconds);
+    else if (this.#age >= ticksToMove) this.#begin(tSeconds + windowsToMove * this.#run(tSeconds));
+    this.#age += 1;
+    const reached = Math.floor((this.#age * blocks) / ticksToMove);
+    this.#inUse.fill(0);
+    this.#inUse[this.#newer] = 1;
+    this.#ranges = 0;
+    if (far) {
+      this.#moved = blocks;
+      this.#range(0, moved, newer, this.#newer);
+      this.#range(moved, blocks, older, this.#newer);
+    } else {
+      const from = this.#newer === newer ? moved : 0;
+      this.#moved = Math.max(from, reached);
+      this.#range(0, from, this.#newer, this.#newer);
+      this.#range(from, this.#moved, this.#older, this.#newer);
+      this.#range(this.#moved, blocks, this.#older, this.#older);
+    }
+    integers[layout.header / 4 + header.ranges] = this.#ranges;
   }
 
-  #join(group: number, frontPoints: number, frontMean: number, frontSxx: number, fromOrigin: number): void {
-    const { layout, doubles } = this.#memory;
-    const { horizonSeconds, emaAlpha } = this.#options;
-    const c = layout.coefficients / 8 + group * COEFFICIENT_FIELDS;
-    const at = group * GROUP_STATE;
-    const points = this.points;
-    const backMean = this.#groups[at + BACK_MEAN] as number;
-    const backSxx = this.#groups[at + BACK_SXX] as number;
-    const both = frontSxx + backSxx;
-    const backShare = both > 0 ? backSxx / both : 0;
-    const apart = backMean - frontMean;
-    const frontWeight = frontPoints / points;
-    const weight = frontWeight * (this.#groups[at + BACK_POINTS] as number);
-    const sxx = both + weight * apart * apart;
-    const ahead = fromOrigin - (backMean - frontWeight * apart) + horizonSeconds;
-    const freedom = points - 2;
+  /** Begins another clock. */
+  #begin(origin: number): void {
+    const free = [0, 1, 2].find((clock) => clock !== this.#newer && clock !== this.#older) as number;
+    this.#older = this.#newer;
+    this.#newer = free;
+    this.#age = 0;
+    this.#setOrigin(free, origin);
+  }
+
+  /** Seconds from the oldest time in the window to the newest. */
+  #run(tSeconds: number): number {
+    const oldest = this.points < this.times.length ? 0 : (this.row + 1) % this.points;
+    return tSeconds - (this.times[oldest] as number);
+  }
+
+  #range(first: number, end: number, from: number, to: number): void {
+    if (first >= end) return;
+    const { layout, integers } = this.#memory;
+    const at = layout.rangeTable / 4 + this.#ranges * RANGE_FIELDS;
+    this.#ranges += 1;
+    this.#inUse[from] = 1;
+    integers[at + FIRST_BLOCK] = first;
+    integers[at + END_BLOCK] = end;
+    integers[at + FROM] = this.#addressOf(from);
+    integers[at + TO] = this.#addressOf(to);
+  }
+
+  #isFar(clock: number, tSeconds: number): boolean {
+    const { meanAge, sxx } = this.#moments;
+    const meanTime = tSeconds - (this.#origins[clock] as number) - meanAge;
+    return sxx > 0 && meanTime * meanTime * this.points > farSquared * sxx;
+  }
+
+  #addressOf(clock: number): number {
+    return this.#memory.layout.clocks + clock * this.#memory.layout.clockBytes;
+  }
+
+  #setOrigin(clock: number, origin: number): void {
+    const at = this.#addressOf(clock) / 8 + ROW_TIMES;
+    this.#origins[clock] = origin;
+    for (let row = 0; row < this.points; row++)
+      twice(this.#memory.doubles, at + row * 2, (this.times[row] as number) - origin);
+  }
+
+  /** What the clocks have in common. */
+  #measure(): void {
+    const { meanAge, sxx } = this.#moments;
+    const freedom = this.points - 2;
     const quantile = studentT975(freedom);
-    const leverage = 1 + 1 / points + (sxx > 0 ? (ahead * ahead) / sxx : 0);
-    twice(doubles, c + FRONT_SHARE, both > 0 ? frontSxx / both : 0);
-    twice(doubles, c + BACK_SHARE, backShare);
-    twice(doubles, c + SLOPES_REST, frontSxx * backShare);
-    twice(doubles, c + APART, apart);
-    twice(doubles, c + SLOPE_PULL, sxx > 0 ? (weight * apart) / sxx : 0);
-    twice(doubles, c + MEANS_REST, sxx > 0 ? weight * (both / sxx) : 0);
-    twice(doubles, c + FRONT_WEIGHT, frontWeight);
-    twice(doubles, c + AHEAD, ahead);
-    twice(doubles, c + WIDTH, freedom > 0 ? ((quantile * quantile) / freedom) * leverage : 0);
-    twice(doubles, c + ALPHA, emaAlpha);
-    twice(doubles, c + KEPT, 1 - emaAlpha);
-    this.deviationPerWidth[group] = 1 / (quantile * Math.sqrt(leverage));
+    this.#fromMean = meanAge + this.#options.horizonSeconds;
+    // Times as far apart as 1e50 and 1e-6 seconds fall together.
+    this.#inverseSxx = sxx > 0 ? 1 / sxx : 0;
+    const leverage = 1 + 1 / this.points + this.#fromMean * this.#fromMean * this.#inverseSxx;
+    this.#width = freedom > 0 ? ((quantile * quantile) / freedom) * leverage : 0;
+    this.lastDeviationPerWidth = this.deviationPerWidth;
+    this.deviationPerWidth = 1 / (quantile * Math.sqrt(leverage));
   }
-}
 
-/** Writes what adds a point `step` seconds from the mean of the `points` - 1 before it; answers the new Sxx. */
-function writeStep(m: Float64Array, at: number, step: number, points: number, sxx: number): number {
-  const inverse = 1 / points;
-  const weighted = (points - 1) * inverse * step;
-  const grown = sxx + weighted * step;
-  // Times as far apart as 1e50 and 1e-6 seconds fall together.
-  const reciprocal = grown > 0 ? 1 / grown : 0;
-  twice(m, at + STEP, step);
-  twice(m, at + INVERSE, inverse);
-  twice(m, at + SLOPE_GAIN, weighted * reciprocal);
-  twice(m, at + REST_GAIN, (points - 1) * inverse * (sxx * reciprocal));
-  return grown;
+  #write(clock: number, row: number, tSeconds: number, leaving: number | null): void {
+    const { doubles } = this.#memory;
+    const c = this.#addressOf(clock) / 8;
+    const origin = this.#origins[clock] as number;
+    const newTime = tSeconds - origin;
+    twice(doubles, c + NEW_TIME, newTime);
+    twice(doubles, c + OLD_TIME, leaving === null ? 0 : leaving - origin);
+    twice(doubles, c + INVERSE, 1 / this.points);
+    twice(doubles, c + MEAN_TIME, newTime - this.#moments.meanAge);
+    twice(doubles, c + INVERSE_SXX, this.#inverseSxx);
+    twice(doubles, c + FROM_MEAN, this.#fromMean);
+    twice(doubles, c + TARGET_TIME, newTime + this.#options.horizonSeconds);
+    twice(doubles, c + WIDTH, this.#width);
+    twice(doubles, c + SHIFT, (this.#origins[this.#newer] as number) - origin);
+    twice(doubles, c + ROW_TIMES + row * 2, newTime);
+  }
 }
 
 function twice(m: Float64Array, at: number, value: number): void {

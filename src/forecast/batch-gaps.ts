@@ -1,7 +1,7 @@
 /**
  * The series of a batch that are not like the others: with a value missing in the window, or without enough points yet.
- * The kernels mark their blocks; here the line is fitted to the points that are there, by recursive least squares over
- * the window (`BatchClock` has the formulas). Both kernels share this.
+ * The kernels mark their blocks; here the line is fitted to the points that are there. Both kernels
+ * share this.
  */
 import type { BatchClock } from "./batch-clock.ts";
 import {
@@ -9,6 +9,7 @@ import {
   BLOCK_FIELDS,
   HALF_WIDTH,
   LANES,
+  PEAK,
   SAVED_FIELDS,
   SLOPE_PER_SECOND,
   SMOOTHED,
@@ -25,7 +26,9 @@ export const stateEmpty = 0;
 export const stateCold = 1;
 const stateReady = 2;
 
-/** The sums of the points that are there, about the newest. */
+type Point = [seconds: number, value: number];
+
+/** The line through the points that are there, relative to the newest. */
 interface OwnLine {
   points: number;
   mean: number;
@@ -79,8 +82,8 @@ export class BatchGaps {
     integers.fill(1, layout.flags / 4, layout.flags / 4 + layout.blocks);
   }
 
-  /** Puts right the `mark`-th marked block, of `group`. */
-  settle(mark: number, group: number): void {
+  /** Puts right the `mark`-th marked block. */
+  settle(mark: number): void {
     const { layout, doubles, integers } = this.#memory;
     const block = integers[layout.marks / 4 + mark] as number;
     const lanes = Math.min(LANES, layout.series - block * LANES);
@@ -91,21 +94,20 @@ export class BatchGaps {
       const state = layout.state / 8 + block * BLOCK_FIELDS + lane;
       const saved = layout.saved / 8 + mark * SAVED_FIELDS + lane;
       if (Math.abs(value) <= maxMagnitude) this.#present(series, state, saved);
-      else this.#absent(series, state, saved, group);
+      else this.#absent(series, state, saved);
       whole &&= this.own[series] === 0 && this.states[series] === stateReady;
     }
     integers[layout.flags / 4 + block] = whole ? 0 : 1;
   }
 
   /** The forecast stays, and the ring gets a gap. */
-  #absent(series: number, state: number, saved: number, group: number): void {
+  #absent(series: number, state: number, saved: number): void {
     const { layout, doubles } = this.#memory;
     const clock = this.#clock;
     for (const field of [VALUE, SMOOTHED, HALF_WIDTH, SLOPE_PER_SECOND])
       doubles[state + field] = doubles[saved + field - VALUE] as number;
     if (this.own[series] === 0 && this.states[series] !== stateEmpty) {
-      const deviation =
-        (doubles[state + HALF_WIDTH] as number) * (clock.lastDeviationPerWidth[group] as number);
+      const deviation = (doubles[state + HALF_WIDTH] as number) * clock.lastDeviationPerWidth;
       this.#keep(series, clock.ticks - 1, clock.lastSeconds, clock.lastPoints, deviation);
     }
     this.own[series] = 1;
@@ -117,8 +119,10 @@ export class BatchGaps {
   #present(series: number, state: number, saved: number): void {
     const { doubles } = this.#memory;
     const ready = this.states[series] === stateReady;
-    // A tick longer than the gap is in the window: the front's origin may be from the same tick as the gap.
-    const whole = this.#clock.ticks - (this.#lastGap[series] as number) > this.#options.windowPoints;
+    const sinceGap = this.#clock.ticks - (this.#lastGap[series] as number);
+    // The gap has just left: with a peak again, sums that are no numbers are made afresh at the next tick.
+    if (sinceGap === this.#options.windowPoints) doubles[state + PEAK] = 0;
+    const whole = sinceGap > this.#options.windowPoints;
     if (whole && this.#clock.points >= this.#options.minPoints) {
       if (!ready) doubles[state + SMOOTHED] = doubles[state + VALUE] as number;
       this.states[series] = stateReady;
@@ -134,23 +138,15 @@ export class BatchGaps {
     const { layout, doubles } = this.#memory;
     const { ticks, times, points, row: newestRow } = this.#clock;
     const window = layout.windowPoints;
-    const at = (row: number): number =>
-      doubles[(layout.ring + row * layout.ringPitch) / 8 + series] as number;
-    const line = { points: 0, mean: 0, slope: 0, rest: 0, meanTime: 0, sxx: 0, increments: 0 };
-    const origin = at(newestRow);
-    const originSeconds = times[newestRow] as number;
-    let before = 0;
-    let beforeSeconds = 0;
+    const column = layout.ring / 8 + series;
+    const origin = doubles[column + (newestRow * layout.ringPitch) / 8] as number;
+    const there: Point[] = [];
     for (let tick = ticks + 1 - points; tick <= ticks; tick++) {
-      const value = at(tick % window) - origin;
-      const seconds = times[tick % window] as number;
-      if (Number.isNaN(value)) continue;
-      if (line.points > 0) line.increments += (value - before) ** 2 / (seconds - beforeSeconds);
-      addPoint(line, seconds - originSeconds, value);
-      before = value;
-      beforeSeconds = seconds;
+      const row = tick % window;
+      const value = (doubles[column + (row * layout.ringPitch) / 8] as number) - origin;
+      if (!Number.isNaN(value)) there.push([times[row] as number, value]);
     }
-    return line;
+    return fitPoints(there, times[newestRow] as number);
   }
 
   #writeCold(series: number, state: number, line: OwnLine): void {
@@ -201,21 +197,24 @@ export class BatchGaps {
   }
 }
 
-/** One step of recursive least squares. */
-function addPoint(line: OwnLine, seconds: number, value: number): void {
-  const points = line.points + 1;
-  const weight = (points - 1) / points;
-  const step = seconds - line.meanTime;
-  const from = value - line.mean;
-  const error = from - line.slope * step;
-  const sxx = line.sxx + weight * step * step;
-  // Times as far apart as 1e50 and 1e-6 seconds fall together.
-  if (sxx > 0) {
-    line.slope += error * ((weight * step) / sxx);
-    line.rest += error * (error * (weight * (line.sxx / sxx)));
+/** Least squares in three passes, so that nothing cancels: the means, the line, what it leaves. Times from `origin`. */
+function fitPoints(points: readonly Point[], origin: number): OwnLine {
+  const line = { points: points.length, mean: 0, slope: 0, rest: 0, meanTime: 0, sxx: 0, increments: 0 };
+  points.forEach(([seconds, value], i) => {
+    line.meanTime += (seconds - origin) / points.length;
+    line.mean += value / points.length;
+    const before = points[i - 1];
+    if (before) line.increments += (value - before[1]) ** 2 / (seconds - before[0]);
+  });
+  let sxy = 0;
+  for (const [seconds, value] of points) {
+    const fromMean = seconds - origin - line.meanTime;
+    line.sxx += fromMean * fromMean;
+    sxy += fromMean * (value - line.mean);
   }
-  line.points = points;
-  line.meanTime += step / points;
-  line.mean += from / points;
-  line.sxx = sxx;
+  // Times as far apart as 1e50 and 1e-6 seconds fall together.
+  line.slope = line.sxx > 0 ? sxy / line.sxx : 0;
+  for (const [seconds, value] of points)
+    line.rest += (value - line.mean - line.slope * (seconds - origin - line.meanTime)) ** 2;
+  return line;
 }

@@ -10,85 +10,76 @@ const headerBytes = 256;
 
 /** i32 indices in the header. */
 export const header = {
-  groups: 0,
+  ranges: 0,
   newRow: 1,
-  newestRow: 2,
-  newestSuffix: 3,
-  turningRows: 4,
-  marked: 5,
-  groupTable: 6,
-  coefficients: 7,
-  turningTable: 8,
-  input: 9,
-  state: 10,
-  flags: 11,
-  marks: 12,
-  saved: 13,
-  scratch: 14,
-  ringStart: 15,
-  ringLast: 16,
-  ringPitch: 17,
-  suffixLast: 18,
-  suffixPitch: 19,
+  full: 2,
+  rows: 3,
+  marked: 4,
+  rangeTable: 5,
+  input: 6,
+  state: 7,
+  flags: 8,
+  marks: 9,
+  saved: 10,
+  ring: 11,
+  ringPitch: 12,
 } as const;
 
-/** A group's row in the group table, i32 each. */
-export const GROUP_FIELDS = 4;
+/** A range of blocks, i32 each: its ends, and the addresses of the clocks that it comes from and goes to. */
+export const RANGE_FIELDS = 4;
 export const FIRST_BLOCK = 0;
 export const END_BLOCK = 1;
-export const SUFFIX_ROW = 2;
-export const TURNS = 3;
+export const FROM = 2;
+export const TO = 3;
+/** Blocks on one clock and on the next, and those that move. */
+const mostRanges = 3;
 
-/** Coefficients of a group, f64 each, and each twice, a vector to load; `BatchClock` says what they are. */
-export const COEFFICIENT_FIELDS = 32;
-export const STEP = 0;
-export const INVERSE = 2;
-export const SLOPE_GAIN = 4;
-export const REST_GAIN = 6;
-export const FRONT_SHARE = 8;
-export const BACK_SHARE = 10;
-export const SLOPES_REST = 12;
-export const APART = 14;
-export const SLOPE_PULL = 16;
-export const MEANS_REST = 18;
-export const FRONT_WEIGHT = 20;
-export const AHEAD = 22;
-export const WIDTH = 24;
-export const ALPHA = 26;
-export const KEPT = 28;
-
-/** A row of the turning table: the first four of a group's coefficients. */
-export const TURN_FIELDS = 8;
+/** Clocks: the one that the blocks move to, the one that they come from, and one to begin with at any tick. */
+export const CLOCKS = 3;
+/** Coefficients of a clock, f64 each, and each twice, a vector to load; `BatchClock` says what they are. */
+export const NEW_TIME = 0;
+export const OLD_TIME = 2;
+export const INVERSE = 4;
+export const MEAN_TIME = 6;
+export const INVERSE_SXX = 8;
+export const FROM_MEAN = 10;
+export const TARGET_TIME = 12;
+export const WIDTH = 14;
+export const ALPHA = 16;
+export const KEPT = 18;
+export const SHIFT = 20;
+/** After the coefficients: the times of the ring's rows, each twice. */
+export const ROW_TIMES = 24;
 
 /** Fields of a block of eight series, in f64; each field is eight wide. */
 export const LANES = 8;
-export const BLOCK_FIELDS = 64;
-/** What the values are taken relative to, and of the back: mean, slope, sum of squared residuals. */
-export const ORIGIN = 0;
-export const MEAN = 8;
-export const SLOPE = 16;
-export const REST = 24;
+export const BLOCK_FIELDS = 80;
+/** The reference line: its value at the clock's origin, and its slope. */
+export const BASE = 0;
+export const SLOPE = 8;
+/** Sums over the window of the residuals r about it, of u r with the time u from the clock's origin, and of r². */
+export const SUM = 16;
+export const MOMENT = 24;
+export const SQUARES = 32;
+/** The most that `SQUARES` was since they were summed afresh; NaN while they are not to be. */
+export const PEAK = 40;
 /** The forecast. */
-export const VALUE = 32;
-export const SMOOTHED = 40;
-export const HALF_WIDTH = 48;
-export const SLOPE_PER_SECOND = 56;
+export const VALUE = 48;
+export const SMOOTHED = 56;
+export const HALF_WIDTH = 64;
+export const SLOPE_PER_SECOND = 72;
 /** The forecast's fields as they were before the tick, of a marked block. */
 export const SAVED_FIELDS = BLOCK_FIELDS - VALUE;
-
-/** A block in a row of suffixes: mean, slope, sum of squared residuals. */
-export const SUFFIX_FIELDS = 24;
 
 /** The map of one batch: addresses and lengths in bytes. */
 export interface BatchLayout {
   readonly series: number;
   readonly windowPoints: number;
   readonly blocks: number;
-  readonly groups: number;
   readonly header: number;
-  readonly groupTable: number;
-  readonly coefficients: number;
-  readonly turningTable: number;
+  readonly rangeTable: number;
+  readonly clocks: number;
+  readonly clockBytes: number;
   readonly input: number;
   readonly state: number;
   /** i32 a block: 1 while the host has to look at it after each tick. */
@@ -96,50 +87,36 @@ export interface BatchLayout {
   /** i32 a marked block: its number. */
   readonly marks: number;
   readonly saved: number;
-  readonly scratch: number;
   readonly ring: number;
   readonly ringPitch: number;
-  /** One row more than the ring: the last stays zero, the suffix of nothing. */
-  readonly suffix: number;
-  readonly suffixPitch: number;
   readonly bytes: number;
 }
 
-/** Blocks in a group at least, and groups at most: what a group costs a tick must be little beside its series. */
-const fewestGroupBlocks = 32;
-const mostGroups = 16;
-
 function batchLayout(series: number, windowPoints: number): BatchLayout {
   const blocks = Math.ceil(series / LANES);
-  const groups = Math.max(1, Math.min(mostGroups, windowPoints, Math.floor(blocks / fewestGroupBlocks)));
   let end = headerAt + headerBytes;
   const place = (bytes: number): number => {
     const at = end;
     end += Math.ceil(bytes / lineBytes) * lineBytes;
     return at;
   };
-  const oddLines = (lines: number): number => (lines | 1) * lineBytes;
-  const ringPitch = oddLines(blocks);
-  const suffixPitch = oddLines(blocks * 3);
+  const ringPitch = (blocks | 1) * lineBytes;
+  const clockBytes = Math.ceil(((ROW_TIMES + 2 * windowPoints) * 8) / lineBytes) * lineBytes;
   return {
     series,
     windowPoints,
     blocks,
-    groups,
     header: headerAt,
-    groupTable: place(groups * GROUP_FIELDS * 4),
-    coefficients: place(groups * COEFFICIENT_FIELDS * 8),
-    turningTable: place(windowPoints * TURN_FIELDS * 8),
+    rangeTable: place(mostRanges * RANGE_FIELDS * 4),
+    clocks: place(CLOCKS * clockBytes),
+    clockBytes,
     input: place(blocks * lineBytes),
     state: place(blocks * BLOCK_FIELDS * 8),
     flags: place(blocks * 4),
     marks: place(blocks * 4),
     saved: place(blocks * SAVED_FIELDS * 8),
-    scratch: place(lineBytes),
     ring: place(windowPoints * ringPitch),
     ringPitch,
-    suffix: place((windowPoints + 1) * suffixPitch),
-    suffixPitch,
     bytes: end,
   };
 }
@@ -155,26 +132,23 @@ export interface BatchMemory {
 export function batchMemory(layout: BatchLayout, buffer: ArrayBuffer): BatchMemory {
   const doubles = new Float64Array(buffer);
   const integers = new Int32Array(buffer);
-  const { groups, blocks, windowPoints } = layout;
   const at = layout.header / 4;
-  integers[at + header.groups] = groups;
-  for (const name of ["groupTable", "coefficients", "turningTable", "input", "state", "flags"] as const)
+  for (const name of [
+    "rangeTable",
+    "input",
+    "state",
+    "flags",
+    "marks",
+    "saved",
+    "ring",
+    "ringPitch",
+  ] as const)
     integers[at + header[name]] = layout[name];
-  for (const name of ["marks", "saved", "scratch", "ringPitch", "suffixPitch"] as const)
-    integers[at + header[name]] = layout[name];
-  integers[at + header.ringStart] = layout.ring;
-  integers[at + header.ringLast] = layout.ring + (windowPoints - 1) * layout.ringPitch;
-  integers[at + header.suffixLast] = layout.suffix + (windowPoints - 1) * layout.suffixPitch;
-  for (let group = 0; group < groups; group++) {
-    const row = layout.groupTable / 4 + group * GROUP_FIELDS;
-    integers[row + FIRST_BLOCK] = Math.floor((group * blocks) / groups);
-    integers[row + END_BLOCK] = Math.floor(((group + 1) * blocks) / groups);
-  }
   return { layout, doubles, integers };
 }
 
 /** Memory that a batch may have. */
-const maxBytes = 2 ** 30;
+const maxBytes = 2 ** 28;
 
 /** The map for `series` series of `windowPoints`, or a `RangeError` when it would need more memory than a batch gets. */
 export function boundedBatchLayout(series: number, windowPoints: number): BatchLayout {

@@ -4,8 +4,6 @@ import { BatchGaps, stateCold, stateEmpty } from "./batch-gaps.ts";
 import {
   type BatchMemory,
   BLOCK_FIELDS,
-  END_BLOCK,
-  GROUP_FIELDS,
   HALF_WIDTH,
   LANES,
   SLOPE_PER_SECOND,
@@ -27,7 +25,6 @@ export class BatchSeries implements Batch {
   readonly #tick: TickKernel;
   readonly #clock: BatchClock;
   readonly #gaps: BatchGaps;
-  readonly #groupOfBlock: Uint8Array;
   #refusedTicks = 0;
 
   constructor(
@@ -36,19 +33,13 @@ export class BatchSeries implements Batch {
     memory: BatchMemory,
     tick: TickKernel,
   ) {
-    const { layout, doubles, integers } = memory;
+    const { layout, doubles } = memory;
     this.#memory = memory;
     this.#tick = tick;
     this.values = doubles.subarray(layout.input / 8, layout.input / 8 + layout.series);
     this.values.fill(Number.NaN);
     this.#clock = new BatchClock(memory, options);
     this.#gaps = new BatchGaps(memory, this.#clock, options);
-    this.#groupOfBlock = new Uint8Array(layout.blocks);
-    for (let group = 0, block = 0; group < layout.groups; group++) {
-      const end = integers[layout.groupTable / 4 + group * GROUP_FIELDS + END_BLOCK] as number;
-      this.#groupOfBlock.fill(group, block, end);
-      block = end;
-    }
   }
 
   tick(tSeconds: number): PushResult {
@@ -59,7 +50,8 @@ export class BatchSeries implements Batch {
     }
     this.#clock.begin(tSeconds);
     const marked = this.#tick(this.#memory);
-    if (marked > 0) this.#settle(marked);
+    // The series that are not like the others.
+    for (let mark = 0; mark < marked; mark++) this.#gaps.settle(mark);
     this.#clock.done();
     return "accepted";
   }
@@ -78,7 +70,6 @@ export class BatchSeries implements Batch {
     const atSeconds = own ? (gaps.ownSeconds[series] as number) : clock.lastSeconds;
     const value = doubles[at + VALUE] as number;
     const halfWidth = doubles[at + HALF_WIDTH] as number;
-    const perWidth = clock.deviationPerWidth[this.#groupOfBlock[block] as number] as number;
     return {
       state: state === stateCold ? "cold" : "ready",
       points: own ? (gaps.ownPoints[series] as number) : clock.lastPoints,
@@ -89,7 +80,7 @@ export class BatchSeries implements Batch {
       lower: value - halfWidth,
       upper: value + halfWidth,
       slopePerSecond: doubles[at + SLOPE_PER_SECOND] as number,
-      residualDeviation: own ? (gaps.ownDeviation[series] as number) : halfWidth * perWidth,
+      residualDeviation: own ? (gaps.ownDeviation[series] as number) : halfWidth * clock.deviationPerWidth,
     };
   }
 
@@ -103,15 +94,6 @@ export class BatchSeries implements Batch {
     doubles.fill(0, layout.state / 8, layout.state / 8 + layout.blocks * BLOCK_FIELDS);
     this.#clock.reset();
     this.#gaps.reset();
-  }
-
-  /** The series that are not like the others. */
-  #settle(marked: number): void {
-    const { layout, integers } = this.#memory;
-    for (let mark = 0; mark < marked; mark++) {
-      const block = integers[layout.marks / 4 + mark] as number;
-      this.#gaps.settle(mark, this.#groupOfBlock[block] as number);
-    }
   }
 
   #refusal(tSeconds: number): PushResult | null {

@@ -4,7 +4,7 @@ import { resolveSeriesOptions } from "./series-options.ts";
 
 /** How a batch is made: the options of its series, all alike, and how many there are. */
 export interface BatchOptions extends SeriesOptions {
-  /** 1..65,536; with `windowPoints` within the memory that a batch may have, 1 GiB. */
+  /** 1..65,536; with `windowPoints` within the memory that a batch may have, 256 MiB. */
   series: number;
 }
 

@@ -1,6 +1,6 @@
 /**
- * The kernels' speed: a guarded push with its fit, forecast, average and interval, on one series and on batches, the
- * WASM kernel beside the JS one.
+ * The kernels' speed: a guarded push with its fit, forecast, average and interval (of one series its variance: reading it
+ * takes the root), on one series and on batches, the WASM kernel beside the JS one.
  */
 import { interleave, medianRatio, type Pass, type RoundsResult } from "./bench-rounds.ts";
 import type { Kernel, Series } from "./forecaster.ts";
@@ -92,7 +92,7 @@ export function benchSingle(options: BenchOptions, window: number): BenchResult[
   return named("single", 1, window, kernels, timings);
 }
 
-/** A batch of every kernel; time a series and tick. Passes are whole windows long: each series turns once in one. */
+/** A batch of every kernel; time a series and tick. Passes are whole windows long: each has its share of series that are summed afresh. */
 export function benchBatch(
   options: BenchOptions,
   series: number,
@@ -102,10 +102,10 @@ export function benchBatch(
   const { kernels, nowNs, effort = 1 } = options;
   const made = [...kernels, ...others];
   const passes = made.map((kernel) => batchPass(kernel.createBatch, series, window));
-  const turns = Math.max(1, Math.round((updatesPerPass * Math.min(1, effort)) / series / window));
+  const windows = Math.max(1, Math.round((updatesPerPass * Math.min(1, effort)) / series / window));
   const timings = interleave(passes, nowNs, {
     rounds: Math.max(5, Math.round((series * window > updatesPerPass ? 9 : rounds) * effort)),
-    count: turns * window,
+    count: windows * window,
     warmUp: 3,
   });
   const perSeries = timings.map((timing) => ({ ...timing, medianNs: timing.medianNs / series }));

@@ -60,6 +60,8 @@ export interface Series {
   push(tSeconds: number, value: number): PushResult;
   /** The forecast made at the newest point, the same until the next push is accepted; null while empty. */
   forecast(): Forecast | null;
+  /** The `value` of that forecast alone, without making the rest; null while empty. */
+  forecastValue(): number | null;
   /** Forgets the window and the average, so that any time is accepted next; the refused counts stay. */
   reset(): void;
   /** Gives the memory back. Using the series afterwards throws a `DisposedSeriesError`. */
@@ -76,7 +78,7 @@ export interface Kernel {
   createSeries(options?: Partial<SeriesOptions>): Series;
   /**
    * A new, empty batch, with memory of its own that goes when it is no longer referred to. Throws a `RangeError` for an
-   * option outside its limits and for a batch that needs more than 1 GiB.
+   * option outside its limits and for a batch that needs more than 256 MiB.
    */
   createBatch(options: Partial<SeriesOptions> & { series: number }): Batch;
 }

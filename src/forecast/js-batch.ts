@@ -1,73 +1,71 @@
 /**
- * The tick of a batch in plain TypeScript; `assembly/batch.ts` and `assembly/batch-turn.ts` do the same operations in
+ * The tick of a batch in plain TypeScript; `assembly/batch.ts` and `assembly/batch-line.ts` do the same operations in
  * the same order, two series at a time: change both or neither. `BatchClock` derives the formulas.
  */
 import {
-  AHEAD,
   ALPHA,
-  APART,
-  BACK_SHARE,
+  BASE,
   type BatchMemory,
   BLOCK_FIELDS,
-  COEFFICIENT_FIELDS,
   END_BLOCK,
   FIRST_BLOCK,
-  FRONT_SHARE,
-  FRONT_WEIGHT,
-  GROUP_FIELDS,
+  FROM,
+  FROM_MEAN,
   HALF_WIDTH,
   header,
   INVERSE,
+  INVERSE_SXX,
   KEPT,
   LANES,
-  MEAN,
-  MEANS_REST,
-  ORIGIN,
-  REST,
-  REST_GAIN,
+  MEAN_TIME,
+  MOMENT,
+  NEW_TIME,
+  OLD_TIME,
+  PEAK,
+  RANGE_FIELDS,
   SAVED_FIELDS,
   SLOPE,
-  SLOPE_GAIN,
   SLOPE_PER_SECOND,
-  SLOPE_PULL,
-  SLOPES_REST,
   SMOOTHED,
-  STEP,
-  SUFFIX_FIELDS,
-  SUFFIX_ROW,
-  TURN_FIELDS,
-  TURNS,
+  SQUARES,
+  SUM,
+  TARGET_TIME,
+  TO,
   VALUE,
   WIDTH,
 } from "./batch-layout.ts";
+import { hasLost, sumBlock } from "./js-batch-sum.ts";
 
 const maxMagnitude = 1e100;
 
 /** Takes the values at `layout.input`. Answers how many blocks are marked. */
 export function tickBatch(memory: BatchMemory): number {
   const { layout, integers } = memory;
-  integers[layout.header / 4 + header.marked] = 0;
-  for (let group = 0; group < layout.groups; group++) {
-    const row = layout.groupTable / 4 + group * GROUP_FIELDS;
-    const first = integers[row + FIRST_BLOCK] as number;
-    const end = integers[row + END_BLOCK] as number;
-    if (integers[row + TURNS] !== 0) turnGroup(memory, first, end);
-    const coefficients = layout.coefficients / 8 + group * COEFFICIENT_FIELDS;
-    updateGroup(memory, coefficients, first, end, (integers[row + SUFFIX_ROW] as number) / 8);
-  }
-  return integers[layout.header / 4 + header.marked] as number;
+  const head = layout.header / 4;
+  integers[head + header.marked] = 0;
+  const ranges = integers[head + header.ranges] as number;
+  for (let range = 0; range < ranges; range++)
+    updateRange(memory, layout.rangeTable / 4 + range * RANGE_FIELDS);
+  return integers[head + header.marked] as number;
 }
 
-function updateGroup(memory: BatchMemory, c: number, first: number, end: number, suffixRow: number): void {
+function updateRange(memory: BatchMemory, range: number): void {
   const { layout, doubles: m, integers } = memory;
-  const ring = (integers[layout.header / 4 + header.newRow] as number) / 8;
-  const flags = layout.flags / 4;
-  for (let block = first; block < end; block++) {
+  const row = (integers[layout.header / 4 + header.newRow] as number) / 8;
+  const full = integers[layout.header / 4 + header.full] !== 0;
+  const from = (integers[range + FROM] as number) / 8;
+  const to = (integers[range + TO] as number) / 8;
+  const end = integers[range + END_BLOCK] as number;
+  for (let block = integers[range + FIRST_BLOCK] as number; block < end; block++) {
     const state = layout.state / 8 + block * BLOCK_FIELDS;
-    let values = layout.input / 8 + block * LANES;
-    if (!isGood(m, values) || integers[flags + block] !== 0) values = markBlock(memory, block, state, values);
-    extendBlock(m, c, values, ring + block * LANES, state);
-    forecastBlock(m, c, state, suffixRow + block * SUFFIX_FIELDS);
+    const values = layout.input / 8 + block * LANES;
+    const place = row + block * LANES;
+    if (!isGood(m, values) || integers[layout.flags / 4 + block] !== 0)
+      markBlock(memory, block, state, values);
+    // Nothing leaves a window that is not full: the base, at time 0, counts for nothing.
+    const lost = slideBlock(m, from, values, full ? place : state, place, state);
+    if (from !== to || lost) sumBlock(memory, block, place, from, to);
+    finishBlock(m, to, state);
   }
 }
 
@@ -77,117 +75,75 @@ function isGood(m: Float64Array, values: number): boolean {
   return true;
 }
 
-/** Notes the block, keeps its outputs as they are, and answers where its values are with the bad ones replaced. */
-function markBlock(memory: BatchMemory, block: number, state: number, values: number): number {
+/** Notes the block, keeps its outputs as they are, and takes no more sums of a series whose value is bad. */
+function markBlock(memory: BatchMemory, block: number, state: number, values: number): void {
   const { layout, doubles: m, integers } = memory;
   const at = layout.header / 4 + header.marked;
   const marked = integers[at] as number;
   integers[layout.marks / 4 + marked] = block;
   integers[at] = marked + 1;
   m.copyWithin(layout.saved / 8 + marked * SAVED_FIELDS, state + VALUE, state + BLOCK_FIELDS);
-  const scratch = layout.scratch / 8;
-  for (let lane = 0; lane < LANES; lane++) {
-    const value = m[values + lane] as number;
-    const good = Math.abs(value) <= maxMagnitude;
-    m[scratch + lane] = good ? value : (m[state + ORIGIN + lane] as number);
-  }
-  return scratch;
+  for (let lane = 0; lane < LANES; lane++)
+    if (!(Math.abs(m[values + lane] as number) <= maxMagnitude)) m[state + PEAK + lane] = Number.NaN;
 }
 
-/** Adds each value to its back. */
-function extendBlock(m: Float64Array, c: number, values: number, place: number, block: number): void {
-  const step = m[c + STEP] as number;
+/** Takes in each new value and out the old, and fits; answers whether a series has to be summed afresh. */
+function slideBlock(
+  m: Float64Array,
+  c: number,
+  values: number,
+  olds: number,
+  place: number,
+  block: number,
+): boolean {
+  const newTime = m[c + NEW_TIME] as number;
+  const oldTime = m[c + OLD_TIME] as number;
   const inverse = m[c + INVERSE] as number;
-  const slopeGain = m[c + SLOPE_GAIN] as number;
-  const restGain = m[c + REST_GAIN] as number;
+  const meanTime = m[c + MEAN_TIME] as number;
+  const inverseSxx = m[c + INVERSE_SXX] as number;
+  const fromMean = m[c + FROM_MEAN] as number;
+  const targetTime = m[c + TARGET_TIME] as number;
+  let lost = false;
   for (let lane = 0; lane < LANES; lane++) {
     const state = block + lane;
     const value = m[values + lane] as number;
+    const leaving = m[olds + lane] as number;
     m[place + lane] = value;
-    const wasMean = m[state + MEAN] as number;
-    const wasSlope = m[state + SLOPE] as number;
-    const from = value - (m[state + ORIGIN] as number) - wasMean;
-    const error = from - wasSlope * step;
-    m[state + MEAN] = wasMean + from * inverse;
-    m[state + SLOPE] = wasSlope + error * slopeGain;
-    m[state + REST] = (m[state + REST] as number) + error * (error * restGain);
+    const base = m[state + BASE] as number;
+    const slope = m[state + SLOPE] as number;
+    const into = value - base - slope * newTime;
+    const out = leaving - base - slope * oldTime;
+    const change = into - out;
+    const sum = (m[state + SUM] as number) + change;
+    const moment = (m[state + MOMENT] as number) + (newTime * into - oldTime * out);
+    const squares = (m[state + SQUARES] as number) + change * (into + out);
+    m[state + SUM] = sum;
+    m[state + MOMENT] = moment;
+    m[state + SQUARES] = squares;
+    let peak = m[state + PEAK] as number;
+    // Squares that are no number leave the peak as it is.
+    if (squares > peak) peak = squares;
+    const mean = sum * inverse;
+    const across = moment - sum * meanTime;
+    const tilt = across * inverseSxx;
+    const rest = squares - (mean * sum + tilt * across);
+    m[state + PEAK] = peak;
+    m[state + VALUE] = base + (slope * targetTime + (mean + tilt * fromMean));
+    m[state + HALF_WIDTH] = rest;
+    m[state + SLOPE_PER_SECOND] = slope + tilt;
+    if (hasLost(rest, peak)) lost = true;
   }
+  return lost;
 }
 
-/** Joins each back with its front's suffix, and forecasts. */
-function forecastBlock(m: Float64Array, c: number, block: number, suffixBlock: number): void {
-  const frontShare = m[c + FRONT_SHARE] as number;
-  const backShare = m[c + BACK_SHARE] as number;
-  const slopesRest = m[c + SLOPES_REST] as number;
-  const apart = m[c + APART] as number;
-  const slopePull = m[c + SLOPE_PULL] as number;
-  const meansRest = m[c + MEANS_REST] as number;
-  const frontWeight = m[c + FRONT_WEIGHT] as number;
-  const ahead = m[c + AHEAD] as number;
+/** The average and the interval. */
+function finishBlock(m: Float64Array, c: number, block: number): void {
   const width = m[c + WIDTH] as number;
   const alpha = m[c + ALPHA] as number;
   const kept = m[c + KEPT] as number;
-  for (let lane = 0; lane < LANES; lane++) {
-    const state = block + lane;
-    const suffix = suffixBlock + lane;
-    const mean = m[state + MEAN] as number;
-    const slope = m[state + SLOPE] as number;
-    const frontSlope = m[suffix + (SLOPE - MEAN)] as number;
-    const rise = mean - (m[suffix] as number);
-    const bend = slope - frontSlope;
-    const shared = frontSlope * frontShare + slope * backShare;
-    const off = rise - shared * apart;
-    const joined = shared + off * slopePull;
-    const between = bend * (bend * slopesRest) + off * (off * meansRest);
-    const sse = (m[state + REST] as number) + (m[suffix + (REST - MEAN)] as number) + between;
-    const value = (m[state + ORIGIN] as number) + (mean - rise * frontWeight + joined * ahead);
-    m[state + VALUE] = value;
-    m[state + SMOOTHED] = alpha * value + kept * (m[state + SMOOTHED] as number);
-    m[state + HALF_WIDTH] = Math.sqrt(sse * width);
-    m[state + SLOPE_PER_SECOND] = joined;
-  }
-}
-
-/** Sums the ring's rows backwards, and keeps the sum from each row on; then the back is empty. */
-function turnGroup(memory: BatchMemory, first: number, end: number): void {
-  for (let block = first; block < end; block++)
-    for (let lane = 0; lane < LANES; lane++) turnSeries(memory, block, lane);
-}
-
-function turnSeries({ layout, doubles: m, integers }: BatchMemory, block: number, lane: number): void {
-  const head = layout.header / 4;
-  const state = layout.state / 8 + block * BLOCK_FIELDS + lane;
-  const inRow = block * LANES + lane;
-  const inSuffix = block * SUFFIX_FIELDS + lane;
-  const start = layout.ring / 8 + inRow;
-  const ringPitch = layout.ringPitch / 8;
-  const suffixPitch = layout.suffixPitch / 8;
-  let row = (integers[head + header.newestRow] as number) / 8 + inRow;
-  let suffix = (integers[head + header.newestSuffix] as number) / 8 + inSuffix;
-  let table = layout.turningTable / 8;
-  const tableEnd = table + (integers[head + header.turningRows] as number) * TURN_FIELDS;
-  const newest = m[row] as number;
-  const origin = Number.isNaN(newest) ? (m[state + ORIGIN] as number) : newest;
-  let mean = 0;
-  let slope = 0;
-  let rest = 0;
-  m[state + ORIGIN] = origin;
-  m[state + MEAN] = mean;
-  m[state + SLOPE] = slope;
-  m[state + REST] = rest;
-  for (; table < tableEnd; table += TURN_FIELDS) {
-    const off = (m[row] as number) - origin;
-    // NaN marks a missing value: it counts as the origin.
-    const from = (Number.isNaN(off) ? 0 : off) - mean;
-    const error = from - slope * (m[table + STEP] as number);
-    mean += from * (m[table + INVERSE] as number);
-    slope += error * (m[table + SLOPE_GAIN] as number);
-    rest += error * (error * (m[table + REST_GAIN] as number));
-    m[suffix] = mean;
-    m[suffix + (SLOPE - MEAN)] = slope;
-    m[suffix + (REST - MEAN)] = rest;
-    const wraps = row === start;
-    row = wraps ? (integers[head + header.ringLast] as number) / 8 + inRow : row - ringPitch;
-    suffix = wraps ? (integers[head + header.suffixLast] as number) / 8 + inSuffix : suffix - suffixPitch;
+  for (let state = block; state < block + LANES; state++) {
+    const rest = m[state + HALF_WIDTH] as number;
+    m[state + SMOOTHED] = alpha * (m[state + VALUE] as number) + kept * (m[state + SMOOTHED] as number);
+    m[state + HALF_WIDTH] = Math.sqrt(Math.max(rest, 0) * width);
   }
 }

@@ -25,7 +25,7 @@ import {
   WINDOW_POINTS,
 } from "./series-layout.ts";
 import { defaultSeriesLimit, requireSeriesLimit, resolveSeriesOptions } from "./series-options.ts";
-import { pushResults, readForecast, readRefused } from "./series-outputs.ts";
+import { pushResults, readForecast, readForecastValue, readRefused } from "./series-outputs.ts";
 import { pushPoint, resetSeries } from "./series-push.ts";
 
 /**
@@ -94,6 +94,11 @@ class JsSeries implements Series {
   forecast(): Forecast | null {
     this.#requireLive("forecast");
     return readForecast(this.#outputs, this.options.horizonSeconds);
+  }
+
+  forecastValue(): number | null {
+    this.#requireLive("forecastValue");
+    return readForecastValue(this.#outputs);
   }
 
   reset(): void {

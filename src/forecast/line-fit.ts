@@ -23,7 +23,7 @@ import {
   NEXT,
   ORIGIN_TIME,
   ORIGIN_VALUE,
-  OUTPUT_HALF_WIDTH,
+  OUTPUT_INTERVAL,
   OUTPUT_SLOPE_PER_SECOND,
   OUTPUT_SMOOTHED,
   OUTPUT_SUM_SQUARED_RESIDUAL,
@@ -99,7 +99,7 @@ function fitWindow(memory: SeriesMemory, last: number): void {
   const slope = sxy * reciprocal;
   const sumResidual = sumValue - about * sumTime;
   const residualSpread = (m[WHOLE + SUM_RESIDUAL_SQUARED] as number) - sumResidual * sumResidual * inverse;
-  const valueSpread = (m[WHOLE + SUM_VALUE_SQUARED] as number) - sumValue * sumValue * inverse;
+  const valueSpread = (m[WHOLE + SUM_VALUE_SQUARED] as number) - sumValue * meanValue;
   const sxr = sxy - about * sxx;
   const aboutReference = residualSpread < preference * valueSpread;
   const unexplained = aboutReference
@@ -117,5 +117,5 @@ function writeForecast(m: Float64Array, value: number, slope: number, sse: numbe
   m[OUTPUT_SMOOTHED] = emaStep(m[OUTPUT_SMOOTHED] as number, value, m[EMA_ALPHA] as number);
   m[OUTPUT_SLOPE_PER_SECOND] = slope;
   m[OUTPUT_SUM_SQUARED_RESIDUAL] = sse;
-  m[OUTPUT_HALF_WIDTH] = Math.sqrt(sse * width);
+  m[OUTPUT_INTERVAL] = sse * width;
 }

@@ -58,7 +58,7 @@ function adaptiveOf(series: AdaptiveSeries, line: Series): ScoredMethod {
   return {
     push: (tSeconds, value) => {
       line.push(tSeconds, value);
-      series.push(tSeconds, value, line.forecast()?.value ?? value);
+      series.push(tSeconds, value, line.forecastValue() ?? value);
     },
     forecast: () => (series.read(forecast) ? forecast : null),
     dispose: () => line.dispose(),

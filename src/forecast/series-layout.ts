@@ -42,7 +42,8 @@ export const OUTPUT_POINTS = OUTPUTS + 1;
 export const OUTPUT_AT_SECONDS = OUTPUTS + 2;
 export const OUTPUT_VALUE = OUTPUTS + 3;
 export const OUTPUT_SMOOTHED = OUTPUTS + 4;
-export const OUTPUT_HALF_WIDTH = OUTPUTS + 5;
+/** Of a cold forecast the interval's half-width; of a ready one its square: the root would hold up the next push. */
+export const OUTPUT_INTERVAL = OUTPUTS + 5;
 export const OUTPUT_SLOPE_PER_SECOND = OUTPUTS + 6;
 export const OUTPUT_SUM_SQUARED_RESIDUAL = OUTPUTS + 7;
 export const OUTPUT_NOT_FINITE = OUTPUTS + 8;

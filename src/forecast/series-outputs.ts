@@ -3,7 +3,7 @@ import type { Forecast, PushResult, RefusedCounts } from "./forecaster.ts";
 import {
   OUTPUT_AT_SECONDS,
   OUTPUT_BACKWARD,
-  OUTPUT_HALF_WIDTH,
+  OUTPUT_INTERVAL,
   OUTPUT_NOT_FINITE,
   OUTPUT_POINTS,
   OUTPUT_REPEATED,
@@ -28,7 +28,7 @@ export function readForecast(outputs: Float64Array, horizonSeconds: number): For
   const ready = state === STATE_READY;
   const atSeconds = at(OUTPUT_AT_SECONDS);
   const value = at(OUTPUT_VALUE);
-  const halfWidth = at(OUTPUT_HALF_WIDTH);
+  const halfWidth = ready ? Math.sqrt(at(OUTPUT_INTERVAL)) : at(OUTPUT_INTERVAL);
   return {
     state: ready ? "ready" : "cold",
     points: at(OUTPUT_POINTS),
@@ -43,6 +43,12 @@ export function readForecast(outputs: Float64Array, horizonSeconds: number): For
       ? Math.sqrt(at(OUTPUT_SUM_SQUARED_RESIDUAL) / (at(OUTPUT_POINTS) - 2))
       : halfWidth,
   };
+}
+
+/** The value of that forecast alone. */
+export function readForecastValue(outputs: Float64Array): number | null {
+  if (outputs[OUTPUT_STATE - OUTPUTS] === STATE_EMPTY) return null;
+  return outputs[OUTPUT_VALUE - OUTPUTS] as number;
 }
 
 export function readRefused(outputs: Float64Array): RefusedCounts {

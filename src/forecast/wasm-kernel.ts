@@ -13,11 +13,11 @@ import {
 } from "./forecaster.ts";
 import { OUTPUT_COUNT } from "./series-layout.ts";
 import { defaultSeriesLimit, requireSeriesLimit, resolveSeriesOptions } from "./series-options.ts";
-import { pushResults, readForecast, readRefused } from "./series-outputs.ts";
+import { pushResults, readForecast, readForecastValue, readRefused } from "./series-outputs.ts";
 import { studentT975Table } from "./student-t.ts";
 
 /** The ABI that this file speaks; `assembly/layout.ts` holds the other end. */
-const abiVersion = 2;
+const abiVersion = 3;
 
 /** The exports of `assembly/index.ts`. */
 interface KernelExports {
@@ -83,6 +83,8 @@ function createWasmBatch(module: WebAssembly.Module, options: Readonly<BatchOpti
 class WasmSeries implements Series {
   readonly options: Readonly<SeriesOptions>;
   readonly #exports: KernelExports;
+  /** The export itself: looking it up costs a tenth of a push. */
+  readonly #pushPoint: KernelExports["pushPoint"];
   readonly #slot: number;
   readonly #outputs: Float64Array;
   #disposed = false;
@@ -90,6 +92,7 @@ class WasmSeries implements Series {
   constructor(exports: KernelExports, slot: number, options: Readonly<SeriesOptions>) {
     this.options = options;
     this.#exports = exports;
+    this.#pushPoint = exports.pushPoint;
     this.#slot = slot;
     this.#outputs = new Float64Array(exports.memory.buffer, exports.outputsOffset(slot), OUTPUT_COUNT);
   }
@@ -101,12 +104,19 @@ class WasmSeries implements Series {
 
   push(tSeconds: number, value: number): PushResult {
     this.#requireLive("push");
-    return pushResults[this.#exports.pushPoint(this.#slot, tSeconds, value)] as PushResult;
+    const pushPoint = this.#pushPoint;
+    const result = pushPoint(this.#slot, tSeconds, value);
+    return result === 0 ? "accepted" : (pushResults[result] as PushResult);
   }
 
   forecast(): Forecast | null {
     this.#requireLive("forecast");
     return readForecast(this.#outputs, this.options.horizonSeconds);
+  }
+
+  forecastValue(): number | null {
+    this.#requireLive("forecastValue");
+    return readForecastValue(this.#outputs);
   }
 
   reset(): void {

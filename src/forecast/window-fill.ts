@@ -13,7 +13,7 @@ import {
   MIN_POINTS,
   MODE,
   NEXT,
-  OUTPUT_HALF_WIDTH,
+  OUTPUT_INTERVAL,
   OUTPUT_POINTS,
   OUTPUT_SLOPE_PER_SECOND,
   OUTPUT_SMOOTHED,
@@ -98,6 +98,6 @@ function forecastCold({ doubles: m, counters }: SeriesMemory, last: number): voi
   m[OUTPUT_STATE] = STATE_COLD;
   m[OUTPUT_VALUE] = last;
   m[OUTPUT_SMOOTHED] = last;
-  m[OUTPUT_HALF_WIDTH] = seriesColdHalfWidth(m, counters[POINTS] as number);
+  m[OUTPUT_INTERVAL] = seriesColdHalfWidth(m, counters[POINTS] as number);
   m[OUTPUT_SLOPE_PER_SECOND] = 0;
 }

@@ -2,6 +2,7 @@
 
 import type { Clock } from "../clock.ts";
 import type { Config } from "../config/schema.ts";
+import type { MemoryAnomaly } from "../forecast/anomaly-watch.ts";
 import type { MemoryForecast } from "../forecast/memory-forecast.ts";
 import type { Breakers } from "../health/breakers.ts";
 import type { HealthMonitor } from "../health/monitor.ts";
@@ -35,6 +36,8 @@ export interface Services {
   gaps: () => Record<string, number>;
   reflexDelayMs: () => number;
   forecast: MemoryForecast;
+  /** The newest first. */
+  forecastAnomalies: () => readonly MemoryAnomaly[];
   /** Why the JavaScript kernel runs; null when WASM does, or JavaScript was asked for. */
   kernelFellBackBecause: string | null;
   scaler: Scaler;

@@ -45,6 +45,18 @@ export interface ForecastGauges {
 export interface MetricStates {
   plugin: readonly string[];
   forecast: readonly string[];
+  calibration: readonly string[];
+}
+
+/** How good the adaptive forecast is; null for what is not known. */
+export interface ForecastQuality {
+  calibration: string;
+  /** Share of the latest outcomes that lay in the 95 % interval. */
+  coverageRatio: number | null;
+  /** Share of each expert in the forecast. */
+  weights: Readonly<Record<string, number>>;
+  /** Until the shed line; null without a significant rise. */
+  secondsToThreshold: number | null;
 }
 
 const breakerStates: readonly BreakerState[] = ["closed", "open", "half_open"];
@@ -86,6 +98,45 @@ const missionMetrics = (registry: Registry) => ({
       "What the host uses, in the unit that the name of the resource ends with.",
       "resource",
     ),
+  ),
+});
+
+const qualityMetrics = (registry: Registry, calibrations: readonly string[]) => ({
+  calibration: new StateGauge(
+    registry,
+    of("conductor_forecast_calibration", "1 for how far the interval can be trusted, 0 for the others."),
+    calibrations,
+  ),
+  coverage: new BoundedGauge(
+    registry,
+    of(
+      "conductor_forecast_coverage_ratio",
+      "Share of the latest outcomes that lay in the 95 percent interval.",
+    ),
+  ),
+  weight: new BoundedGauge(
+    registry,
+    of("conductor_forecast_expert_weight_ratio", "Share of the expert in the forecast.", "expert"),
+  ),
+  secondsToThreshold: new BoundedGauge(
+    registry,
+    of(
+      "conductor_forecast_time_to_threshold_seconds",
+      "Time until memory reaches the shed line, while its rise is significant.",
+    ),
+  ),
+  trainings: new BoundedCounter(
+    registry,
+    of(
+      "conductor_forecast_trainings_total",
+      "Trainings of the adaptive forecast, by why they were made and what came of them.",
+      "trigger",
+      "outcome",
+    ),
+  ),
+  anomalies: new BoundedCounter(
+    registry,
+    of("conductor_forecast_anomalies_total", "Anomalies of memory that began.", "kind"),
   ),
 });
 
@@ -204,6 +255,7 @@ export class Metrics {
   readonly #registry = new Registry();
   readonly #mission = missionMetrics(this.#registry);
   readonly #forecast;
+  readonly #quality;
   readonly #scaling = scalingMetrics(this.#registry);
   readonly #plugins;
   readonly #own = ownMetrics(this.#registry);
@@ -211,6 +263,7 @@ export class Metrics {
 
   constructor(build: BuildLabels, states: MetricStates) {
     this.#forecast = forecastMetrics(this.#registry, states.forecast);
+    this.#quality = qualityMetrics(this.#registry, states.calibration);
     this.#plugins = pluginMetrics(this.#registry, states.plugin);
     this.#own.build.set({ ...build }, 1);
   }
@@ -255,6 +308,21 @@ export class Metrics {
     this.#forecast.forecastLower.set({}, forecast?.lowerRatio ?? null);
     this.#forecast.forecastUpper.set({}, forecast?.upperRatio ?? null);
     this.#forecast.forecastState.set({}, state);
+  }
+
+  setForecastQuality({ calibration, coverageRatio, weights, secondsToThreshold }: ForecastQuality): void {
+    this.#quality.calibration.set({}, calibration);
+    this.#quality.coverage.set({}, coverageRatio);
+    for (const expert in weights) this.#quality.weight.set({ expert }, weights[expert] ?? null);
+    this.#quality.secondsToThreshold.set({}, secondsToThreshold);
+  }
+
+  countForecastTraining(trigger: string, adopted: boolean): void {
+    this.#quality.trainings.add({ trigger, outcome: adopted ? "adopted" : "rejected" });
+  }
+
+  countForecastAnomaly(kind: string): void {
+    this.#quality.anomalies.add({ kind });
   }
 
   countDecision(rule: string, outcome: string): void {

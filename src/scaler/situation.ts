@@ -31,6 +31,10 @@ export interface ForecastFacts {
   /** Bounds of the 95 % prediction interval. */
   lowerRatio: number;
   upperRatio: number;
+  /** Who made it; absent in records of before it was kept. */
+  method?: "adaptive" | "ols";
+  /** How far the interval can be trusted; null or absent: nobody checks it. */
+  calibration?: "calibrating" | "calibrated" | "miscalibrated" | null;
 }
 
 /** Everything `decide` may look at, besides the forecast and the policy. */

@@ -77,6 +77,15 @@ export const migrations: readonly Migration[] = [
         PRIMARY KEY (platform_name, timestamp)
       ) WITHOUT ROWID;`,
   },
+  {
+    name: "forecast_trainings",
+    sql: `
+      CREATE TABLE forecast_trainings (
+        id INTEGER PRIMARY KEY AUTOINCREMENT,
+        at_ms INTEGER NOT NULL, cause TEXT NOT NULL, reason TEXT NOT NULL, adopted INTEGER NOT NULL,
+        points INTEGER NOT NULL, error_before REAL, error_after REAL
+      );`,
+  },
 ];
 
 /** The number that a pragma such as `user_version` answers. */

@@ -24,6 +24,9 @@ export interface SampleRow {
   psiIoFullPercent: number | null;
 }
 
+/** What the forecast is trained on. */
+export type MemoryRow = Pick<SampleRow, "atMs" | "memoryUsedBytes" | "memoryBudgetBytes">;
+
 const columns: Record<keyof SampleRow, string> = {
   atMs: "at_ms",
   memoryUsedBytes: "memory_used_bytes",
@@ -56,6 +59,7 @@ export class Samples {
   readonly #insert: Statement;
   readonly #range: Statement<SampleRow, [number, number, number]>;
   readonly #latest: Statement<SampleRow, [number]>;
+  readonly #memory: Statement<MemoryRow, [number, number, number]>;
 
   constructor(
     private readonly database: ConductorDatabase,
@@ -71,6 +75,10 @@ export class Samples {
     this.#latest = database.prepare(
       `SELECT * FROM (SELECT ${selected} FROM samples ORDER BY at_ms DESC LIMIT ?) ORDER BY atMs`,
     ) as Statement<SampleRow, [number]>;
+    this.#memory = database.prepare(
+      `SELECT at_ms AS atMs, memory_used_bytes AS memoryUsedBytes, memory_budget_bytes AS memoryBudgetBytes
+       FROM samples WHERE at_ms > ? AND at_ms <= ? AND memory_used_bytes IS NOT NULL ORDER BY at_ms LIMIT ?`,
+    ) as Statement<MemoryRow, [number, number, number]>;
   }
 
   /** Stores one sample; a second one of the same millisecond replaces the first. False: it was dropped, and is a gap. */
@@ -82,6 +90,11 @@ export class Samples {
   /** The samples of `fromMs`..`toMs`, both included, oldest first, at most `limit` (at most 20,160). Throws StorageError. */
   range(fromMs: number, toMs: number, limit = mostRows): SampleRow[] {
     return this.database.read(() => this.#range.all(fromMs, toMs, boundedLimit(limit)));
+  }
+
+  /** The memory measured after `afterMs` up to `untilMs`, oldest first, gaps left out. Throws StorageError. */
+  memory(afterMs: number, untilMs: number, limit: number): MemoryRow[] {
+    return this.database.read(() => this.#memory.all(afterMs, untilMs, boundedLimit(limit)));
   }
 
   /** The newest `count` samples, oldest first. Throws StorageError. */

@@ -11,6 +11,7 @@ import { IntegrationMetrics } from "./integration-metrics.ts";
 import type { LocationSource, StateLocation } from "./location.ts";
 import { Retention, type RetentionAges, type RetentionStep, type SizeReport } from "./retention.ts";
 import { Samples } from "./samples.ts";
+import { Trainings } from "./trainings.ts";
 import { WriteGuard, type WriteKind, type WriteProblem } from "./write-guard.ts";
 
 export interface StorageOptions {
@@ -94,6 +95,7 @@ export class Storage {
   readonly footprints: Footprints;
   readonly decisions: Decisions;
   readonly integrationMetrics: IntegrationMetrics;
+  readonly trainings: Trainings;
   readonly #retention: Retention;
   readonly #guard: WriteGuard;
   readonly #opened: Opened;
@@ -113,6 +115,7 @@ export class Storage {
     this.footprints = new Footprints(database, this.#guard);
     this.decisions = new Decisions(database, this.#guard);
     this.integrationMetrics = new IntegrationMetrics(database, this.#guard);
+    this.trainings = new Trainings(database, this.#guard);
     const maxBytes = options.maxBytes ?? (database.path === null ? memoryMaxBytes : fileMaxBytes);
     this.#retention = new Retention(database, this.#guard, options.retention, { maxBytes, batchRows });
     if (ballast !== null && !ballast.ensure())

@@ -6,7 +6,13 @@ import type { ConductorDatabase, Durability } from "./database.ts";
 import { DiskFullError, StorageError } from "./errors.ts";
 
 /** Names a stream of writes in the log, the status and the metric. */
-export type WriteKind = "samples" | "footprints" | "decisions" | "integration_metrics" | "retention";
+export type WriteKind =
+  | "samples"
+  | "footprints"
+  | "decisions"
+  | "integration_metrics"
+  | "trainings"
+  | "retention";
 
 export interface WriteProblem {
   code: string;

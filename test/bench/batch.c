@@ -1,142 +1,157 @@
 /*
- * The tick of a batch as a C programmer would write it for this machine: two doubles in each operation (SSE2), the same
+ * The tick of a batch as a C programmer would write it for this machine: two doubles in each operation (of 128 bits), the same
  * guarded arithmetic on the same memory as `assembly/batch.ts`, so that its forecasts can be compared bit for bit.
- * Built by `test/bench/c-loop.ts`: cc -O2 -msse2 -ffp-contract=off -shared -fPIC
+ * Built by `test/bench/c-loop.ts`: cc -O2 -mavx -ffp-contract=off -shared -fPIC
  */
-#include <emmintrin.h>
-#include <math.h>
+#include <immintrin.h>
 #include <stdint.h>
 #include <string.h>
 
-enum { GROUPS, NEW_ROW, NEWEST_ROW, NEWEST_SUFFIX, TURNING_ROWS, MARKED, GROUP_TABLE, COEFFICIENTS, TURNING_TABLE, INPUT,
-       STATE, FLAGS, MARKS, SAVED, SCRATCH, RING_START, RING_LAST, RING_PITCH, SUFFIX_LAST, SUFFIX_PITCH };
-enum { STEP, INVERSE, SLOPE_GAIN, REST_GAIN, FRONT_SHARE, BACK_SHARE, SLOPES_REST, APART, SLOPE_PULL, MEANS_REST,
-       FRONT_WEIGHT, AHEAD, WIDTH, ALPHA, KEPT };
+enum { RANGES, NEW_ROW, FULL, ROWS, MARKED, RANGE_TABLE, INPUT, STATE, FLAGS, MARKS, SAVED, RING, RING_PITCH };
+/* Vectors of a clock. */
+enum { NEW_TIME, OLD_TIME, INVERSE, MEAN_TIME, INVERSE_SXX, FROM_MEAN, TARGET_TIME, WIDTH, ALPHA, KEPT, SHIFT,
+       ROW_TIMES = 12 };
 /* Fields of a block, eight doubles each. */
-enum { ORIGIN = 0, MEAN = 8, SLOPE = 16, REST = 24, VALUE = 32, SMOOTHED = 40, HALF_WIDTH = 48, SLOPE_PER_SECOND = 56 };
-enum { LANES = 8, BLOCK = 64, SUFFIX = 24, HEADER_BYTES = 16384 };
+enum { BASE = 0, SLOPE = 8, SUM = 16, MOMENT = 24, SQUARES = 32, PEAK = 40, VALUE = 48, SMOOTHED = 56, HALF_WIDTH = 64,
+       SLOPE_PER_SECOND = 72 };
+enum { LANES = 8, BLOCK = 80, HEADER_BYTES = 16384, MOST_ROUNDS = 4, MOST_LOSS = 32 };
 
 static inline __m128d add(__m128d a, __m128d b) { return _mm_add_pd(a, b); }
 static inline __m128d sub(__m128d a, __m128d b) { return _mm_sub_pd(a, b); }
 static inline __m128d mul(__m128d a, __m128d b) { return _mm_mul_pd(a, b); }
+static inline __m128d and(__m128d a, __m128d b) { return _mm_and_pd(a, b); }
+static inline __m128d or(__m128d a, __m128d b) { return _mm_or_pd(a, b); }
 static inline __m128d at(const double *p) { return _mm_loadu_pd(p); }
 static inline void put(double *p, __m128d v) { _mm_storeu_pd(p, v); }
-
-/* Empties the back of two series, and answers their new origin: the newest value, or the last one while missing. */
-static inline __m128d empty(double *state, const double *row) {
-  const __m128d newest = at(row), known = _mm_cmpeq_pd(newest, newest);
-  const __m128d origin = _mm_or_pd(_mm_and_pd(known, newest), _mm_andnot_pd(known, at(state + ORIGIN)));
-  put(state + ORIGIN, origin);
-  put(state + MEAN, _mm_setzero_pd());
-  put(state + SLOPE, _mm_setzero_pd());
-  put(state + REST, _mm_setzero_pd());
-  return origin;
+static inline __m128d choose(__m128d yes, __m128d no, __m128d mask) { return or(and(mask, yes), _mm_andnot_pd(mask, no)); }
+static inline __m128d within(__m128d v, double limit) {
+  return _mm_cmple_pd(_mm_andnot_pd(_mm_set1_pd(-0.0), v), _mm_set1_pd(limit));
 }
 
-typedef struct { __m128d origin, mean, slope, rest; } sums;
-
-/* Adds two values of a row; NaN marks a missing one, which counts as the origin. */
-static inline void extend(sums *s, const double *row, const double *table, double *suffix) {
-  const __m128d off = sub(at(row), s->origin);
-  const __m128d from = sub(_mm_and_pd(off, _mm_cmpeq_pd(off, off)), s->mean);
-  const __m128d error = sub(from, mul(s->slope, at(table)));
-  s->mean = add(s->mean, mul(from, at(table + 2)));
-  s->slope = add(s->slope, mul(error, at(table + 4)));
-  s->rest = add(s->rest, mul(error, mul(error, at(table + 6))));
-  put(suffix, s->mean);
-  put(suffix + 8, s->slope);
-  put(suffix + 16, s->rest);
+/* Where sums have lost too many digits, or are no numbers; a peak of NaN marks a series that is not summed. */
+static inline __m128d lost(__m128d rest, __m128d peak) {
+  return and(_mm_cmpeq_pd(peak, peak), _mm_cmpnge_pd(mul(rest, _mm_set1_pd(MOST_LOSS)), peak));
 }
 
-static void turn_four(char *memory, const int32_t *head, double *state, long in_row, long in_suffix) {
-  const double *start = (double *)(memory + head[RING_START]) + in_row;
-  const double *last = (double *)(memory + head[RING_LAST]) + in_row;
-  double *last_suffix = (double *)(memory + head[SUFFIX_LAST]) + in_suffix;
-  const double *row = (double *)(memory + head[NEWEST_ROW]) + in_row;
-  double *suffix = (double *)(memory + head[NEWEST_SUFFIX]) + in_suffix;
-  const double *table = (double *)(memory + head[TURNING_TABLE]);
-  const double *end = table + 8L * head[TURNING_ROWS];
-  const long pitch = head[RING_PITCH] / 8, suffix_pitch = head[SUFFIX_PITCH] / 8;
-  const __m128d zero = _mm_setzero_pd();
-  sums one = {empty(state, row), zero, zero, zero}, other = {empty(state + 2, row + 2), zero, zero, zero};
-  for (; table < end; table += 8) {
-    extend(&one, row, table, suffix);
-    extend(&other, row + 2, table, suffix + 2);
-    const int wraps = row == start;
-    row = wraps ? last : row - pitch;
-    suffix = wraps ? last_suffix : suffix - suffix_pitch;
+typedef struct { __m128d base, slope, sum, moment, squares, peak; } sums;
+
+/* Writes the line of these sums. */
+static inline __m128d fit(const __m128d *c, double *state, sums s) {
+  const __m128d mean = mul(s.sum, c[INVERSE]);
+  const __m128d across = sub(s.moment, mul(s.sum, c[MEAN_TIME])), tilt = mul(across, c[INVERSE_SXX]);
+  const __m128d rest = sub(s.squares, add(mul(mean, s.sum), mul(tilt, across)));
+  const __m128d ahead = add(mean, mul(tilt, c[FROM_MEAN]));
+  put(state + PEAK, s.peak);
+  put(state + VALUE, add(s.base, add(mul(s.slope, c[TARGET_TIME]), ahead)));
+  put(state + HALF_WIDTH, rest);
+  put(state + SLOPE_PER_SECOND, add(s.slope, tilt));
+  return lost(rest, s.peak);
+}
+
+/* Takes in two new values and out the old, and fits. */
+static inline __m128d slide(const __m128d *c, const double *values, const double *old, double *place, double *state) {
+  const __m128d value = at(values), leaving = at(old);
+  put(place, value);
+  sums s = {at(state + BASE), at(state + SLOPE)};
+  const __m128d into = sub(sub(value, s.base), mul(s.slope, c[NEW_TIME]));
+  const __m128d out = sub(sub(leaving, s.base), mul(s.slope, c[OLD_TIME]));
+  const __m128d change = sub(into, out);
+  s.sum = add(at(state + SUM), change);
+  s.moment = add(at(state + MOMENT), sub(mul(c[NEW_TIME], into), mul(c[OLD_TIME], out)));
+  s.squares = add(at(state + SQUARES), mul(change, add(into, out)));
+  s.peak = _mm_max_pd(s.squares, at(state + PEAK));
+  put(state + SUM, s.sum);
+  put(state + MOMENT, s.moment);
+  put(state + SQUARES, s.squares);
+  return fit(c, state, s);
+}
+
+/* The average and the interval. */
+static inline void finish(const __m128d *c, double *state) {
+  const __m128d rest = _mm_max_pd(at(state + HALF_WIDTH), _mm_setzero_pd());
+  put(state + SMOOTHED, add(mul(c[ALPHA], at(state + VALUE)), mul(c[KEPT], at(state + SMOOTHED))));
+  put(state + HALF_WIDTH, _mm_sqrt_pd(mul(rest, c[WIDTH])));
+}
+
+/* The new reference: the line fitted so far, or, where that is no use, the newest value. */
+static void refer(double *state, const double *place, const __m128d *c, __m128d shift, __m128d mask) {
+  const __m128d sum = at(state + SUM), was = at(state + BASE), slope = at(state + SLOPE);
+  const __m128d mean = mul(sum, c[INVERSE]);
+  const __m128d tilt = mul(sub(at(state + MOMENT), mul(sum, c[MEAN_TIME])), c[INVERSE_SXX]);
+  const __m128d rise = add(mul(slope, shift), add(mean, mul(tilt, sub(shift, c[MEAN_TIME]))));
+  const __m128d base = add(was, rise), steep = add(slope, tilt);
+  const __m128d useful = and(within(at(state + SQUARES), 1e300), and(within(base, 1e110), within(steep, 1e110)));
+  put(state + BASE, choose(choose(base, at(place), useful), was, mask));
+  put(state + SLOPE, choose(and(steep, useful), slope, mask));
+}
+
+static void sum_pair(const char *memory, const int32_t *head, double *state, long in_row, const __m128d *c, __m128d mask) {
+  const double *row = (const double *)(memory + head[RING]) + in_row;
+  sums s = {at(state + BASE), at(state + SLOPE)};
+  __m128d sum = _mm_setzero_pd(), moment = sum, squares = sum;
+  for (int i = 0; i < head[ROWS]; i++, row += head[RING_PITCH] / 8) {
+    const __m128d time = c[ROW_TIMES + i], residual = sub(sub(at(row), s.base), mul(s.slope, time));
+    sum = add(sum, residual);
+    moment = add(moment, mul(time, residual));
+    squares = add(squares, mul(residual, residual));
+  }
+  s.sum = choose(sum, at(state + SUM), mask);
+  s.moment = choose(moment, at(state + MOMENT), mask);
+  s.squares = choose(squares, at(state + SQUARES), mask);
+  s.peak = choose(squares, at(state + PEAK), mask);
+  put(state + SUM, s.sum);
+  put(state + MOMENT, s.moment);
+  put(state + SQUARES, s.squares);
+  fit(c, state, s);
+}
+
+/* Sums a block afresh: every series of it when it moves to another clock, or else those that have to be. */
+static __attribute__((noinline)) void sum_block(const char *memory, const int32_t *head, double *state, long in_row,
+                                                const double *place, const __m128d *from, const __m128d *to) {
+  for (int pair = 0; pair < LANES; pair += 2) {
+    double *two = state + pair;
+    const __m128d *clock = from;
+    __m128d mask = from == to ? lost(at(two + HALF_WIDTH), at(two + PEAK)) : _mm_castsi128_pd(_mm_set1_epi32(-1));
+    for (int round = 0; round < MOST_ROUNDS && _mm_movemask_pd(mask); round++) {
+      refer(two, place + pair, clock, clock == to ? _mm_setzero_pd() : clock[SHIFT], mask);
+      sum_pair(memory, head, two, in_row + pair, to, mask);
+      mask = lost(at(two + HALF_WIDTH), at(two + PEAK));
+      clock = to;
+    }
   }
 }
 
-/* Adds a pair of values to their back. */
-static inline void update_back(const __m128d *c, const double *values, double *place, double *state) {
-  const __m128d value = at(values), was_mean = at(state + MEAN), was_slope = at(state + SLOPE);
-  put(place, value);
-  const __m128d from = sub(sub(value, at(state + ORIGIN)), was_mean);
-  const __m128d error = sub(from, mul(was_slope, c[STEP]));
-  put(state + MEAN, add(was_mean, mul(from, c[INVERSE])));
-  put(state + SLOPE, add(was_slope, mul(error, c[SLOPE_GAIN])));
-  put(state + REST, add(at(state + REST), mul(error, mul(error, c[REST_GAIN]))));
-}
-
-/* Joins the back with the front's suffix, and forecasts. */
-static inline void forecast_pair(const __m128d *c, double *state, const double *front) {
-  const __m128d mean = at(state + MEAN), slope = at(state + SLOPE), front_slope = at(front + 8);
-  const __m128d rise = sub(mean, at(front)), bend = sub(slope, front_slope);
-  const __m128d shared = add(mul(front_slope, c[FRONT_SHARE]), mul(slope, c[BACK_SHARE]));
-  const __m128d off = sub(rise, mul(shared, c[APART]));
-  const __m128d joined = add(shared, mul(off, c[SLOPE_PULL]));
-  const __m128d between =
-      add(mul(bend, mul(bend, c[SLOPES_REST])), mul(off, mul(off, c[MEANS_REST])));
-  const __m128d sse = add(add(at(state + REST), at(front + 16)), between);
-  const __m128d centre = sub(mean, mul(rise, c[FRONT_WEIGHT]));
-  const __m128d forecast = add(at(state + ORIGIN), add(centre, mul(joined, c[AHEAD])));
-  put(state + VALUE, forecast);
-  put(state + SMOOTHED, add(mul(c[ALPHA], forecast), mul(c[KEPT], at(state + SMOOTHED))));
-  put(state + HALF_WIDTH, _mm_sqrt_pd(mul(sse, c[WIDTH])));
-  put(state + SLOPE_PER_SECOND, joined);
-}
-
-static inline __m128d inside(const double *values) {
-  const __m128d magnitude = _mm_andnot_pd(_mm_set1_pd(-0.0), at(values));
-  return _mm_cmple_pd(magnitude, _mm_set1_pd(1e100));
-}
-
-static __attribute__((noinline)) const double *mark(char *memory, int32_t *head, long block, const double *state,
-                                                    const double *values) {
+static __attribute__((noinline)) void mark(char *memory, int32_t *head, long block, double *state, const double *values) {
   const long marked = head[MARKED]++;
-  double *scratch = (double *)(memory + head[SCRATCH]);
   ((int32_t *)(memory + head[MARKS]))[marked] = (int32_t)block;
-  memcpy((double *)(memory + head[SAVED]) + marked * 32, state + VALUE, 256);
-  for (int lane = 0; lane < LANES; lane++)
-    scratch[lane] = fabs(values[lane]) <= 1e100 ? values[lane] : state[ORIGIN + lane];
-  return scratch;
+  memcpy((double *)(memory + head[SAVED]) + marked * (BLOCK - VALUE), state + VALUE, (BLOCK - VALUE) * sizeof(double));
+  for (int pair = 0; pair < LANES; pair += 2)
+    put(state + PEAK + pair, or(at(state + PEAK + pair), _mm_xor_pd(within(at(values + pair), 1e100),
+                                                                    _mm_castsi128_pd(_mm_set1_epi32(-1)))));
 }
 
 int tick(char *memory) {
   int32_t *head = (int32_t *)(memory + HEADER_BYTES);
   const int32_t *flags = (int32_t *)(memory + head[FLAGS]);
   head[MARKED] = 0;
-  for (int group = 0; group < head[GROUPS]; group++) {
-    const int32_t *row = (int32_t *)(memory + head[GROUP_TABLE]) + group * 4;
-    const double *c = (double *)(memory + head[COEFFICIENTS]) + group * 32;
-    double *states = (double *)(memory + head[STATE]);
+  for (int range = 0; range < head[RANGES]; range++) {
+    const int32_t *row = (int32_t *)(memory + head[RANGE_TABLE]) + range * 4;
+    const __m128d *from = (const __m128d *)(memory + row[2]), *to = (const __m128d *)(memory + row[3]);
     __m128d k[KEPT + 1];
-    for (int i = 0; i <= KEPT; i++) k[i] = at(c + 2 * i);
-    if (row[3])
-      for (long block = row[0]; block < row[1]; block++)
-        for (int half = 0; half < LANES; half += 4)
-          turn_four(memory, head, states + block * BLOCK + half, block * LANES + half, block * SUFFIX + half);
+    for (int i = 0; i <= KEPT; i++) k[i] = from[i];
     for (long block = row[0]; block < row[1]; block++) {
-      double *state = states + block * BLOCK;
+      double *state = (double *)(memory + head[STATE]) + block * BLOCK;
       const double *values = (double *)(memory + head[INPUT]) + block * LANES;
       double *place = (double *)(memory + head[NEW_ROW]) + block * LANES;
-      const double *front = (double *)(memory + row[2]) + block * SUFFIX;
-      const __m128d good = _mm_and_pd(_mm_and_pd(inside(values), inside(values + 2)),
-                                      _mm_and_pd(inside(values + 4), inside(values + 6)));
-      if (_mm_movemask_pd(good) != 3 || flags[block]) values = mark(memory, head, block, state, values);
-      for (int pair = 0; pair < LANES; pair += 2) update_back(k, values + pair, place + pair, state + pair);
-      for (int pair = 0; pair < LANES; pair += 2) forecast_pair(k, state + pair, front + pair);
+      const double *old = head[FULL] ? place : state + BASE;
+      const __m128d good = and(and(within(at(values), 1e100), within(at(values + 2), 1e100)),
+                               and(within(at(values + 4), 1e100), within(at(values + 6), 1e100)));
+      if (_mm_movemask_pd(good) != 3 || flags[block]) mark(memory, head, block, state, values);
+      __m128d bad = _mm_setzero_pd();
+      for (int pair = 0; pair < LANES; pair += 2)
+        bad = or(bad, slide(k, values + pair, old + pair, place + pair, state + pair));
+      if (from != to || _mm_movemask_pd(bad)) sum_block(memory, head, state, block * LANES, place, from, to);
+      for (int pair = 0; pair < LANES; pair += 2) finish(to, state + pair);
     }
   }
   return head[MARKED];

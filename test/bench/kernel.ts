@@ -3,8 +3,9 @@
  *
  *   bun test/bench/kernel.ts [-o json] [--effort 0.2]
  *
- * `single` is a push on one series with its fit, forecast, average and interval; the libraries fit the same window of 50
- * points and nothing else. `batch` is a tick of many series, divided by their number, with the copying of the values.
+ * `single` is a push on one series with its fit, forecast, average and the interval's variance, whose root is taken at
+ * reading; the libraries fit the same window of 50 points and nothing else. `batch` is a tick of many series, with the
+ * whole interval, divided by their number, with the copying of the values.
  */
 import { parseArgs } from "node:util";
 import { SimpleLinearRegression } from "ml-regression-simple-linear";

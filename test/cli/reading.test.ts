@@ -40,7 +40,9 @@ test("before any decision, why says so", async () => {
 test("status shows memory, forecast, what the scaler thinks, and each plugin", async () => {
   const out = await text("status");
   expect(out).toMatch(/^memory +[\d.]+ [MG]iB of [\d.]+ [MG]iB \([\d.]+ %\)$/m);
-  expect(out).toMatch(/^forecast +[\d.]+ %, 95 % interval -?[\d.]+ % to [\d.]+ % \((cold|ready)\)$/m);
+  expect(out).toMatch(
+    /^forecast +[\d.]+ %, 95 % interval -?[\d.]+ % to [\d.]+ % \((cold|ready), (ols|adaptive, calibrat(ing|ed))\)$/m,
+  );
   expect(out).toMatch(/^scaler +nothing to do$/m);
   expect(out).toMatch(/^NAME +VERSION +RUNTIME +STATE +MEMORY +RESTARTS +PIDS +REASON$/m);
   for (const name of ["android", "discord", "stubs", "voice"])
@@ -54,12 +56,14 @@ test("status shows memory, forecast, what the scaler thinks, and each plugin", a
 });
 
 test("forecast shows value, interval, slope and what it is based on", async () => {
-  await until("it is not cold", 10_000, async () => !(await text("forecast")).includes("too few"));
+  await until("it has met outcomes", 20_000, async () => (await text("forecast")).includes("(adaptive, "));
   const out = await text("forecast");
   expect(out).toMatch(/^in 1 s +[\d.]+ % of the budget, at \d{4}-\d\d-\d\dT/m);
-  expect(out).toMatch(/^interval +-?[\d.]+ % to [\d.]+ % \(95 %\)$/m);
-  expect(out).toMatch(/^slope +-?[\d.]+ % of the budget a minute$/m);
-  expect(out).toMatch(/^based on +\d+ samples \(wasm kernel\)$/m);
+  expect(out).toMatch(/^interval +[\d.]+ % to [\d.]+ % \(95 %\), calibrat(ing|ed): .+$/m);
+  expect(out).toMatch(/^slope +(none that differs from noise|-?[\d.]+ % of the budget a minute.*)$/m);
+  expect(out).toMatch(/^based on +\d+ samples \(adaptive, wasm kernel\)$/m);
+  expect(out).toMatch(/^experts +.*last [\d.]+ %/m);
+  expect(out).toMatch(/^line +-?[\d.]+ %, -?[\d.]+ % to [\d.]+ %$/m);
   expect(await json("forecast")).toMatchObject({
     kernel: "wasm",
     horizonSeconds: 1,

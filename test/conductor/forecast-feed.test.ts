@@ -1,28 +1,37 @@
 import { describe, expect, test } from "bun:test";
 import { ForecastFeed } from "../../src/conductor/forecast-feed.ts";
+import { createJsAdaptiveKernel } from "../../src/forecast/adaptive-kernels.ts";
 import { createJsKernel } from "../../src/forecast/js-kernel.ts";
-import { MemoryForecast } from "../../src/forecast/memory-forecast.ts";
+import { type ForecastMethod, MemoryForecast } from "../../src/forecast/memory-forecast.ts";
 import { createForecaster } from "../../src/forecast/named-series.ts";
 import type { Sample } from "../../src/monitor/sample.ts";
 import { SampleWindow } from "../../src/monitor/window.ts";
 
 const MiB = 2 ** 20;
 
-function feeding() {
+function feeding(method: ForecastMethod = "ols") {
   const window = new SampleWindow(60);
-  const forecast = new MemoryForecast(createForecaster(createJsKernel()), {
+  const mix = createJsAdaptiveKernel().createSeries({
+    horizonSeconds: 300,
+    threshold: 80,
+    coldHalfWidth: 100,
+  });
+  const forecast = new MemoryForecast(createForecaster(createJsKernel()), mix, {
+    method,
     horizonMs: 300_000,
     points: 50,
     minPoints: 10,
     emaAlpha: 0.7,
   });
   const refused: string[] = [];
+  const budgets: string[] = [];
   const learned = new Map<string, number>();
   const feed = new ForecastFeed({
     forecast,
     window,
     usualBytes: (plugin) => learned.get(plugin) ?? null,
     onRefused: (reason) => refused.push(reason),
+    onBudget: (_, because) => budgets.push(because),
   });
   let tick = 0;
   /** One sample, 30 s after the last, with plugins of the given MiB on top of 300 MiB. */
@@ -44,7 +53,7 @@ function feeding() {
     feed.observe(made);
     return made;
   };
-  return { feed, forecast, window, sample, refused };
+  return { feed, forecast, window, sample, refused, budgets };
 }
 
 describe("a known step is no trend", () => {
@@ -97,5 +106,72 @@ describe("a known step is no trend", () => {
     for (let i = 0; i < 12; i++) sample({ a: 100 + 10 * i });
     // 1 % of the budget in 30 s is 10 % in five minutes; at the last sample 51 % are used.
     expect(feed.facts()?.valueRatio).toBeCloseTo(0.61, 6);
+  });
+});
+
+describe("the adaptive mix", () => {
+  /** `count` samples in which b grows by 2 MiB each, on top of a. */
+  const growing = (sample: ReturnType<typeof feeding>["sample"], count: number) => {
+    for (let i = 0; i < count; i++) sample({ a: 100, b: 50 + 2 * i });
+  };
+
+  test("stands back for the line until it has met outcomes", () => {
+    const { sample, feed, forecast } = feeding("adaptive");
+    growing(sample, 25);
+    expect(feed.facts()).toMatchObject({ method: "ols", calibration: null });
+    growing(sample, 25);
+    expect(feed.facts()).toMatchObject({ method: "adaptive", calibration: "calibrating" });
+    expect(forecast.method).toBe("adaptive");
+  });
+
+  test("goes on as if a plugin that ended had never run: its growth is no trend, its end no step", () => {
+    const { sample, feed, forecast } = feeding("adaptive");
+    growing(sample, 120);
+    expect(forecast.trend(0.8).significant).toBe(true);
+    sample({ a: 100 });
+    expect(forecast.trend(0.8)).toMatchObject({ significant: false, crossing: null });
+    expect(feed.facts()).toMatchObject({ state: "ready", method: "adaptive" });
+    expect(feed.facts()?.valueRatio).toBeCloseTo(0.4, 2);
+    expect(feed.facts()?.upperRatio).toBeLessThan(0.5);
+  });
+
+  test("two plugins shed between two samples are two known steps", () => {
+    const { sample, feed } = feeding("adaptive");
+    for (let i = 0; i < 60; i++) sample({ a: 100, b: 200, c: 50 });
+    feed.rebuild(1_700_000_000_000 + 59 * 30_000, "b was shed", new Set(["a", "c"]));
+    feed.rebuild(1_700_000_000_000 + 59 * 30_000, "c was shed", new Set(["a"]));
+    expect(feed.facts()?.valueRatio).toBeCloseTo(0.4, 2);
+    sample({ a: 100 });
+    expect(feed.facts()?.valueRatio).toBeCloseTo(0.4, 2);
+  });
+
+  test("begins anew with another budget, which is told", () => {
+    const { sample, forecast, budgets } = feeding("adaptive");
+    for (let i = 0; i < 60; i++) sample({ a: 100 });
+    sample({ a: 100 }, 800);
+    expect(forecast.mix()).toMatchObject({ points: 1, judged: 0 });
+    expect(budgets).toEqual(["memory was measured", "the budget changed from 1000 MiB to 800 MiB"]);
+  });
+
+  test("follows a clock that was set back, and keeps what it learned", () => {
+    const { sample, forecast, window } = feeding("adaptive");
+    for (let i = 0; i < 60; i++) sample({ a: 100 });
+    const before = forecast.mix()?.judged ?? 0;
+    const backMs = 1_700_000_000_000 - 3_600_000;
+    for (let i = 0; i < 40; i++) forecast.observe(backMs + i * 30_000, 0.4);
+    expect(forecast.lastRestart?.because).toBe("the clock went back");
+    expect(forecast.mix()?.atSeconds).toBe((backMs + 39 * 30_000) / 1_000);
+    expect(forecast.mix()?.judged).toBeGreaterThan(before + 20);
+    expect(window.history()).toHaveLength(60);
+  });
+
+  test("an interval that misses too often is not relied on alone", () => {
+    const { sample, feed, forecast } = feeding("adaptive");
+    for (let i = 0; i < 300; i++) sample({ a: 100 }, 100_000, 300 + (i % 3));
+    // Every outcome surprises: memory grows ever faster.
+    for (let i = 0; i < 60; i++) sample({ a: 100 }, 100_000, 300 + i ** 3 / 4);
+    expect(feed.facts()?.calibration).toBe("miscalibrated");
+    const [line, mix] = [forecast.lineReport()?.upperRatio ?? 0, forecast.adaptiveReport()?.upperRatio ?? 0];
+    expect(feed.facts()?.upperRatio).toBe(Math.max(line, mix));
   });
 });

@@ -32,10 +32,16 @@ const forecastOf = async (conductor: RunningConductor) =>
 const historyOf = async (conductor: RunningConductor) =>
   (await conductor.get<{ samples: { at: string }[] }>("/api/v1/resources/history")).samples;
 
+/** What the second run goes on with: the first one's state when that could be saved, else what is stored. */
+const remembered: Record<string, { event: string; facts: Record<string, unknown> }> = {
+  TERM: { event: "forecast.state_restored", facts: { level: "info" } },
+  KILL: { event: "forecast.trained", facts: { trigger: "start", adopted: true } },
+};
+
 describe.each([
   ["TERM", (conductor: RunningConductor) => conductor.terminate()],
   ["KILL", (conductor: RunningConductor) => conductor.kill()],
-])("after a %s and a new start", (_, end) => {
+])("after a %s and a new start", (signal, end) => {
   test("history and forecast go on, decisions are kept, and the token is the same file", async () => {
     const first = await RunningConductor.start({
       config: base + calm,
@@ -75,6 +81,12 @@ describe.each([
     const forecast = await forecastOf(second);
     expect(forecast?.state).toBe("ready");
     expect(forecast?.points).toBeGreaterThanOrEqual(10);
+    const { event, facts } = remembered[signal] as { event: string; facts: Record<string, unknown> };
+    const [learned] = await until("what was learned is there again", 5_000, () => {
+      const lines = second.logged(event);
+      return lines.length > 0 ? lines : null;
+    });
+    expect(learned).toMatchObject(facts);
     const after = await decisionsOf(second);
     expect(after.filter(({ id }) => before.some((each) => each.id === id))).toEqual(before);
     expect(second.token).toBe(token);

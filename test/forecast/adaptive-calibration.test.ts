@@ -67,8 +67,10 @@ describe("what is said of the interval", () => {
       { points: 600 },
       (i) => {
         const { lower, value, upper, atLeast, atMost } = adaptiveForecastOf(series);
-        // The fifth outcome comes with point 14; before it, one unit.
-        const halfWidth = i < 2 ? 50 : i < 14 ? 1 : 1 / Math.max(0.2, i / 10 - 1);
+        // The fifth outcome comes with point 14; before it, one unit. After forty horizons nothing is left of it.
+        const horizons = Math.max(0.2, i / 10 - 1);
+        const faded = Math.max(0, 1 - horizons / 40) / horizons;
+        const halfWidth = i < 2 ? 50 : i < 14 ? 1 : faded;
         expect(value - lower).toBeCloseTo(halfWidth, 2);
         if (i < 2) return;
         for (const bound of [upper, atMost, 2 * value - atLeast])

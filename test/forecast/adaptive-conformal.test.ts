@@ -10,7 +10,9 @@ const { ALPHA_BOTH, ALPHA_ABOVE, ALPHA_BELOW } = layout;
 /** A memory that has seen the errors 1 to `errors`, in units of their spread. */
 function memoryWith(errors: number): Float64Array {
   const cells = new Float64Array(layout.CELLS);
-  cells[layout.HORIZON_SECONDS] = 300;
+  // Five horizons overlap, for which the rates are as they stand.
+  [cells[layout.HORIZON_SECONDS], cells[layout.TYPICAL_STEP]] = [300, 60];
+  cells[layout.SCORED] = errors + 1;
   startConformal(cells);
   for (let i = 1; i <= errors; i++) pushSorted(cells, layout.SCALED_ERRORS, layout.ERRORS, i);
   cells[layout.LARGEST_ERROR] = 1e9;
@@ -50,7 +52,7 @@ describe("an outcome", () => {
       expect(cells[ALPHA_BOTH]).toBeCloseTo(0.05 + both, 12);
       expect(cells[ALPHA_ABOVE]).toBeCloseTo(0.1 + above, 12);
       expect(cells[ALPHA_BELOW]).toBeCloseTo(0.1 + below, 12);
-      expect(cells[layout.RECENT_COVERAGE]).toBeCloseTo(0.95 + 0.004 * (covered - 0.95), 12);
+      expect(cells[layout.RECENT_COVERAGE]).toBeCloseTo(0.95 + 0.008 * (covered - 0.95), 12);
     },
   );
 
@@ -68,12 +70,12 @@ describe("an outcome", () => {
     expect(after(50, errors)[layout.JUDGED]).toBe(judged);
   });
 
-  test("never moves a miscoverage out of -0.05..0.5", () => {
+  test("never moves a miscoverage out of -0.5..0.5", () => {
     const cells = after(50);
     for (let i = 0; i < 10_000; i++) learnCoverage(cells, row, 50);
     expect([cells[ALPHA_BOTH], cells[ALPHA_ABOVE], cells[ALPHA_BELOW]]).toEqual([0.5, 0.5, 0.5]);
     for (let i = 0; i < 500; i++) learnCoverage(cells, row, 1e6);
-    expect([cells[ALPHA_BOTH], cells[ALPHA_ABOVE], cells[ALPHA_BELOW]]).toEqual([-0.05, -0.05, 0.5]);
+    expect([cells[ALPHA_BOTH], cells[ALPHA_ABOVE], cells[ALPHA_BELOW]]).toEqual([-0.5, -0.5, 0.5]);
   });
 });
 
@@ -121,9 +123,11 @@ describe("the bounds", () => {
     expect(bounds(0.005, 1e6).upper).toBeCloseTo(2 * 99 * 1.25, 2);
   });
 
-  test("are no further than the largest error lately, and no nearer than one unit over the horizons", () => {
+  test("are no further than the largest error lately, and at first no nearer than one unit over the horizons", () => {
     expect(bounds(0.05, 4, 40)).toMatchObject({ upper: 1.25 * 40, lower: -1.25 * 40 });
-    expect(bounds(0.05, 4, 1e-6).upper).toBeCloseTo(0.25, 12);
-    expect(bounds(0.05, 4, 1e-6).atLeast).toBeCloseTo(-0.25, 12);
+    // A tenth less after four of the forty horizons in which it fades.
+    expect(bounds(0.05, 4, 1e-6).upper).toBeCloseTo(0.225, 12);
+    expect(bounds(0.05, 4, 1e-6).atLeast).toBeCloseTo(-0.225, 12);
+    expect(bounds(0.05, 40, 1e-6).upper).toBeLessThan(1e-5);
   });
 });

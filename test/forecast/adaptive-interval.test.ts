@@ -141,8 +141,8 @@ describe("the interval holds 93 to 97 % of the outcomes, each side alone 93.5 to
         two += upper - lower;
       });
     }
-    // 1.645 deviations to 1.960: 0.84.
-    expect(Math.abs(one / two - 1.644854 / 1.959964)).toBeLessThan(0.04);
+    // 1.645 deviations to 1.960: 0.84. In the beginning both are often cut at the largest error, and lie closer.
+    expect(Math.abs(one / two - 1.644854 / 1.959964)).toBeLessThan(from < 1_000 ? 0.06 : 0.04);
   });
 
   test("and knows the hour of the noise: narrow where it is small, wide where it is large", () => {

@@ -18,7 +18,7 @@ const row = layout.PENDING;
 
 test("losses are forgotten by 0.998, in units of the last value's usual error, and count ten at most", () => {
   const cells = new Float64Array(layout.CELLS);
-  cells[layout.HORIZON_SECONDS] = 300;
+  [cells[layout.HORIZON_SECONDS], cells[layout.TYPICAL_STEP]] = [300, 60];
   startExperts(cells);
   cells[layout.SCORED] = 1_000;
   cells[layout.LAST_VALUE_ERROR] = 2;

@@ -93,7 +93,7 @@ test.each([2, -2])(
   (error) => {
     const cells = new Float64Array(layout.CELLS);
     const row = layout.PENDING;
-    cells[layout.HORIZON_SECONDS] = 300;
+    [cells[layout.HORIZON_SECONDS], cells[layout.TYPICAL_STEP]] = [300, 60];
     cells[layout.SCORED] = 1_000;
     [cells[row + layout.PENDING_HOUR], cells[row + layout.PENDING_DAY]] = [7, 99];
     cells.fill(1, layout.HOUR_ABOVE, layout.DAY_BELOW + layout.DAY_BINS);
@@ -110,7 +110,7 @@ test.each([2, -2])(
     expect(cells.slice(HOUR_ABOVE, DAY_BELOW + layout.DAY_BINS).filter((each) => each !== 1).length).toBe(4);
     expect(cells[layout.FAST_ERROR]).toBeCloseTo(1.05, 12);
     expect(cells[layout.SLOW_ERROR]).toBeCloseTo(1.005, 12);
-    expect(cells[layout.LARGEST_ERROR]).toBeCloseTo(0.999 * 3, 12);
+    expect(cells[layout.LARGEST_ERROR]).toBeCloseTo((1 - 0.003 / 5) * 3, 12);
     learnSpread(cells, row, 5);
     expect(cells[layout.LARGEST_ERROR]).toBe(5);
   },

@@ -52,11 +52,13 @@ export function boundsItself(
     held[1]?.dispose();
     held[1]?.dispose();
     const fresh = small.createSeries();
-    expect(fresh.forecast()).toBeNull();
+    expect([fresh.forecast(), fresh.forecastValue()]).toEqual([null, null]);
+    expect(held[2]?.forecastValue()).toBe(held[2]?.forecast()?.value as number);
     expect(fresh.refused).toEqual({ notFinite: 0, repeated: 0, backward: 0 });
     expect(() => small.createSeries()).toThrow(SeriesLimitError);
     expect(() => held[1]?.push(30, 1)).toThrow(DisposedSeriesError);
     expect(() => held[1]?.forecast()).toThrow(DisposedSeriesError);
+    expect(() => held[1]?.forecastValue()).toThrow(DisposedSeriesError);
     expect(() => held[1]?.reset()).toThrow(DisposedSeriesError);
   });
 

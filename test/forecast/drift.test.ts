@@ -2,24 +2,12 @@
 import { describe, expect, test } from "bun:test";
 import type { Forecast, Kernel, Series } from "../../src/forecast/forecaster.ts";
 import { expectClose } from "./closeness.ts";
-import { exactLine } from "./exact-line.ts";
+import { expectExact } from "./exact-forecast.ts";
 import { type HardStream, hardStreams } from "./hard-windows.ts";
 import { bothKernels, forecastOf } from "./kernels.ts";
 import { norris } from "./norris.ts";
 
 const [js, wasm] = (await bothKernels()) as [Kernel, Kernel];
-
-/** Compares with rational arithmetic on the same window. The slope's scale is that of the values over the window. */
-function expectExact(forecast: Forecast, points: readonly [number, number][], what: string): void {
-  const times = points.map(([t]) => t);
-  const values = points.map(([, y]) => y);
-  const exact = exactLine(times, values, forecast.targetSeconds);
-  const spread = Math.max(...values) - Math.min(...values);
-  const run = (times.at(-1) as number) - (times[0] as number);
-  expectClose(forecast.slopePerSecond, exact.slopePerSecond, 1e-12, `${what}: slope`, spread / run);
-  const reach = Math.abs(exact.slopePerSecond) * (forecast.targetSeconds - (times[0] as number));
-  expectClose(forecast.value, exact.value, 1e-12, `${what}: forecast`, spread + reach);
-}
 
 function feed(series: Series, stream: HardStream, from: number, to: number): void {
   for (let i = from; i < to; i++) {

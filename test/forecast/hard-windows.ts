@@ -29,4 +29,29 @@ export const hardStreams: readonly HardStream[] = [
     name: "gaps of a day between points a second apart",
     point: (i) => [1.7e9 + i + Math.floor(i / 97) * 86_400, 60 + 10 * noise(i)],
   },
+  {
+    // A gap at every 23rd point, of 1 s, 10 s and so on to 1e7 s, then from 1 s again.
+    name: "heavy tails, and gaps of a second to months between points a second apart",
+    point: (i) => {
+      const gaps = Math.floor(i / 23);
+      const cycles = Math.floor(gaps / 8) * 11_111_111;
+      return [1.7e9 + i + cycles + (10 ** (gaps % 8) - 1) / 9, Math.tan(3 * (noise(i) - 0.5))];
+    },
+  },
+  {
+    name: "spikes of 1e15 in noise of 1",
+    point: (i) => [1.7e9 + i * 5, noise(i) + (i % 173 === 0 ? 1e15 : 0)],
+  },
+  {
+    name: "a value of 1e9 that dies away to noise of 1",
+    point: (i) => [1.7e9 + i * 5, 1e9 * Math.exp(-(i % 400) / 3) + noise(i)],
+  },
+  {
+    name: "levels a million apart in noise of 1/1000, on steps that jitter",
+    point: (i) => [1.7e9 + i * 5 + noise(i + 99), 1e6 * (Math.floor(i / 130) % 7) + noise(i) / 1000],
+  },
+  {
+    name: "a leak that never ends, from 1e9 in noise of 10",
+    point: (i) => [1.7e9 + i * 5, 1e9 + i * 1e5 + 10 * noise(i)],
+  },
 ];

@@ -162,6 +162,20 @@ function refusesPoints(empty: () => Series): void {
     expect(series.push(0, 1)).toBe("accepted");
   });
 
+  test("a reset in the middle of any block leaves a series as it was when new", () => {
+    for (const pushes of [51, 62, 75, 76, 100, 110, 125]) {
+      const [fresh, reused] = [empty(), empty()];
+      for (const i of range(pushes)) reused.push(1000 + i, i % 2 ? 1e99 : i);
+      reused.reset();
+      for (const i of range(130)) {
+        const point = [i * 5 + (i % 3) / 7, 40 + ((i * 37) % 11)] as const;
+        expect(reused.push(...point)).toBe(fresh.push(...point));
+        expect(reused.forecast(), `${pushes} pushes, then ${i}`).toEqual(fresh.forecast());
+      }
+      for (const series of [fresh, reused]) series.dispose();
+    }
+  });
+
   test("a reset forgets the window, the average and the time, and keeps the counts", () => {
     const series = empty();
     for (const i of range(30)) series.push(1000 + i, i);

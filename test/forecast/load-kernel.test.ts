@@ -63,7 +63,7 @@ describe("loading a kernel", () => {
     );
     expect(kernel.name).toBe("js");
     expect(fellBackBecause).toBe(
-      `the WASM kernel did not start: the kernel speaks ABI ${found}, not 2: rebuild it`,
+      `the WASM kernel did not start: the kernel speaks ABI ${found}, not 3: rebuild it`,
     );
   });
 

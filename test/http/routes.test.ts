@@ -156,11 +156,13 @@ describe("the forecast", () => {
     const { memory: cold } = (await subject.json("/api/v1/forecast")) as { memory: Record<string, unknown> };
     expect(cold).toMatchObject({ state: "cold", points: 1, value: 40, targetAt: "2026-01-01T00:05:00.000Z" });
     for (const [key, value] of Object.entries(cold))
-      if (typeof value !== "string") expect([key, Number.isFinite(value)]).toEqual([key, true]);
+      if (typeof value !== "string" && value !== null)
+        expect([key, Number.isFinite(value)]).toEqual([key, true]);
     // 0.1 % of the budget every 30 s, so 0.2 % a minute; 5 minutes after the tenth point at 40.9 %: 41.9 %.
     for (let i = 1; i < 10; i++) subject.forecast.observe(startMs + i * 30_000, 0.4 + i / 1_000);
-    const { memory } = (await subject.json("/api/v1/forecast")) as {
+    const { memory, methods } = (await subject.json("/api/v1/forecast")) as {
       memory: Record<string, number | string>;
+      methods: Record<"adaptive" | "ols", Record<string, number | string>>;
     };
     expect(memory).toMatchObject({
       state: "ready",
@@ -168,7 +170,11 @@ describe("the forecast", () => {
       at: "2026-01-01T00:04:30.000Z",
       targetAt: "2026-01-01T00:09:30.000Z",
     });
+    // The mix has met no outcome yet: the line stands in for it.
+    expect(memory.method).toBe("ols");
     expect(memory.value).toBeCloseTo(41.9, 6);
+    expect(methods.ols.value).toBe(memory.value as number);
+    expect(methods.adaptive).toMatchObject({ calibration: "calibrating", coverage: null, outcomes: 0 });
     expect(memory.slopePerMinute).toBeCloseTo(0.2, 6);
     expect(Number(memory.lower)).toBeLessThanOrEqual(Number(memory.upper));
   });

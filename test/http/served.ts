@@ -4,6 +4,7 @@ import { type Clock, VirtualClock } from "../../src/clock.ts";
 import { observeRoutes } from "../../src/conductor/feeds.ts";
 import { policyOf } from "../../src/conductor/make-plugins.ts";
 import { type Config, configSchema } from "../../src/config/schema.ts";
+import { createJsAdaptiveKernel } from "../../src/forecast/adaptive-kernels.ts";
 import { createJsKernel } from "../../src/forecast/js-kernel.ts";
 import { MemoryForecast } from "../../src/forecast/memory-forecast.ts";
 import { createForecaster } from "../../src/forecast/named-series.ts";
@@ -115,7 +116,11 @@ function parts(clock: VirtualClock, config: Config) {
   });
   const metrics = new Metrics(
     { version: "1", commit: "c", kernel: "js" },
-    { plugin: pluginStates, forecast: ["none", "cold", "ready"] },
+    {
+      plugin: pluginStates,
+      forecast: ["none", "cold", "ready"],
+      calibration: ["none", "calibrating", "calibrated", "miscalibrated"],
+    },
   );
   const host = new SimulatedHost(clock, { voice: 100, android: 100, discord: 100, stubs: 100 });
   const policy = policyOf(config);
@@ -139,7 +144,13 @@ function parts(clock: VirtualClock, config: Config) {
     observers: [observeRoutes(metrics)],
   });
   const { horizon: horizonMs, points, minPoints, emaAlpha } = config.forecast;
-  const forecast = new MemoryForecast(createForecaster(createJsKernel({ seriesLimit: 4 })), {
+  const mix = createJsAdaptiveKernel().createSeries({
+    horizonSeconds: horizonMs / 1_000,
+    threshold: 80,
+    coldHalfWidth: 100,
+  });
+  const forecast = new MemoryForecast(createForecaster(createJsKernel({ seriesLimit: 4 })), mix, {
+    method: config.forecast.method,
     horizonMs,
     points,
     minPoints,
@@ -160,6 +171,7 @@ function parts(clock: VirtualClock, config: Config) {
     scaler,
     router,
     forecast,
+    forecastAnomalies: () => [],
     window,
   };
 }

@@ -7,7 +7,11 @@ import { Metrics } from "../../src/metrics/metrics.ts";
 const fresh = () =>
   new Metrics(
     { version: "0.1.0", commit: "abc1234", kernel: "wasm" },
-    { plugin: ["stopped", "running", "shed"], forecast: ["cold", "ready"] },
+    {
+      plugin: ["stopped", "running", "shed"],
+      forecast: ["cold", "ready"],
+      calibration: ["none", "calibrating", "calibrated", "miscalibrated"],
+    },
   );
 
 /** The lines of one metric, without its help. */
@@ -24,6 +28,14 @@ function used(metrics: Metrics): Metrics {
   metrics.setResources({ cpu_percent: 12.5, memory_percent: 80, memory_used_bytes: 1e9, load1: 0.5 });
   metrics.setMemory(1e9, 12 * 2 ** 30);
   metrics.setForecast({ valueRatio: 0.8, lowerRatio: 0.7, upperRatio: 0.9 }, "ready");
+  metrics.setForecastQuality({
+    calibration: "calibrated",
+    coverageRatio: 0.95,
+    weights: { last: 0.25, line: 0.75 },
+    secondsToThreshold: 600,
+  });
+  metrics.countForecastTraining("schedule", true);
+  metrics.countForecastAnomaly("spike");
   metrics.countDecision("shed", "done");
   metrics.countShed("voice", 2e8, 1.5e8);
   metrics.countRestore("voice");

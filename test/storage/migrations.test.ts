@@ -72,6 +72,7 @@ test("a large file is checked table by table, decisions first, until the time is
   expect(report.uncheckedTables).toEqual([
     "decision_plugins",
     "footprints",
+    "forecast_trainings",
     "integration_metrics",
     "samples",
   ]);
