@@ -179,9 +179,9 @@ export function shift(cells: Float64Array, step: f64): void {
   publish(cells, at(cells, LAST_SECONDS), at(cells, LAST_VALUE));
 }
 
-/** The clock was set: moves every time by `seconds`. */
+/** The clock was set: moves every time by `seconds`; by nothing where that is no number. */
 export function moveClock(cells: Float64Array, seconds: f64): void {
-  if (at(cells, POINTS) > 0) shiftTimes(cells, seconds);
+  if (at(cells, POINTS) > 0 && Math.abs(seconds) <= MAX_MAGNITUDE) shiftTimes(cells, seconds);
 }
 
 /** The newest forecast as seen from the newest point. */

@@ -61,12 +61,15 @@ const onBoth = <T>(
 /** What comes between two points now and then. */
 function disturb(random: SeededRandom, pair: readonly AdaptiveSeries[], t: number, what: string): void {
   const shift = random.below(100) === 0 ? random.pick([-5, 3.7, 0, Number.NaN]) : null;
+  const backward = random.below(200) === 0 ? random.pick([-3_600, -0.25, Number.NaN]) : null;
   const [dt, value] = random.pick(refused);
   const exchange = random.below(150) === 0 ? pair.map((series) => series.save()).reverse() : [];
   const refuses = random.below(20) === 0;
   for (const [i, series] of pair.entries()) {
     if (shift !== null) series.shift(shift);
-    if (refuses && series.push(t + dt, value, value) === "accepted") throw new Error(`${what}: not refused`);
+    if (backward !== null) series.moveClock(backward);
+    if (refuses && backward === null && series.push(t + dt, value, value) === "accepted")
+      throw new Error(`${what}: not refused`);
     const memory = exchange[i];
     if (memory) series.restore(memory);
     if (refuses) series.trend();
