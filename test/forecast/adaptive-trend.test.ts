@@ -17,8 +17,11 @@ import { expectClose } from "./closeness.ts";
 import { exactLine } from "./exact-line.ts";
 import { seededRandom } from "./seeded-random.ts";
 
+/** One memory for all trials: thousands of instances would weigh on the whole run. */
+const series = wasmAdaptive.createSeries(adaptiveOptions);
+
 function trendAfter(stream: Stream, points = 50, stepSeconds = 60): MemoryTrend {
-  const series = wasmAdaptive.createSeries(adaptiveOptions);
+  series.reset();
   feedStream(series, stream, { points, stepSeconds });
   return series.trend();
 }
