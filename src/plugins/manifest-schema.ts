@@ -62,9 +62,13 @@ const limits = z
       .optional()
       .describe("Most memory of the plugin with all its processes"),
     cpu: z.number().positive().max(1_024).optional().describe("Cores"),
-    concurrency: whole(1, 10_000).default(16).describe("Requests at a time"),
+    processes: whole(1, 65_536).default(512).describe("Most processes and threads of one instance"),
+    openFiles: whole(16, 1_048_576).default(4_096).describe("Most open files of each process"),
+    concurrency: whole(1, 10_000).default(16).describe("Requests at a time, for each instance"),
+    queue: whole(0, 10_000).default(256).describe("Requests that wait; one more is answered with 429"),
+    logRate: bytes(1_024).prefault("64KiB").describe("Output passed on a second; the rest is dropped"),
     requestTimeout: duration(1, 3_600_000, "1ms to 1h")
-      .prefault("30s")
+      .prefault("5s")
       .describe("A request without an answer by then failed"),
   })
   .prefault({});
@@ -77,6 +81,10 @@ const permissions = z
       .describe("Environment variables it is given; no other reaches it"),
     net: z.boolean().default(false).describe("Whether it uses the network"),
     write: z.array(z.string().min(1)).default([]).describe("Folders of its own that it writes to"),
+    sandbox: z
+      .enum(["auto", "bubblewrap"])
+      .default("auto")
+      .describe("auto: the kernel's own means; bubblewrap: namespaces too, where bwrap is installed"),
   })
   .prefault({});
 
@@ -100,6 +108,13 @@ const recovery = z
       })
       .prefault({}),
     maxRestarts: rate.prefault("5 per 10m").describe("More than this is a crash loop"),
+    stable: duration(1, 86_400_000, "1ms to 1d")
+      .prefault("1m")
+      .describe("Having run for so long, the next restart waits backoff.initial again"),
+    reset: command.optional().describe("Run before each restart after a failure; most 10 s"),
+    breaker: duration(100, 86_400_000, "100ms to 1d")
+      .optional()
+      .describe("How long the platform's circuit breaker stays open; default: breaker.reset"),
   })
   .prefault({});
 
@@ -114,7 +129,8 @@ function crossChecks(value: z.output<typeof shape>, context: z.RefinementCtx): v
   for (const key of ["command", "protocol"] as const)
     if (value.runtime === "bun" && value[key] !== undefined)
       refuse([key], `expected no ${key} with runtime: bun; did you mean runtime: exec?`);
-  if (value.instances > 1) refuse(["instances"], "expected 1: more than one is not supported yet");
+  if (value.idleStop !== undefined && value.start !== "lazy")
+    refuse(["idleStop"], "expected none without start: lazy: nothing would start it again");
   if (value.protocol === "none" && value.start === "lazy")
     refuse(["start"], "expected eager: with protocol: none no request would ever start it");
   const { kind, port } = value.health;
@@ -137,11 +153,20 @@ const shape = z.strictObject({
   command: command.optional().describe("exec: program and arguments"),
   protocol: z.enum(["jsonrpc", "none"]).optional().describe("exec: none is only supervised"),
   start: z.enum(["eager", "lazy"]).optional().describe("lazy: at the first request; default: eager"),
-  instances: whole(1, 64).default(1).describe("Processes of this plugin; only 1 as yet"),
+  idleStop: duration(1_000, 86_400_000, "1s to 1d")
+    .optional()
+    .describe("lazy: stopped when no request came for so long"),
+  instances: whole(1, 64).default(1).describe("Processes of this plugin; requests go to the least busy"),
   requires: z.array(requirement).max(64).default([]).describe("Started before, stopped after"),
   routes: z.json().optional().describe("See routing"),
   limits,
   permissions,
+  trust: z.boolean().default(false).describe("Starts even where a permission cannot be enforced"),
+  sha256: z
+    .string()
+    .regex(/^[0-9a-f]{64}$/, "expected the 64 hex digits that conductor check prints")
+    .optional()
+    .describe("The content of the plugin's folder; refused when it is another"),
   health: health.prefault({}),
   recovery,
 });

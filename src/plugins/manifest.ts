@@ -26,7 +26,14 @@ export type Manifest = Readonly<
     limits: {
       memoryBytes: number | null;
       cpuCores: number | null;
+      /** Processes and threads of one instance. */
+      processes: number;
+      openFiles: number;
+      /** Requests at a time, for each instance. */
       concurrency: number;
+      /** Requests that wait; one more is refused. */
+      queue: number;
+      logBytesPerSecond: number;
       requestTimeoutMs: number;
     };
   };
@@ -132,7 +139,11 @@ function manifestOf(fields: ManifestFields): Manifest {
     limits: {
       memoryBytes: limits.memory ?? null,
       cpuCores: limits.cpu ?? null,
+      processes: limits.processes,
+      openFiles: limits.openFiles,
       concurrency: limits.concurrency,
+      queue: limits.queue,
+      logBytesPerSecond: limits.logRate,
       requestTimeoutMs: limits.requestTimeout,
     },
   });

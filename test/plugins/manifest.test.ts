@@ -40,13 +40,24 @@ test("the smallest manifest has every default", async () => {
     start: "eager",
     instances: 1,
     requires: [],
-    limits: { memoryBytes: null, cpuCores: null, concurrency: 16, requestTimeoutMs: 30_000 },
-    permissions: { env: [], net: false, write: [] },
+    limits: {
+      memoryBytes: null,
+      cpuCores: null,
+      processes: 512,
+      openFiles: 4_096,
+      concurrency: 16,
+      queue: 256,
+      logBytesPerSecond: 65_536,
+      requestTimeoutMs: 5_000,
+    },
+    permissions: { env: [], net: false, write: [], sandbox: "auto" },
+    trust: false,
     health: { kind: "call" },
     recovery: {
       restart: "always",
       backoff: { initial: 1_000, max: 60_000 },
       maxRestarts: { count: 5, windowMs: 600_000 },
+      stable: 60_000,
     },
   });
 });
@@ -110,7 +121,13 @@ describe("a mistake names its line, key, value, and what is allowed", () => {
       "version: 1.1: expected a semantic version in quotes",
     ],
     ["runtime", `${head}runtime: deno\n`, 'runtime: "deno": expected one of bun, exec'],
-    ["instances", `${head}instances: 3\n`, "instances: 3: expected 1: more than one is not supported yet"],
+    ["instances", `${head}instances: 65\n`, "instances: 65: expected a whole number from 1 to 64"],
+    [
+      "idleStop of an eager one",
+      `${head}idleStop: 5m\n`,
+      "idleStop: 300000: expected none without start: lazy",
+    ],
+    ["a hash that is none", `${head}sha256: abc\n`, 'sha256: "abc": expected the 64 hex digits'],
     ["requires", `${head}requires: [stubs@one]\n`, 'requires[0]: "stubs@one": expected a plugin'],
     [
       "maxRestarts",
