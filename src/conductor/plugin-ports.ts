@@ -84,10 +84,17 @@ const checkFailures: Record<FailureKind, CheckFailureKind> = {
 
 /** Who should answer health checks, and how each is asked. */
 export function probeOf(manager: PluginManager): Probe {
-  // The plugins never change while conductor runs, and these read their state when asked: nothing is made a call.
-  const plugins = manager.standings().map((standing) => new LivePlugin(standing));
+  // They read their state when asked: nothing is made a call, but when a plugin came or went.
+  let listed = manager.standings();
+  let plugins = listed.map((standing) => new LivePlugin(standing));
   return {
-    plugins: () => plugins,
+    plugins: () => {
+      if (listed !== manager.standings()) {
+        listed = manager.standings();
+        plugins = listed.map((standing) => new LivePlugin(standing));
+      }
+      return plugins;
+    },
     check: async (name, limits): Promise<CheckAnswer> => {
       const answer = await manager.checkHealth(name, limits);
       if (answer.ok) return answer.value;
@@ -106,6 +113,7 @@ const standingOf: Record<PluginState, Standing | null> = {
   starting: "starting",
   shed: "shed",
   disabled: "disabled",
+  blocked: "stopped",
   discovered: "stopped",
   draining: "stopped",
   stopped: "stopped",
@@ -113,13 +121,15 @@ const standingOf: Record<PluginState, Standing | null> = {
 
 class LivePlugin implements ProbedPlugin {
   readonly name: string;
-  readonly platform: string;
   readonly #live: LiveStanding;
 
   constructor(live: LiveStanding) {
     this.name = live.name;
-    this.platform = live.platform;
     this.#live = live;
+  }
+
+  get platform(): string {
+    return this.#live.platform;
   }
 
   get expected(): boolean {
@@ -146,6 +156,7 @@ const routedStates: Record<PluginState, RoutedState> = {
   stopped: "stopped",
   shed: "shed",
   disabled: "disabled",
+  blocked: "stopped",
   failed: "failed",
   "crash-loop": "failed",
 };
