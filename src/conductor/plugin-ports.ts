@@ -96,6 +96,19 @@ export function probeOf(manager: PluginManager): Probe {
   };
 }
 
+/**
+ * How long the breaker of a platform stays open: the longest of what the plugins that serve it ask for, where one that
+ * asks for nothing counts with `defaultMs`.
+ */
+export const breakerResetOf =
+  (manager: Pick<PluginManager, "standings">, defaultMs: number) =>
+  (platform: string): number => {
+    const asked = manager
+      .standings()
+      .flatMap((each) => (each.platform === platform ? [each.breakerResetMs ?? defaultMs] : []));
+    return asked.length === 0 ? defaultMs : Math.max(...asked);
+  };
+
 /** Null: it should be running and answering. */
 const standingOf: Record<PluginState, Standing | null> = {
   ready: null,

@@ -60,6 +60,10 @@ export class Supervisor implements Standing {
     return this.manifest.requires.map(({ name }) => name);
   }
 
+  get breakerResetMs(): number | null {
+    return this.manifest.recovery.breaker ?? null;
+  }
+
   /** A request may start it. */
   get startsOnRequest(): boolean {
     return this.manifest.start === "lazy" && (this.state === "discovered" || this.#endedByItself);
