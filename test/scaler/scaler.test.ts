@@ -37,6 +37,7 @@ function house(footprintsMiB: Record<string, number>, stopMs?: number) {
     recorder: host,
     publisher: { publish: (name) => announced.push(name) },
     onIntervention: (_, what) => interventions.push(what),
+    reservationMs: 30_000,
   });
   /** One reading now, and time for what it causes. */
   const read = async (passMs = 1_000) => {
@@ -243,12 +244,17 @@ describe("restoring", () => {
 describe("starting plugins", () => {
   test("is refused while memory is short, saying so", async () => {
     const { host, scaler } = house({ voice: 300, android: 200, discord: 200, stubs: 150 });
-    expect(scaler.mayStart()).toEqual({
+    expect(scaler.mayStart("voice")).toEqual({
       ok: false,
       reason: "memory is short: 85.0 % of the budget is used, the shed line is 80.0 %",
     });
     host.find("voice").state = "shed";
-    expect(scaler.mayStart()).toEqual({ ok: true });
+    expect(scaler.mayStart("discord")).toEqual({ ok: true });
+  });
+
+  test("the one that is never shed may start however short memory is", async () => {
+    const { scaler } = house({ voice: 300, android: 200, discord: 200, stubs: 150 });
+    expect(scaler.mayStart("stubs")).toEqual({ ok: true });
   });
 });
 
