@@ -97,7 +97,7 @@ describe.skipIf(!canMakeCgroups())("a plugin that leaks and that another require
     });
     expect(first?.actions.every(({ actualBytes }) => (actualBytes ?? 0) > 20 * MiB)).toBe(true);
 
-    await until("everything is restored", 60_000, async () =>
+    await until("everything is restored", 90_000, async () =>
       (await plugins()).every(({ state }) => state === "ready"),
     );
     const restored = (await decisions()).filter(({ rule }) => rule === "restore");
@@ -108,5 +108,5 @@ describe.skipIf(!canMakeCgroups())("a plugin that leaks and that another require
     expect(await pidsOf("core", "stubs")).toEqual(keptPids);
     // Nobody ended otherwise, as by the kernel.
     expect((await plugins()).map(({ restarts }) => restarts)).toEqual([0, 0, 0, 0]);
-  }, 150_000);
+  }, 200_000);
 });
