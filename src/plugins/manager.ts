@@ -85,7 +85,12 @@ export class PluginManager {
   async startAll(): Promise<void> {
     await this.#guard.start();
     this.#limits = this.#takeCgroups();
-    const eager = this.#roster.supervisors().filter(({ manifest }) => manifest.start === "eager");
+    // Where there is no room for all, the last to be shed is the first to be asked for.
+    const { order } = this.#options;
+    const eager = this.#roster
+      .supervisors()
+      .filter(({ manifest }) => manifest.start === "eager")
+      .sort((a, b) => order.indexOf(b.name) - order.indexOf(a.name));
     await Promise.all(
       eager.map((supervisor) => supervisor.start("started with conductor", { automatic: true })),
     );

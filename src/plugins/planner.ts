@@ -11,14 +11,27 @@ export interface PluginPlanner {
 }
 
 export function planner(options: PluginManagerOptions, roster: Roster): PluginPlanner {
-  /** The kernel's order of killing is the degradation order: unnamed ones by name, then the named ones. */
+  /**
+   * The kernel's order of killing is the degradation order: unnamed ones by name, then the named ones; but what the last
+   * of the order requires goes with it.
+   */
   const scoreOf = (plugin: string): number => {
-    const names = roster
+    const { order } = options;
+    const kept = new Set<string>();
+    const keep = (name: string) => {
+      for (const required of roster.supervisor(name)?.requires ?? [])
+        if (!kept.has(required)) {
+          kept.add(required);
+          keep(required);
+        }
+    };
+    const last = order.at(-1);
+    if (last !== undefined) keep(last);
+    const rank = (name: string) => (kept.has(name) ? order.length - 1.5 : order.indexOf(name));
+    const ranked = roster
       .supervisors()
       .map(({ name }) => name)
-      .sort();
-    const unnamed = names.filter((name) => !options.order.includes(name));
-    const ranked = [...unnamed, ...options.order.filter((name) => names.includes(name))];
+      .sort((a, b) => rank(a) - rank(b) || (a < b ? -1 : 1));
     return oomScoreAdj(ranked.indexOf(plugin), ranked.length);
   };
   return {

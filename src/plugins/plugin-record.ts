@@ -58,6 +58,10 @@ export class PluginRecord {
     return this.manifest.limits.requestTimeoutMs;
   }
 
+  get breakerResetMs(): number | null {
+    return this.manifest.recovery.breaker ?? null;
+  }
+
   get requires(): readonly string[] {
     return this.manifest.requires.map(({ name }) => name);
   }

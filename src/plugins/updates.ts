@@ -91,6 +91,7 @@ export class Updates {
     const { roster, options } = this.#ports;
     const why = this.#whyInPlace(before, next);
     const outcome = await supervisor.replace(next, { beside: why === null, reason });
+    options.overlapEnded?.(name);
     roster.arrange();
     const done: SwapOutcome = !outcome.ok ? "kept_old" : why === null ? "swapped" : "stopped_first";
     const told = {
