@@ -4,7 +4,7 @@ import type { Clock } from "../clock.ts";
 import type { Publisher } from "../events/bus.ts";
 import type { Log } from "../log.ts";
 import type { Json } from "../sdk/plugin.ts";
-import type { CgroupPlace } from "./cgroup-place.ts";
+import type { CgroupPlaces } from "./cgroup-place.ts";
 import type { BundledPlugin } from "./discovery.ts";
 import type { Permission } from "./supervisor-ports.ts";
 
@@ -34,6 +34,6 @@ export interface PluginManagerOptions {
   dataFolder(plugin: string): string | null;
   /** Asked before each start that no person ordered: is there memory for it? */
   mayStart(plugin: string): Permission;
-  /** The memory cgroup to make others below; default: the one this process is in. Null: use none. */
-  cgroupPlace?: CgroupPlace | null;
+  /** The cgroups to make others below; default: those this process is in. Null: use none. */
+  cgroupPlace?: CgroupPlaces | null;
 }

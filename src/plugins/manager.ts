@@ -8,12 +8,14 @@ import { type FootprintTarget, footprintTarget } from "./footprint-target.ts";
 import { GuardClient } from "./guard-client.ts";
 import { checkHealth } from "./health-check.ts";
 import { isServing } from "./lifecycle.ts";
+import { limitsWithoutCgroups } from "./limit-in-force.ts";
 import { Limits } from "./limits.ts";
 import type { PluginManagerOptions } from "./manager-options.ts";
 import { oomScoreAdj } from "./oom-score.ts";
 import { invalidView, type PluginView, viewOf } from "./plugin-view.ts";
 import { stopInOrder } from "./shutdown.ts";
 import { invalidStanding, mostReady, type Standing } from "./standing.ts";
+import { StatmWatch } from "./statm-watch.ts";
 import { Supervisor } from "./supervisor.ts";
 import type {
   Permission,
@@ -48,6 +50,9 @@ export class PluginManager {
   #order: string[] = [];
   #dependencyErrors = new Map<string, string>();
   #limits: Limits | null = null;
+  readonly #watch: StatmWatch;
+  /** Instances that were started; the number of the latest. */
+  #instances = 0;
   #closing = false;
   #discoveredMs = 0;
   #standings: readonly Standing[] = [];
@@ -59,6 +64,7 @@ export class PluginManager {
       throw new RangeError(`runId ${options.runId}: expected [a-z0-9-]{1,32}`);
     this.#options = options;
     const { selfCommand, runId, clock, log } = options;
+    this.#watch = new StatmWatch(clock);
     this.#guard = new GuardClient({ selfCommand, runId, clock, log });
   }
 
@@ -102,8 +108,9 @@ export class PluginManager {
       ownPids,
       ...(cgroupPlace === undefined ? {} : { place: cgroupPlace }),
     });
-    if (limits.runFolder !== null && limits.version) this.#guard.setCgroups(limits.version, limits.runFolder);
-    else log.warn("plugins.no_cgroups", { reason: limits.reason });
+    if (limits.runFolders.length > 0) this.#guard.setCgroups(limits.runFolders);
+    const reasons = limits.reasons();
+    if (Object.keys(reasons).length > 0) log.warn("plugins.no_cgroups", reasons);
     return limits;
   }
 
@@ -112,7 +119,6 @@ export class PluginManager {
     const folder = found.source.kind === "folder" ? found.source.folder : null;
     const { manifest } = found;
     if (!manifest) throw new Error(`${found.name} has no manifest`);
-    const unlimited = { cgroup: null, mechanism: "none", reason: "not started" } as const;
     return {
       clock,
       random,
@@ -121,7 +127,11 @@ export class PluginManager {
         runId,
         environment,
         selfCommand,
-        limits: { apply: (plugin, bytes) => this.#limits?.apply(plugin, bytes) ?? unlimited },
+        limits: {
+          apply: (plugin, limits, number) =>
+            this.#limits?.apply(plugin, limits, number) ?? limitsWithoutCgroups(limits, "conductor starts"),
+          watch: (root, limitBytes, onOver) => this.#watch.add(root, limitBytes, onOver),
+        },
         guard: this.#guard,
         never: () => this.#never(),
       },
@@ -129,6 +139,7 @@ export class PluginManager {
       mayStart: (plugin) => this.#mayStart(plugin),
       plan: () => ({
         manifest,
+        number: ++this.#instances,
         folder,
         dataFolder: this.#options.dataFolder(manifest.name),
         config: this.#options.config[manifest.name] ?? {},
@@ -353,7 +364,9 @@ export class PluginManager {
       graceMs: this.#options.graceMs,
     });
     if (gone && this.#limits?.release() === false)
-      this.#options.log.warn("plugins.cgroups_left", { folder: this.#limits.runFolder });
+      this.#options.log.warn("plugins.cgroups_left", {
+        folders: this.#limits.runFolders.map(({ folder }) => folder),
+      });
     // What is not gone is left to the guard, which goes on killing after us.
     if (gone) await this.#guard.close();
     return { gone };

@@ -3,9 +3,6 @@
 import type { Clock } from "../clock.ts";
 import { type CallFailure, failed } from "./transport.ts";
 
-/** Requests that wait for a plugin; one more is refused with overload. */
-export const mostQueuedRequests = 256;
-
 export type Admission = { ok: true; release(): void } | CallFailure;
 
 interface Waiter {
@@ -17,9 +14,11 @@ export class RequestGate {
   #running = 0;
   #onIdle: (() => void)[] = [];
 
+  /** `concurrency` requests run, `queue` more wait (0: none), and one more is refused with overload. */
   constructor(
     readonly concurrency: number,
     readonly clock: Clock,
+    readonly queue: number,
   ) {}
 
   get running(): number {
@@ -34,8 +33,11 @@ export class RequestGate {
   async enter(timeoutMs: number, signal?: AbortSignal): Promise<Admission> {
     if (signal?.aborted) return failed("cancelled", "the caller went away");
     if (this.#running < this.concurrency) return this.#admit();
-    if (this.#waiting.size >= mostQueuedRequests)
-      return failed("overload", `${this.#running} requests run and ${this.#waiting.size} wait`);
+    if (this.#waiting.size >= this.queue)
+      return failed(
+        "overload",
+        `${this.#running} requests run and ${this.#waiting.size} wait, the most there may be (limits.concurrency, limits.queue)`,
+      );
     return new Promise((resolve) => {
       const onAbort = () => waiter.settle(failed("cancelled", "the caller went away"));
       const timer = this.clock.after(timeoutMs, () =>

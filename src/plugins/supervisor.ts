@@ -40,7 +40,7 @@ export class Supervisor implements Standing {
     this.manifest = manifest;
     this.#ports = ports;
     this.sinceMs = ports.clock.nowMs();
-    this.gate = new RequestGate(manifest.limits.concurrency, ports.clock);
+    this.gate = new RequestGate(manifest.limits.concurrency, ports.clock, manifest.limits.queue);
     this.#backoff = new RestartBackoff(manifest.recovery, () => ports.random());
   }
 

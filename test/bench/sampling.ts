@@ -52,12 +52,12 @@ export function timeSampling(): CallTiming[] {
     footprintTargets: () => [],
     onSample: () => {},
   });
-  const target = { plugin: "self", rootPids: [process.pid], cgroup: null };
-  const [cgroup = null] = source.meter.cgroups;
+  const target = { plugin: "self", rootPids: [process.pid], cgroups: [], rootPidsOutside: [process.pid] };
+  const cgroups = source.meter.cgroups.slice(0, 1);
   const timings = [
     timed(`reflex reading, ${source.meter.cgroups.length} cgroups around`, 200, () => source.memory()),
     timed("full sample without footprints", 50, () => sampler.sampleNow()),
-    timed("footprint by cgroup", 100, () => cgroupFootprint({ ...target, cgroup })),
+    timed("footprint by cgroup", 100, () => cgroupFootprint({ ...target, cgroups, rootPidsOutside: [] })),
     timed("footprint by PSS: a tree of one", 3, () => footprints([target])),
     timed("process trees: one scan of /proc", 5, () => processTrees([[process.pid]])),
     timed("PSS of one process", 5, () => pssBytes("self")),
