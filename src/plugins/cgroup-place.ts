@@ -41,11 +41,14 @@ function parseMounts(mountinfo: string): Mount[] {
 
 /** `path` of the hierarchy as a folder under `mount`; null when the mount does not show it. */
 function folderOf(path: string, { root, point }: Mount): string | null {
-  if (root === "/") return join(point, path);
-  if (path === root || path.startsWith(`${root}/`)) return join(point, path.slice(root.length));
+  if (root === "/") return folderAt(point, path);
+  if (path === root || path.startsWith(`${root}/`)) return folderAt(point, path.slice(root.length));
   // In a container with its own cgroup namespace the path is relative to the root of the namespace.
-  return path.startsWith("/..") ? null : join(point, path);
+  return path.startsWith("/..") ? null : folderAt(point, path);
 }
+
+/** Without a slash at the end, which the root of a tree would leave. */
+const folderAt = (point: string, path: string): string => join(point, path).replace(/(?<=.)\/$/, "");
 
 /** The own cgroup of `controller`: version 1 where it is mounted so, else version 2; null when there is neither. */
 export function findCgroupPlace(

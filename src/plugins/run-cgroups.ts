@@ -19,32 +19,51 @@ export const controllers: readonly Controller[] = ["memory", "cpu", "pids"];
 /** The code of a system error, or what else was thrown. */
 export const codeOf = (error: unknown): string => (error as NodeJS.ErrnoException).code ?? String(error);
 
-/** Why nothing can be made in `folder`, in words, with what would help. */
-export function notWritable(version: 1 | 2, controller: Controller, folder: string, error: unknown): string {
+/** Why something cannot be had, and what would help, each for a person. */
+export interface Obstacle {
+  missing: string;
+  remedy: string;
+}
+
+const sentence = ({ missing, remedy }: Obstacle): string => `${missing}; ${remedy}`;
+
+/** Nothing can be made in `folder`. */
+export function notWritable(
+  version: 1 | 2,
+  controller: Controller,
+  folder: string,
+  error: unknown,
+): Obstacle {
   const remedy =
     version === 2
       ? "run it as a systemd service with Delegate=yes, or as root"
       : `run it as root, or give this user a ${controller} cgroup`;
-  return `${folder} is not writable (${codeOf(error)}); ${remedy}`;
+  return { missing: `${folder} is not writable (${codeOf(error)})`, remedy };
 }
 
 /**
  * Why no controller of version 2 can be used below `own`, and null when nothing is in the way: it allows them only where
  * no process is in the cgroup itself, and the conductor can move none but its own away.
  */
-export function occupiedBy(own: string, ownPids: readonly number[]): string | null {
+export function occupiedBy(own: string, ownPids: readonly number[]): Obstacle | null {
   const ours = new Set(ownPids);
   const others = cgroupPids(own).filter((pid) => !ours.has(pid)).length;
   if (others === 0 || isRootCgroup(own)) return null;
   const processes = others === 1 ? "another process" : `${others} other processes`;
-  return `${own} holds ${processes}, so limits cannot be set below it; run conductor as a service of its own`;
+  return {
+    missing: `${own} holds ${processes}, so limits cannot be set below it`,
+    remedy: "run conductor as a service of its own",
+  };
 }
 
 /** Why version 2 has no `controller` in `own`; null when it has. Throws when `own` cannot be read. */
-export function controllerMissing(own: string, controller: Controller): string | null {
+export function controllerMissing(own: string, controller: Controller): Obstacle | null {
   const available = readFileSync(join(own, "cgroup.controllers"), "utf8").split(/\s+/);
   if (available.includes(controller)) return null;
-  return `${own} has no ${controller} controller; for systemd set Delegate=yes, or Delegate=cpu memory pids`;
+  return {
+    missing: `${own} has no ${controller} controller`,
+    remedy: "for systemd set Delegate=yes, or Delegate=cpu memory pids",
+  };
 }
 
 function isRootCgroup(folder: string): boolean {
@@ -77,8 +96,8 @@ export function takeRunCgroups(
     const names = wanted.map(({ controller }) => controller);
     const refused = version === 2 ? delegate(own, run, names, ownPids) : makeFolder(own, run, names);
     for (const controller of names) {
-      const why = refused.get(controller);
-      taken[controller] = why === undefined ? { run } : { run: null, why };
+      const obstacle = refused.get(controller);
+      taken[controller] = obstacle ? { run: null, why: sentence(obstacle) } : { run };
     }
     if (refused.size === names.length) releaseRunCgroups(version, run.folder, ownPids);
   }
@@ -88,9 +107,9 @@ export function takeRunCgroups(
 const absent = (controller: Controller): Taken => ({ run: null, why: `no ${controller} cgroup is mounted` });
 
 /** Why each controller cannot be used; one that can is not in it. */
-type Refused = Map<Controller, string>;
+type Refused = Map<Controller, Obstacle>;
 
-const refuseAll = (names: readonly Controller[], why: (controller: Controller) => string): Refused =>
+const refuseAll = (names: readonly Controller[], why: (controller: Controller) => Obstacle): Refused =>
   new Map(names.map((controller) => [controller, why(controller)]));
 
 function makeFolder(own: string, { version, folder }: RunFolder, names: readonly Controller[]): Refused {

@@ -33,7 +33,7 @@ test.each([
     v2Mounts,
     { version: 2, folder: "/sys/fs/cgroup/system.slice/conductor.service" },
   ],
-  ["v2, in its own namespace", "0::/\n", v2Mounts, { version: 2, folder: "/sys/fs/cgroup/" }],
+  ["v2, in its own namespace", "0::/\n", v2Mounts, { version: 2, folder: "/sys/fs/cgroup" }],
   [
     "hybrid without the memory controller on v1",
     "1:name=systemd:/a\n0::/b\n",
