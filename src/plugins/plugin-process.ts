@@ -43,7 +43,7 @@ export type Spawned = { ok: true; process: PluginProcess } | { ok: false; messag
  * Its errors are silent: the parent does the first two again and sees them.
  */
 const prelude = (stdin: string): string =>
-  `{ [ -z "$1" ] || echo "$1" > /proc/self/oom_score_adj; files=$2; shift 2; while [ "$files" -gt 0 ]; do echo $$ > "$1"; shift; files=$((files - 1)); done; } 2>/dev/null; exec "$@" ${stdin} 1>&4 2>&5 4>&- 5>&-`;
+  `{ [ -z "$1" ] || echo "$1" > /proc/self/oom_score_adj; conductor_files=$2; shift 2; while [ "$conductor_files" -gt 0 ]; do echo $$ > "$1"; shift; conductor_files=$((conductor_files - 1)); done; } 2>/dev/null; exec "$@" ${stdin} 1>&4 2>&5 4>&- 5>&-`;
 
 const shell = "/bin/sh";
 

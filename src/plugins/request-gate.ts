@@ -36,7 +36,7 @@ export class RequestGate {
     if (this.#waiting.size >= this.queue)
       return failed(
         "overload",
-        `${this.#running} requests run and ${this.#waiting.size} wait, the most there may be (limits.concurrency, limits.queue)`,
+        `${this.#running} running and ${this.#waiting.size} waiting requests are the most there may be (limits.concurrency, limits.queue)`,
       );
     return new Promise((resolve) => {
       const onAbort = () => waiter.settle(failed("cancelled", "the caller went away"));

@@ -130,7 +130,7 @@ test("requests over the queue are refused as overload, which costs those that wa
   await eventually(() => bot.manager.view("bot")?.queued === 2);
   const refused = await bot.manager.dispatch("bot", request(), soon);
   expect(refused).toMatchObject({ ok: false, kind: "overload" });
-  expect(refused.ok ? "" : refused.message).toContain("1 requests run and 2 wait");
+  expect(refused.ok ? "" : refused.message).toContain("1 running and 2 waiting requests");
   expect((await Promise.all(taken)).every(({ ok }) => ok)).toBe(true);
 });
 
