@@ -3,6 +3,7 @@
 import { benchCommand } from "./bench.ts";
 import { checkCommand } from "./check.ts";
 import type { Command } from "./command.ts";
+import { doctorCommand } from "./doctor.ts";
 import { forecastCommand } from "./forecast.ts";
 import { initCommand } from "./init.ts";
 import { pluginsCommand } from "./plugins.ts";
@@ -20,5 +21,6 @@ export const commands: readonly Command[] = [
   whyCommand,
   forecastCommand,
   benchCommand,
+  doctorCommand,
   schemaCommand,
 ];

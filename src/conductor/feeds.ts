@@ -64,6 +64,8 @@ export function showPluginEvents({ events, manager, metrics, health, log }: Plug
       manager.view(plugin)?.lastExit?.text ?? `its process ended (${signal ?? `exit code ${exitCode}`})`;
     health.processExited(plugin, detail);
   });
+  events.on("plugin.instances", ({ plugin, instances }) => metrics.setPluginInstances(plugin, instances));
+  events.on("plugin.swapped", ({ plugin, outcome }) => metrics.countPluginSwap(plugin, outcome));
   events.on("plugin.log", ({ plugin, stream, line }) => log.info("plugin.log", { plugin, stream, line }));
 }
 

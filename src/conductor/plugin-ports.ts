@@ -70,12 +70,18 @@ export function heldPluginsOf(manager: PluginManager): Set<string> {
   return held;
 }
 
-/** Where each running plugin's memory is measured. */
-export const footprintTargetsOf = (manager: PluginManager): FootprintTarget[] =>
-  manager.footprintTargets().map(({ cgroup, ...target }) => ({
-    ...target,
-    cgroup: cgroup && { version: cgroup.version, folder: cgroup.path },
+/** Where each running plugin's memory is measured: all its instances as one. */
+export function footprintTargetsOf(manager: PluginManager): FootprintTarget[] {
+  const byPlugin = Map.groupBy(manager.footprintTargets(), ({ plugin }) => plugin);
+  return [...byPlugin].map(([plugin, instances]) => ({
+    plugin,
+    rootPids: instances.flatMap(({ rootPids }) => rootPids),
+    cgroups: instances.flatMap(({ cgroup }) =>
+      cgroup ? [{ version: cgroup.version, folder: cgroup.path }] : [],
+    ),
+    rootPidsOutside: instances.flatMap(({ cgroup, rootPids }) => (cgroup ? [] : rootPids)),
   }));
+}
 
 const checkFailures: Record<FailureKind, CheckFailureKind> = {
   timeout: "timeout",

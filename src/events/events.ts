@@ -1,3 +1,9 @@
+/**
+ * How a plugin's versions were exchanged: the new one took over beside the old one, or after it was stopped, or the new one
+ * was not well and the old one went on, or a kept version came back by order.
+ */
+export type SwapOutcome = "swapped" | "stopped_first" | "kept_old" | "rolled_back";
+
 /** Every event that a part of the conductor announces, by name. Payload keys carry their units. */
 export interface EventMap {
   "plugin.state": { plugin: string; from: string; to: string; reason: string };
@@ -12,7 +18,7 @@ export interface EventMap {
   /** How many processes take requests now. */
   "plugin.instances": { plugin: string; instances: number };
   /** A new version took over, or did not. */
-  "plugin.swapped": { plugin: string; from: string; to: string; outcome: string; reason: string };
+  "plugin.swapped": { plugin: string; from: string; to: string; outcome: SwapOutcome; reason: string };
   "plugin.log": { plugin: string; stream: "stdout" | "stderr" | "log"; line: string };
   "health.changed": { platform: string; from: string; to: string; detail: string };
   "breaker.changed": { platform: string; from: string; to: string; reason: string };

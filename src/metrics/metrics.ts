@@ -4,6 +4,7 @@
  */
 
 import Registry from "prom-client/lib/registry.js";
+import type { SwapOutcome } from "../events/events.ts";
 import {
   type breakerStates,
   forecastMetrics,
@@ -15,8 +16,6 @@ import {
 } from "./definitions.ts";
 
 export type BreakerState = (typeof breakerStates)[number];
-/** What came of replacing a running plugin by a new copy. */
-export type SwapOutcome = "swapped" | "kept_old" | "stopped_first" | "rolled_back";
 /** The label `resource` of `system_resources`: percent are 0..100. */
 export type ResourceName =
   | "cpu_percent"

@@ -7,21 +7,23 @@ import type { MemoryCgroup, Root } from "./cgroups.ts";
 import { isGoneOrForbidden, privateBytes, pssBytes } from "./process-memory.ts";
 import { processTrees } from "./process-tree.ts";
 
-/** A plugin to measure. */
+/** A plugin to measure, with all its instances. */
 export interface FootprintTarget {
   plugin: string;
-  /** The processes that its tree starts from. */
+  /** The processes that its trees start from: of every instance. */
   rootPids: readonly number[];
-  /** The memory cgroup that holds it and nothing else; null when it has none. */
-  cgroup: MemoryCgroup | null;
+  /** Memory cgroups that hold instances of it and nothing else. */
+  cgroups: readonly MemoryCgroup[];
+  /** Those of `rootPids` that are in none of `cgroups`. */
+  rootPidsOutside: readonly number[];
 }
 
 export interface FootprintReading {
   plugin: string;
   bytes: number;
   /**
-   * cgroup: its bytes less inactive file cache. pss: proportional share, summed. private: resident less shared, summed,
-   * for at least one process whose share may not be read.
+   * cgroup: their bytes less inactive file cache. pss: proportional share, summed, for at least one instance without a
+   * cgroup. private: resident less shared, summed, for at least one process whose share may not be read.
    */
   method: "cgroup" | "pss" | "private";
   /** Processes measured. */
@@ -44,41 +46,67 @@ function processesIn(folder: string, depth = 0): number {
 }
 
 /**
- * The footprint of its cgroup; null when it has none that can be read, or no process is in it: what is left in an empty
- * one is cache, and the processes, if any, are elsewhere. Costs some microseconds.
+ * The footprint of its cgroups; null when they do not hold all of it, one cannot be read, or no process is in it: what
+ * is left in an empty one is cache, and the processes, if any, are elsewhere. Costs some microseconds.
  */
-export function cgroupFootprint({ plugin, cgroup }: FootprintTarget): FootprintReading | null {
-  if (!cgroup) return null;
+export function cgroupFootprint(target: FootprintTarget): FootprintReading | null {
+  return target.rootPidsOutside.length > 0 ? null : insideCgroups(target);
+}
+
+function insideCgroups({ plugin, cgroups }: FootprintTarget): FootprintReading | null {
+  const sum: FootprintReading = { plugin, bytes: 0, method: "cgroup", processes: 0 };
+  for (const cgroup of cgroups) {
+    const one = oneCgroup(cgroup);
+    if (!one) return null;
+    sum.bytes += one.bytes;
+    sum.processes += one.processes;
+  }
+  return sum.processes === 0 ? null : sum;
+}
+
+function oneCgroup(cgroup: MemoryCgroup): { bytes: number; processes: number } | null {
   try {
     const bytes = usedBytes(cgroup);
     const processes = processesIn(cgroup.folder);
-    return bytes === null || processes === 0 ? null : { plugin, bytes, method: "cgroup", processes };
+    return bytes === null || processes === 0 ? null : { bytes, processes };
   } catch (error) {
     if (isGoneOrForbidden(error)) return null;
     throw error;
   }
 }
 
-/** The footprint of every target; one that cannot be read is left out. One scan of /proc for all without a cgroup. */
+/**
+ * The footprint of every target; one that cannot be read is left out. One scan of /proc for all that no cgroup holds:
+ * instances without one, and every instance of a plugin where one of its cgroups cannot be read.
+ */
 export function footprints(targets: readonly FootprintTarget[], root: Root = ""): FootprintReading[] {
   const found: FootprintReading[] = [];
-  const rest: FootprintTarget[] = [];
+  const rest: { plugin: string; inside: FootprintReading | null; pids: readonly number[] }[] = [];
   for (const target of targets) {
-    const reading = cgroupFootprint(target);
-    if (reading) found.push(reading);
-    else if (target.rootPids.length > 0) rest.push(target);
+    const { plugin, rootPids, rootPidsOutside } = target;
+    const inside = insideCgroups(target);
+    if (inside && rootPidsOutside.length === 0) found.push(inside);
+    else if (rootPids.length > 0) rest.push({ plugin, inside, pids: inside ? rootPidsOutside : rootPids });
   }
   if (rest.length === 0) return found;
   const trees = processTrees(
-    rest.map(({ rootPids }) => rootPids),
+    rest.map(({ pids }) => pids),
     root,
   );
-  rest.forEach(({ plugin }, index) => {
-    const reading = treeFootprint(plugin, trees[index] ?? [], root);
+  rest.forEach(({ plugin, inside }, index) => {
+    const outside = treeFootprint(plugin, trees[index] ?? [], root);
+    const reading = inside && outside ? added(inside, outside) : (inside ?? outside);
     if (reading) found.push(reading);
   });
   return found;
 }
+
+/** Both together, named for the less exact of the two. */
+const added = (inside: FootprintReading, outside: FootprintReading): FootprintReading => ({
+  ...outside,
+  bytes: inside.bytes + outside.bytes,
+  processes: inside.processes + outside.processes,
+});
 
 /** The tree's PSS; a process whose PSS may not be read counts with its private memory. Null when none is left. */
 function treeFootprint(plugin: string, pids: readonly number[], root: Root): FootprintReading | null {

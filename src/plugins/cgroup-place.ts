@@ -2,11 +2,17 @@
 
 import { join } from "node:path";
 
-/** The folder of the process's own memory cgroup, and which interface its files follow. */
+/** What of the kernel's controllers holds a plugin to its limits: limits.memory, limits.cpu, limits.processes. */
+export type Controller = "memory" | "cpu" | "pids";
+
+/** The folder of the process's own cgroup of one controller, and which interface its files follow. */
 export interface CgroupPlace {
   version: 1 | 2;
   folder: string;
 }
+
+/** Version 1 mounts each controller as a tree of its own, in version 2 they share one. Null: there is none. */
+export type CgroupPlaces = Readonly<Record<Controller, CgroupPlace | null>>;
 
 interface Mount {
   root: string;
@@ -35,21 +41,28 @@ function parseMounts(mountinfo: string): Mount[] {
 
 /** `path` of the hierarchy as a folder under `mount`; null when the mount does not show it. */
 function folderOf(path: string, { root, point }: Mount): string | null {
-  if (root === "/") return join(point, path);
-  if (path === root || path.startsWith(`${root}/`)) return join(point, path.slice(root.length));
+  if (root === "/") return folderAt(point, path);
+  if (path === root || path.startsWith(`${root}/`)) return folderAt(point, path.slice(root.length));
   // In a container with its own cgroup namespace the path is relative to the root of the namespace.
-  return path.startsWith("/..") ? null : join(point, path);
+  return path.startsWith("/..") ? null : folderAt(point, path);
 }
 
-/** The memory cgroup: version 1 where that controller is mounted, else version 2; null when there is neither. */
-export function findCgroupPlace(selfCgroup: string, mountinfo: string): CgroupPlace | null {
+/** Without a slash at the end, which the root of a tree would leave. */
+const folderAt = (point: string, path: string): string => join(point, path).replace(/(?<=.)\/$/, "");
+
+/** The own cgroup of `controller`: version 1 where it is mounted so, else version 2; null when there is neither. */
+export function findCgroupPlace(
+  controller: Controller,
+  selfCgroup: string,
+  mountinfo: string,
+): CgroupPlace | null {
   const mounts = parseMounts(mountinfo);
   const lines = selfCgroup.split("\n").map((line) => {
     const [, controllers = "", ...path] = line.split(":");
     return { controllers: controllers.split(","), path: path.join(":") };
   });
-  const v1Mount = mounts.find(({ type, options }) => type === "cgroup" && options.includes("memory"));
-  const v1Line = lines.find(({ controllers }) => controllers.includes("memory"));
+  const v1Mount = mounts.find(({ type, options }) => type === "cgroup" && options.includes(controller));
+  const v1Line = lines.find(({ controllers }) => controllers.includes(controller));
   if (v1Mount && v1Line) {
     const folder = folderOf(v1Line.path, v1Mount);
     return folder === null ? null : { version: 1, folder };
@@ -60,3 +73,12 @@ export function findCgroupPlace(selfCgroup: string, mountinfo: string): CgroupPl
   const folder = folderOf(v2Line.path, v2Mount);
   return folder === null ? null : { version: 2, folder };
 }
+
+/** The own cgroup of each controller. */
+export const findCgroupPlaces = (selfCgroup: string, mountinfo: string): CgroupPlaces => ({
+  memory: findCgroupPlace("memory", selfCgroup, mountinfo),
+  cpu: findCgroupPlace("cpu", selfCgroup, mountinfo),
+  pids: findCgroupPlace("pids", selfCgroup, mountinfo),
+});
+
+export const noCgroupPlaces: CgroupPlaces = { memory: null, cpu: null, pids: null };

@@ -11,6 +11,8 @@ export interface ExitFacts extends ExitStatus {
   oomKillsOnHost: number | null;
   /** Its memory limit in force; null when it has none. */
   limitBytes: number | null;
+  /** What it held when conductor itself killed it for holding more than `limitBytes`; null: it did not. */
+  overLimitBytes: number | null;
   /** We ended it: gently, with a SIGKILL after the grace, or with one at once. */
   stoppedByUs: "no" | "term" | "kill" | "urgent";
 }
@@ -44,6 +46,11 @@ export function exitCause(facts: ExitFacts): ExitCause {
     return { kind: "stopped", text: "did not end when asked, and was killed after the grace period" };
   if (facts.stoppedByUs === "urgent") return { kind: "stopped", text: "killed at once" };
   if (facts.stoppedByUs === "term" && signal !== "SIGKILL") return { kind: "stopped", text: "stopped" };
+  if (facts.overLimitBytes !== null && facts.limitBytes !== null)
+    return {
+      kind: "oom",
+      text: `killed by conductor: over its memory limit of ${formatBytes(facts.limitBytes)} (held ${formatBytes(facts.overLimitBytes)})`,
+    };
   const limit = facts.limitBytes === null ? "" : `, its limit is ${formatBytes(facts.limitBytes)}`;
   if ((facts.oomKillsInCgroup ?? 0) > 0)
     return { kind: "oom", text: `killed by the kernel (out of memory${limit})` };

@@ -1,4 +1,4 @@
-/** Where the memory of a running plugin is to be measured. */
+/** Where the memory of a running instance is to be measured. */
 
 import type { Instance } from "./instance.ts";
 
@@ -6,11 +6,11 @@ export interface FootprintTarget {
   plugin: string;
   /** The processes that were started; their descendants belong to it too. */
   rootPids: number[];
-  /** A cgroup that holds all of it and nothing else; null where there is none. */
+  /** A cgroup that holds all of this instance and nothing else; null where there is none. */
   cgroup: { version: 1 | 2; path: string } | null;
 }
 
-/** One target, or none while it does not run. */
+/** One target for the instance, or none while it does not run. */
 export function footprintTarget(plugin: string, instance: Instance | null): FootprintTarget[] {
   if (!instance?.root) return [];
   const { cgroup } = instance.limit;

@@ -5,6 +5,7 @@ import type { Log } from "../log.ts";
 import { ByteSocket } from "./byte-socket.ts";
 import type { GuardMessage } from "./guard.ts";
 import type { ProcessId } from "./proc-table.ts";
+import type { RunFolder } from "./run-cgroups.ts";
 
 export interface GuardOptions {
   /** How this program starts itself; see `selfCommand`. */
@@ -98,8 +99,8 @@ export class GuardClient {
   }
 
   /** The cgroups of the run, to be killed and removed. */
-  setCgroups(version: 1 | 2, folder: string): void {
-    this.#cgroups = { op: "cgroups", version, folder };
+  setCgroups(folders: readonly RunFolder[]): void {
+    this.#cgroups = { op: "cgroups", folders };
     this.#tell(this.#cgroups);
   }
 

@@ -12,12 +12,12 @@ import { LineSplitter } from "./line-splitter.ts";
 import { childCgroupPids, killCgroup } from "./plugin-cgroup.ts";
 import type { ProcessId } from "./proc-table.ts";
 import { findFamily, signalProcess } from "./process-family.ts";
-import { releaseRunCgroups } from "./run-cgroups.ts";
+import { type RunFolder, releaseRunCgroups } from "./run-cgroups.ts";
 
 /** What the conductor tells its guard, one JSON object a line. */
 export type GuardMessage =
   | ({ op: "add" | "remove" } & ProcessId)
-  | { op: "cgroups"; version: 1 | 2; folder: string }
+  | { op: "cgroups"; folders: readonly RunFolder[] }
   | { op: "bye" };
 
 /** One message is far smaller. */
@@ -28,7 +28,7 @@ const sweepDeadlineMs = 30_000;
 
 class Guard {
   readonly #members = new Map<number, ProcessId>();
-  #cgroups: { version: 1 | 2; folder: string } | null = null;
+  #cgroups: readonly RunFolder[] = [];
   /** The conductor said that it ends as it should. */
   released = false;
 
@@ -40,7 +40,7 @@ class Guard {
   take(message: GuardMessage): void {
     if (message.op === "add") this.#members.set(message.pid, message);
     else if (message.op === "remove") this.#members.delete(message.pid);
-    else if (message.op === "cgroups") this.#cgroups = message;
+    else if (message.op === "cgroups") this.#cgroups = message.folders;
     else this.released = true;
   }
 
@@ -51,13 +51,13 @@ class Guard {
       clean = this.#killOnce() === 0 ? clean + 1 : 0;
       await sleep(this.clock, scanPauseMs);
     }
-    const cgroups = this.#cgroups;
-    if (cgroups) releaseRunCgroups(cgroups.version, cgroups.folder, [process.pid]);
+    for (const { version, folder } of this.#cgroups) releaseRunCgroups(version, folder, [process.pid]);
   }
 
   #killOnce(): number {
-    const cgroups = this.#cgroups;
-    const inside = cgroups ? childCgroupPids(cgroups.folder) : [];
+    const inside = this.#cgroups.flatMap(({ version, folder }) =>
+      childCgroupPids(folder).map((cgroup) => ({ ...cgroup, version })),
+    );
     const family = findFamily({
       members: [...this.#members.values()],
       cgroupPids: inside.flatMap(({ pids }) => pids),
@@ -65,8 +65,7 @@ class Guard {
       never: new Set([process.pid]),
     });
     for (const { pid, startTicks } of family) this.#members.set(pid, { pid, startTicks });
-    if (cgroups?.version === 2)
-      for (const { folder, name } of inside) if (name !== "self") killCgroup(folder);
+    for (const { version, folder, name } of inside) if (version === 2 && name !== "self") killCgroup(folder);
     for (const { pid } of family) signalProcess(pid, "SIGKILL");
     return family.length;
   }

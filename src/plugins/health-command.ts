@@ -26,13 +26,17 @@ export interface CheckSubject {
 }
 
 /** The last line that a command writes, to either stream. */
-async function readLastLine({ fds }: PluginProcess, clock: Clock) {
+async function readLastLine({ fds }: PluginProcess, clock: Clock, bytesPerSecond: number) {
   const seen = { line: "" };
   const open = async (fd: number) => {
     const closed = Promise.withResolvers<void>();
-    const lines = new LogLines(clock, (line) => {
-      seen.line = line.slice(0, longestDetailChars);
-    });
+    const lines = new LogLines(
+      clock,
+      (line) => {
+        seen.line = line.slice(0, longestDetailChars);
+      },
+      bytesPerSecond,
+    );
     const socket = await ByteSocket.open(fd, clock, {
       data: (chunk) => lines.push(chunk),
       closed: () => {
@@ -52,26 +56,27 @@ async function readLastLine({ fds }: PluginProcess, clock: Clock) {
   return { finish };
 }
 
-/** Runs `command` in the plugin's folder and cgroup, with its environment. Never rejects. */
+/** Runs `command` in the plugin's folder and cgroups, with its environment. Never rejects. */
 export async function checkByCommand(
   command: readonly string[],
   subject: CheckSubject,
   { timeoutMs, signal }: CallOptions,
 ): Promise<CallResult<HealthReport>> {
   const { instance, clock, runId } = subject;
-  const { manifest, folder, oomScoreAdj } = instance.plan;
-  const plugin = { name: manifest.name, runId, runtime: "exec" } as const;
+  const { manifest, number, folder, oomScoreAdj } = instance.plan;
+  const plugin = { name: manifest.name, runId, instance: number, runtime: "exec" } as const;
   const spawned = spawnPlugin({
     command,
     folder: folder ?? "/",
     environment: childEnvironment(subject.environment, manifest.permissions.env, plugin),
-    cgroup: instance.limit.cgroup,
+    cgroupProcsFiles: instance.limit.procsFiles,
+    niceness: instance.limit.niceness,
     oomScoreAdj,
     channel: "stdin",
   });
   if (!spawned.ok) return failed("unavailable", `health.command ${spawned.message}`);
   const child = spawned.process;
-  const output = await readLastLine(child, clock);
+  const output = await readLastLine(child, clock, manifest.limits.logBytesPerSecond);
   const over = new AbortController();
   const abort = signal ? AbortSignal.any([over.signal, signal]) : over.signal;
   const patience = sleep(clock, timeoutMs, abort).then(

@@ -2,13 +2,16 @@
 
 import type { Clock } from "../clock.ts";
 import type { Json } from "../sdk/plugin.ts";
-import type { LimitInForce } from "./limits.ts";
+import type { LimitInForce, ManifestLimits } from "./limit-in-force.ts";
 import type { Manifest } from "./manifest.ts";
 import type { ProcessId } from "./proc-table.ts";
+import type { OnOver } from "./statm-watch.ts";
 
 /** One start of a plugin. */
 export interface InstancePlan {
   manifest: Manifest;
+  /** Of this instance among all of the run. */
+  number: number;
   /** Null for a plugin inside the executable. */
   folder: string | null;
   /** A folder it may write to; null when there is none. */
@@ -24,7 +27,11 @@ export interface InstancePorts {
   selfCommand: readonly string[];
   /** The conductor's own environment, from which little is passed on. */
   environment: Readonly<Record<string, string | undefined>>;
-  limits: { apply(plugin: string, limitBytes: number | null): LimitInForce };
+  limits: {
+    apply(plugin: string, limits: ManifestLimits, number: number): LimitInForce;
+    /** Watches over the memory of a tree that no cgroup holds, until the result is called. */
+    watch(root: ProcessId, limitBytes: number, onOver: OnOver): () => void;
+  };
   guard: { add(id: ProcessId): void; remove(id: ProcessId): void };
   /** Pids that never belong to a plugin. */
   never(): ReadonlySet<number>;

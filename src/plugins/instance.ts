@@ -9,11 +9,12 @@ import { openFrameTransport } from "./frame-transport.ts";
 import type { InitializeParams } from "./host.ts";
 import { readHostOomKills } from "./host-oom-kills.ts";
 import type { InstancePlan, InstancePorts } from "./instance-ports.ts";
-import type { LimitInForce } from "./limits.ts";
+import { type LimitInForce, limitsWithoutCgroups, withoutNotEntered } from "./limit-in-force.ts";
 import { openLineTransport } from "./line-transport.ts";
 import { LogLines } from "./log-lines.ts";
 import { type ExitStatus, type PluginProcess, spawnPlugin } from "./plugin-process.ts";
 import type { ProcessId } from "./proc-table.ts";
+import { signalProcess } from "./process-family.ts";
 import { type Target, terminate } from "./termination.ts";
 import {
   type CallOptions,
@@ -65,7 +66,7 @@ export class Instance {
   readonly #ended = Promise.withResolvers<EndReport>();
   /** Settles when the process has ended and what it left behind is gone. Never, when it could not be started. */
   readonly ended: Promise<EndReport> = this.#ended.promise;
-  limit: LimitInForce = { cgroup: null, mechanism: "none", reason: null };
+  limit: LimitInForce;
   readonly #logs: LogLines[] = [];
   #process: PluginProcess | null = null;
   #open: OpenTransport | null = null;
@@ -75,6 +76,9 @@ export class Instance {
   lastLine: string | null = null;
   /** Its process ended before anyone stopped it. */
   endedByItself = false;
+  #stopWatch: (() => void) | null = null;
+  /** What it held when it was killed for holding more than its limit. */
+  #overLimitBytes: number | null = null;
   #oomBefore: { cgroup: number | null; host: number | null } = { cgroup: null, host: null };
   readonly #streams: { socket: ByteSocket; closed: Promise<void> }[] = [];
 
@@ -82,6 +86,7 @@ export class Instance {
     this.plan = plan;
     this.#ports = ports;
     this.#clock = ports.clock;
+    this.limit = limitsWithoutCgroups(plan.manifest.limits, "it was not started");
   }
 
   get root(): ProcessId | null {
@@ -99,8 +104,8 @@ export class Instance {
 
   /** Starts the process and initializes the plugin in it. After a failure the caller stops it. */
   async start(): Promise<StartResult> {
-    const { manifest } = this.plan;
-    this.limit = this.#ports.limits.apply(manifest.name, manifest.limits.memoryBytes);
+    const { manifest, number } = this.plan;
+    this.limit = this.#ports.limits.apply(manifest.name, manifest.limits, number);
     this.#oomBefore = { cgroup: this.limit.cgroup?.oomKills() ?? null, host: readHostOomKills() };
     const spawned = spawnPlugin({
       command:
@@ -109,19 +114,20 @@ export class Instance {
           : [...this.#ports.selfCommand, "__host", manifest.name],
       folder: this.plan.folder ?? "/",
       environment: this.#environment(),
-      cgroup: this.limit.cgroup,
+      cgroupProcsFiles: this.limit.procsFiles,
+      niceness: this.limit.niceness,
       oomScoreAdj: this.plan.oomScoreAdj,
       channel: manifest.runtime === "bun" ? "calls" : "stdin",
     });
     if (!spawned.ok) {
-      this.limit.cgroup?.remove();
+      this.#removeCgroups();
       return spawned;
     }
     const child = spawned.process;
     this.#process = child;
     this.#ports.guard.add(child);
-    if (child.cgroupProblem !== null)
-      this.limit = { cgroup: null, mechanism: "none", reason: `not in its cgroup: ${child.cgroupProblem}` };
+    this.limit = withoutNotEntered(this.limit, manifest.limits, child.cgroupProblems);
+    this.#watchMemory(child);
     void child.exited.then((status) => this.#exited(status));
     try {
       await this.#connect(child);
@@ -131,12 +137,28 @@ export class Instance {
     return this.#initialize();
   }
 
+  /** Where no cgroup holds its memory, we do: it ends as after a kill by the kernel. */
+  #watchMemory(child: PluginProcess): void {
+    const { watchBytes } = this.limit;
+    if (watchBytes === null) return;
+    this.#stopWatch = this.#ports.limits.watch(child, watchBytes, (heldBytes, pids) => {
+      this.#overLimitBytes = heldBytes;
+      signalProcess(-child.pid, "SIGKILL");
+      for (const pid of pids) signalProcess(pid, "SIGKILL");
+    });
+  }
+
+  #removeCgroups(): void {
+    for (const cgroup of this.limit.cgroups) cgroup.remove();
+  }
+
   #environment(): Record<string, string> {
     const { name, runtime, permissions } = this.plan.manifest;
     return childEnvironment(this.#ports.environment, permissions.env, {
       name,
       runtime,
       runId: this.#ports.runId,
+      instance: this.plan.number,
     });
   }
 
@@ -162,10 +184,14 @@ export class Instance {
   }
 
   async #readLog(fd: number, stream: "stdout" | "stderr"): Promise<void> {
-    const lines = new LogLines(this.#clock, (line) => {
-      if (stream === "stderr") this.lastLine = line.slice(0, 300);
-      this.#ports.emitLog(stream, line);
-    });
+    const lines = new LogLines(
+      this.#clock,
+      (line) => {
+        if (stream === "stderr") this.lastLine = line.slice(0, 300);
+        this.#ports.emitLog(stream, line);
+      },
+      this.plan.manifest.limits.logBytesPerSecond,
+    );
     this.#logs.push(lines);
     const closed = Promise.withResolvers<void>();
     const socket = await ByteSocket.open(fd, this.#clock, {
@@ -223,8 +249,9 @@ export class Instance {
     return {
       root: child,
       exited: child.exited,
-      cgroup: this.limit.cgroup,
-      mark: environmentMark(this.#ports.runId, this.plan.manifest.name),
+      // Any of them holds the whole family.
+      cgroup: this.limit.cgroups[0] ?? null,
+      mark: environmentMark(this.#ports.runId, this.plan.number),
       never: this.#ports.never(),
     };
   }
@@ -257,12 +284,14 @@ export class Instance {
       ...status,
       oomKillsInCgroup: since(now.cgroup, this.#oomBefore.cgroup),
       oomKillsOnHost: since(now.host, this.#oomBefore.host),
-      limitBytes: this.limit.cgroup ? this.plan.manifest.limits.memoryBytes : null,
+      limitBytes: this.limit.enforced.memory.mechanism ? this.plan.manifest.limits.memoryBytes : null,
+      overLimitBytes: this.#overLimitBytes,
       stoppedByUs: this.#stoppedByUs,
     });
   }
 
   async #finish(child: PluginProcess, report: Omit<EndReport, "lastLine">): Promise<EndReport> {
+    this.#stopWatch?.();
     const flushed = Promise.all(this.#streams.map(({ closed }) => closed));
     const waiting = new AbortController();
     const patience = sleep(this.#clock, flushMs, waiting.signal).catch(() => undefined);
@@ -272,7 +301,7 @@ export class Instance {
     this.#open?.dispose();
     if (report.gone) {
       this.#ports.guard.remove(child);
-      this.limit.cgroup?.remove();
+      this.#removeCgroups();
     }
     const whole = { ...report, lastLine: this.lastLine };
     this.#ended.resolve(whole);

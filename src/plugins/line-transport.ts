@@ -60,12 +60,10 @@ export async function openLineTransport(
     gate.count();
     events.junk(what);
   };
-  const client = new RpcClient(
-    clock,
-    (text) => stdin?.write(Buffer.from(`${text}\n`)) ?? false,
-    { ...events, junk },
-    false,
-  );
+  const client = new RpcClient(clock, (text) => stdin?.write(Buffer.from(`${text}\n`)) ?? false, {
+    ...events,
+    junk,
+  });
   /** Messages still looked at in the piece of a flood that is being read. */
   let quota = 0;
   const splitter = new LineSplitter(largestMessageBytes, {

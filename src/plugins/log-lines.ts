@@ -6,11 +6,10 @@ import { LineSplitter } from "./line-splitter.ts";
 /** Longest line that is kept; the rest of it is dropped. */
 export const longestLogBytes = 8 * 1024;
 
-/** Bytes passed on: a burst, then so many a second. The rest is dropped and counted. */
-const burstBytes = 256 * 1024;
-const bytesPerSecond = 64 * 1024;
+/** A burst that is passed on at once, in seconds of the rate. What is over it is dropped and counted. */
+const burstSeconds = 4;
 /** Once the budget is used up, so much of it must be back before lines are looked at again. */
-const reopenBytes = 16 * 1024;
+const reopenSeconds = 1 / 4;
 /** A line costs at least this much of the budget. */
 const leastCostBytes = 64;
 
@@ -26,14 +25,18 @@ export class LogLines {
   readonly #splitter: LineSplitter;
   readonly #clock: Clock;
   readonly #emit: (line: string) => void;
-  #budgetBytes = burstBytes;
+  readonly #bytesPerSecond: number;
+  #budgetBytes: number;
   #refilledMs: number;
   /** Over the rate: what comes is dropped. */
   #shut = false;
   #silencedBytes = 0;
 
-  constructor(clock: Clock, emit: (line: string) => void) {
+  /** Passes on `bytesPerSecond` and a burst of four times that. */
+  constructor(clock: Clock, emit: (line: string) => void, bytesPerSecond: number) {
     this.#clock = clock;
+    this.#bytesPerSecond = bytesPerSecond;
+    this.#budgetBytes = burstSeconds * bytesPerSecond;
     this.#emit = emit;
     this.#refilledMs = clock.monotonicMs();
     this.#splitter = new LineSplitter(longestLogBytes, {
@@ -65,11 +68,11 @@ export class LogLines {
   #refill(): void {
     const nowMs = this.#clock.monotonicMs();
     this.#budgetBytes = Math.min(
-      burstBytes,
-      this.#budgetBytes + ((nowMs - this.#refilledMs) / 1_000) * bytesPerSecond,
+      burstSeconds * this.#bytesPerSecond,
+      this.#budgetBytes + ((nowMs - this.#refilledMs) / 1_000) * this.#bytesPerSecond,
     );
     this.#refilledMs = nowMs;
-    if (this.#shut && this.#budgetBytes < reopenBytes) return;
+    if (this.#shut && this.#budgetBytes < reopenSeconds * this.#bytesPerSecond) return;
     this.#shut = false;
     this.#reportSilenced();
   }
@@ -98,6 +101,6 @@ export class LogLines {
     if (this.#silencedBytes === 0) return;
     const bytes = this.#silencedBytes;
     this.#silencedBytes = 0;
-    this.#emit(`(${bytes} bytes of output dropped: more than ${bytesPerSecond} bytes a second)`);
+    this.#emit(`(${bytes} bytes of output dropped: more than ${this.#bytesPerSecond} bytes a second)`);
   }
 }

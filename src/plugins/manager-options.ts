@@ -4,7 +4,7 @@ import type { Clock } from "../clock.ts";
 import type { Publisher } from "../events/bus.ts";
 import type { Log } from "../log.ts";
 import type { Json } from "../sdk/plugin.ts";
-import type { CgroupPlace } from "./cgroup-place.ts";
+import type { CgroupPlaces } from "./cgroup-place.ts";
 import type { BundledPlugin } from "./discovery.ts";
 import type { Permission } from "./supervisor-ports.ts";
 
@@ -40,6 +40,6 @@ export interface PluginManagerOptions {
   overlapEnded?(plugin: string): void;
   /** For the health checks that a new version must pass before it takes over; default 2 s. */
   healthTimeoutMs?: number;
-  /** The memory cgroup to make others below; default: the one this process is in. Null: use none. */
-  cgroupPlace?: CgroupPlace | null;
+  /** The cgroups to make others below; default: those this process is in. Null: use none. */
+  cgroupPlace?: CgroupPlaces | null;
 }

@@ -9,6 +9,7 @@ import { checkHealth } from "./health-check.ts";
 import { checkMembers } from "./health-members.ts";
 import type { Instance } from "./instance.ts";
 import { isServing } from "./lifecycle.ts";
+import { limitsWithoutCgroups } from "./limit-in-force.ts";
 import { Limits } from "./limits.ts";
 import type { PluginManagerOptions } from "./manager-options.ts";
 import { type PluginPlanner, planner } from "./planner.ts";
@@ -17,6 +18,7 @@ import { Requirements } from "./requirements.ts";
 import { Roster, versionFound } from "./roster.ts";
 import { stopInOrder } from "./shutdown.ts";
 import type { Standing } from "./standing.ts";
+import { StatmWatch } from "./statm-watch.ts";
 import { Supervisor } from "./supervisor.ts";
 import type { Permission, StopIntent, StopReport, SupervisorPorts } from "./supervisor-ports.ts";
 import { type CallOptions, type CallResult, failed } from "./transport.ts";
@@ -47,6 +49,7 @@ export class PluginManager {
   readonly #updates: Updates;
   readonly #planner: PluginPlanner;
   #limits: Limits | null = null;
+  readonly #watch: StatmWatch;
   #closing = false;
 
   constructor(options: PluginManagerOptions) {
@@ -54,6 +57,7 @@ export class PluginManager {
       throw new RangeError(`runId ${options.runId}: expected [a-z0-9-]{1,32}`);
     this.#options = options;
     const { selfCommand, runId, clock, log } = options;
+    this.#watch = new StatmWatch(clock);
     this.#guard = new GuardClient({ selfCommand, runId, clock, log });
     this.#requirements = new Requirements(this.#roster, options.graceMs);
     this.#planner = planner(options, this.#roster);
@@ -104,14 +108,14 @@ export class PluginManager {
       ownPids,
       ...(cgroupPlace === undefined ? {} : { place: cgroupPlace }),
     });
-    if (limits.runFolder !== null && limits.version) this.#guard.setCgroups(limits.version, limits.runFolder);
-    else log.warn("plugins.no_cgroups", { reason: limits.reason });
+    if (limits.runFolders.length > 0) this.#guard.setCgroups(limits.runFolders);
+    const reasons = limits.reasons();
+    if (Object.keys(reasons).length > 0) log.warn("plugins.no_cgroups", reasons);
     return limits;
   }
 
   #ports(): SupervisorPorts {
     const { clock, random, log, publisher, environment, runId, selfCommand, graceMs } = this.#options;
-    const unlimited = { cgroup: null, mechanism: "none", reason: "not started" } as const;
     return {
       clock,
       random,
@@ -121,7 +125,11 @@ export class PluginManager {
         runId,
         environment,
         selfCommand,
-        limits: { apply: (plugin, bytes) => this.#limits?.apply(plugin, bytes) ?? unlimited },
+        limits: {
+          apply: (plugin, limits, number) =>
+            this.#limits?.apply(plugin, limits, number) ?? limitsWithoutCgroups(limits, "conductor starts"),
+          watch: (root, limitBytes, onOver) => this.#watch.add(root, limitBytes, onOver),
+        },
         guard: this.#guard,
         never: () => this.#never(),
       },
@@ -340,7 +348,9 @@ export class PluginManager {
       graceMs: this.#options.graceMs,
     });
     if (gone && this.#limits?.release() === false)
-      this.#options.log.warn("plugins.cgroups_left", { folder: this.#limits.runFolder });
+      this.#options.log.warn("plugins.cgroups_left", {
+        folders: this.#limits.runFolders.map(({ folder }) => folder),
+      });
     // What is not gone is left to the guard, which goes on killing after us.
     if (gone) await this.#guard.close();
     return { gone };

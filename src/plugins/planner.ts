@@ -34,9 +34,12 @@ export function planner(options: PluginManagerOptions, roster: Roster): PluginPl
       .sort((a, b) => rank(a) - rank(b) || (a < b ? -1 : 1));
     return oomScoreAdj(ranked.indexOf(plugin), ranked.length);
   };
+  /** Instances that were started; the number of the latest. */
+  let instances = 0;
   return {
     plan: ({ manifest, folder }) => ({
       manifest,
+      number: ++instances,
       folder,
       dataFolder: options.dataFolder(manifest.name),
       config: options.config[manifest.name] ?? {},

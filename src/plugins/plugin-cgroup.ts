@@ -1,7 +1,8 @@
-/** The cgroup of one plugin: its limit, its processes, how often the kernel killed in it. */
+/** One cgroup of one instance of a plugin: its limits, its processes, how often the kernel killed in it. */
 
 import { mkdirSync, readdirSync, readFileSync, rmdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { type CgroupSetting, writeSettings } from "./cgroup-settings.ts";
 
 const readOrEmpty = (path: string): string => {
   try {
@@ -47,27 +48,20 @@ export function killCgroup(folder: string): boolean {
   }
 }
 
-/** The bytes between `memory.high` and `memory.max`: 3 %, where reclaim begins before the kill. */
-const highShare = 0.97;
-
 export class PluginCgroup {
   constructor(
     readonly version: 1 | 2,
     readonly folder: string,
   ) {}
 
-  /** Makes the folder if need be and sets the limit; throws what the system says. Null takes a limit away. */
-  prepare(limitBytes: number | null): void {
+  /** Makes the folder if need be; throws what the system says. */
+  make(): void {
     mkdirSync(this.folder, { recursive: true });
-    const write = (file: string, text: string) => writeFileSync(join(this.folder, file), text);
-    if (this.version === 1) {
-      if (limitBytes !== null) write("memory.limit_in_bytes", String(limitBytes));
-      return;
-    }
-    if (limitBytes === null) return;
-    write("memory.high", String(Math.floor(limitBytes * highShare)));
-    write("memory.max", String(limitBytes));
-    write("memory.oom.group", "1");
+  }
+
+  /** Sets limits; throws what the system says. */
+  set(settings: readonly CgroupSetting[]): void {
+    writeSettings(this.folder, settings);
   }
 
   get procsFile(): string {

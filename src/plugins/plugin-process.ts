@@ -1,7 +1,8 @@
-/** Starts one program as a plugin's process: own session, own cgroup and score before it runs, its end seen at once. */
+/** Starts one program as a plugin's process: own session, own cgroups and score before it runs, its end seen at once. */
 
+import { readdirSync, writeFileSync } from "node:fs";
+import { setPriority } from "node:os";
 import { setOomScoreAdj } from "./oom-score.ts";
-import type { PluginCgroup } from "./plugin-cgroup.ts";
 import { readProcess } from "./proc-table.ts";
 
 /** How a process ended: an exit code, or the signal that ended it. */
@@ -14,7 +15,10 @@ export interface SpawnOptions {
   command: readonly string[];
   folder: string;
   environment: Readonly<Record<string, string>>;
-  cgroup: PluginCgroup | null;
+  /** `cgroup.procs` of every cgroup that it is to be in. */
+  cgroupProcsFiles: readonly string[];
+  /** For it and all that it starts; null: as the conductor's own. */
+  niceness: number | null;
   oomScoreAdj: number | null;
   /** calls: the program keeps descriptor 3 for calls, and its stdin is empty. stdin: its stdin is that descriptor. */
   channel: "calls" | "stdin";
@@ -27,18 +31,19 @@ export interface PluginProcess {
   exited: Promise<ExitStatus>;
   /** The parent's ends of the sockets, each to be opened at once and exactly once. */
   fds: { channel: number; stdout: number; stderr: number };
-  /** Why it runs outside its cgroup; null when it is inside or has none. */
-  cgroupProblem: string | null;
+  /** The cgroups that it could not enter; empty when it is in all. */
+  cgroupProblems: readonly { procsFile: string; code: string }[];
 }
 
 export type Spawned = { ok: true; process: PluginProcess } | { ok: false; message: string };
 
 /**
- * Run by the new process itself, so that nothing it starts can come before: enter the cgroup, take the score, put the
- * sockets in place, and become the program. Its errors are silent: the parent does the first two again and sees them.
+ * Run by the new process itself, so that nothing it starts can come before: enter the cgroups, take the score, put the
+ * sockets in place, and become the program. Arguments: the score or nothing, how many files, the files, the program.
+ * Its errors are silent: the parent does the first two again and sees them.
  */
 const prelude = (stdin: string): string =>
-  `{ [ -z "$1" ] || echo $$ > "$1"; [ -z "$2" ] || echo "$2" > /proc/self/oom_score_adj; } 2>/dev/null; shift 2; exec "$@" ${stdin} 1>&4 2>&5 4>&- 5>&-`;
+  `{ [ -z "$1" ] || echo "$1" > /proc/self/oom_score_adj; conductor_files=$2; shift 2; while [ "$conductor_files" -gt 0 ]; do echo $$ > "$1"; shift; conductor_files=$((conductor_files - 1)); done; } 2>/dev/null; exec "$@" ${stdin} 1>&4 2>&5 4>&- 5>&-`;
 
 const shell = "/bin/sh";
 
@@ -64,8 +69,9 @@ export function spawnPlugin(options: SpawnOptions): Spawned {
   const score = options.oomScoreAdj === null ? "" : String(options.oomScoreAdj);
   const stdin = options.channel === "stdin" ? "0<&3 3<&-" : "";
   try {
+    const files = options.cgroupProcsFiles;
     const child = Bun.spawn(
-      [shell, "-c", prelude(stdin), "sh", options.cgroup?.procsFile ?? "", score, path, ...rest],
+      [shell, "-c", prelude(stdin), "sh", score, String(files.length), ...files, path, ...rest],
       {
         cwd: options.folder,
         env: options.environment,
@@ -84,6 +90,7 @@ function adopt(child: Bun.Subprocess, options: SpawnOptions): PluginProcess {
   if (typeof channel !== "number" || typeof stdout !== "number" || typeof stderr !== "number")
     throw new Error("the runtime gave no socket for a descriptor above 2");
   if (options.oomScoreAdj !== null) setOomScoreAdj(child.pid, options.oomScoreAdj);
+  if (options.niceness !== null) beNice(child.pid, options.niceness);
   return {
     pid: child.pid,
     startTicks: readProcess(child.pid)?.startTicks ?? 0,
@@ -92,17 +99,26 @@ function adopt(child: Bun.Subprocess, options: SpawnOptions): PluginProcess {
       signal: child.signalCode === null ? null : String(child.signalCode),
     })),
     fds: { channel, stdout, stderr },
-    cgroupProblem: enter(options.cgroup, child.pid),
+    cgroupProblems: options.cgroupProcsFiles.flatMap((file) => enter(file, child.pid)),
   };
 }
 
-function enter(cgroup: PluginCgroup | null, pid: number): string | null {
+function enter(procsFile: string, pid: number): { procsFile: string; code: string }[] {
   try {
-    cgroup?.add(pid);
-    return null;
+    writeFileSync(procsFile, String(pid));
+    return [];
   } catch (error) {
-    const code = (error as NodeJS.ErrnoException).code;
+    const code = (error as NodeJS.ErrnoException).code ?? String(error);
     // ESRCH: it ended already, having been inside.
-    return code === "ESRCH" ? null : `${cgroup?.folder}: ${code}`;
+    return code === "ESRCH" ? [] : [{ procsFile, code }];
+  }
+}
+
+/** A niceness is a thread's own and goes to what that starts: all threads that there are already take it. */
+function beNice(pid: number, niceness: number): void {
+  try {
+    for (const thread of readdirSync(`/proc/${pid}/task`)) setPriority(Number(thread), niceness);
+  } catch {
+    return; // It ended already; where there is no /proc, nothing is promised.
   }
 }

@@ -1,7 +1,10 @@
 /** What can be said of one plugin now. */
 
 import type { PluginSource } from "./discovery.ts";
+import type { Enforced, LimitName } from "./enforcement.ts";
 import type { PluginState } from "./lifecycle.ts";
+import type { LimitInForce } from "./limit-in-force.ts";
+import type { Manifest } from "./manifest.ts";
 import type { Supervisor } from "./supervisor.ts";
 
 /** One plugin as it is shown. Times are milliseconds since the epoch, amounts bytes. */
@@ -27,12 +30,17 @@ export interface PluginView {
   lastError: string | null;
   limits: {
     memoryBytes: number | null;
-    /** What enforces it, as it took effect; null while it does not run. */
-    mechanism: "cgroup v1" | "cgroup v2" | "none" | null;
+    /** What enforces it: "cgroup v1", "cgroup v2", "statm watch", "none"; null while it does not run. */
+    mechanism: string | null;
     /** Why it is not enforced; null when it is, or when there is none. */
     reason: string | null;
     /** For one request; null where the manifest is invalid. */
     requestTimeoutMs: number | null;
+    /** Requests at a time for each instance, and how many more wait; null where the manifest is invalid. */
+    concurrency: number | null;
+    queue: number | null;
+    /** Each limit of the manifest (bytes, cores, counts; null: none), and what holds it while the plugin runs. */
+    enforced: Record<LimitName, Enforced & { limit: number | null }>;
   };
   inFlight: number;
   queued: number;
@@ -53,6 +61,33 @@ export interface PluginView {
 }
 
 const sourceText = (source: PluginSource): string => (source.kind === "bundled" ? "bundled" : source.folder);
+
+const nothing = { limit: null, mechanism: null, reason: null };
+
+function limitsView({ limits }: Manifest, limit: LimitInForce | null): PluginView["limits"] {
+  const one = (name: LimitName, amount: number | null) => ({
+    ...nothing,
+    ...limit?.enforced[name],
+    limit: amount,
+  });
+  const enforced = {
+    memory: one("memory", limits.memoryBytes),
+    cpu: one("cpu", limits.cpuCores),
+    processes: one("processes", limits.processes),
+    openFiles: one("openFiles", limits.openFiles),
+  };
+  // A plugin without a limit is in a cgroup too, which measures it.
+  const measuredBy = limit?.cgroup ? `cgroup v${limit.cgroup.version}` : "none";
+  return {
+    memoryBytes: limits.memoryBytes,
+    mechanism: limit && (enforced.memory.mechanism ?? measuredBy),
+    reason: enforced.memory.reason,
+    requestTimeoutMs: limits.requestTimeoutMs,
+    concurrency: limits.concurrency,
+    queue: limits.queue,
+    enforced,
+  };
+}
 
 /** A plugin that cannot run. */
 export function invalidView(
@@ -75,7 +110,15 @@ export function invalidView(
     restarts: 0,
     lastExit: null,
     lastError: errors[0] ?? null,
-    limits: { memoryBytes: null, mechanism: null, reason: null, requestTimeoutMs: null },
+    limits: {
+      memoryBytes: null,
+      mechanism: null,
+      reason: null,
+      requestTimeoutMs: null,
+      concurrency: null,
+      queue: null,
+      enforced: { memory: nothing, cpu: nothing, processes: nothing, openFiles: nothing },
+    },
     inFlight: 0,
     queued: 0,
     source: sourceText(source),
@@ -111,12 +154,7 @@ export function viewOf(
     restarts: supervisor.restarts,
     lastExit: supervisor.lastExit,
     lastError: supervisor.lastError,
-    limits: {
-      memoryBytes: manifest.limits.memoryBytes,
-      mechanism: instance?.limit.mechanism ?? null,
-      reason: instance?.limit.reason ?? null,
-      requestTimeoutMs: manifest.limits.requestTimeoutMs,
-    },
+    limits: limitsView(manifest, instance?.limit ?? null),
     inFlight: gate.running,
     queued: gate.queued,
     source: source ? sourceText(source) : "gone",

@@ -31,6 +31,8 @@ export interface ReplacementHands {
   readonly ports: SupervisorPorts;
   /** A start or an end that is under way; null when there is none. */
   moving(): Promise<unknown> | null;
+  /** It is being ended. */
+  ending(): boolean;
   /** From now on this is its version. */
   adopt(next: PluginVersion): void;
   /** Processes of the adopted version take requests. */
@@ -83,7 +85,7 @@ export class Replacement {
 
   /** The new processes are proven before they take requests. When one is not well nothing has changed. */
   async #beside(next: PluginVersion, reason: string): Promise<StartOutcome> {
-    const { crew, ports, moving, adopt, tookOver } = this.#hands;
+    const { crew, ports, ending, adopt, tookOver } = this.#hands;
     const { name, version, instancesWanted } = this.#plugin;
     const { instances } = next.manifest;
     // A number that was set by hand stays, unless the new version names another one than the old did.
@@ -92,7 +94,7 @@ export class Replacement {
     const proven = await startProven(crew, ports, next, count);
     if (!proven.ok) return proven;
     const wanted = this.#plugin.wanted();
-    if (wanted !== "run" || moving() || !crew.admit(proven.instances)) {
+    if (wanted !== "run" || ending() || !crew.admit(proven.instances)) {
       await Promise.all(proven.instances.map((instance) => crew.discard(instance)));
       const why = wanted === "run" ? "it ended" : `${name} was ${wanted}`;
       return { ok: false, message: `${why} just before it took over` };

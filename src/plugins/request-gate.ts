@@ -3,9 +3,6 @@
 import type { Clock } from "../clock.ts";
 import { type CallFailure, failed } from "./transport.ts";
 
-/** Requests that wait for a plugin; one more is refused with overload. */
-export const mostQueuedRequests = 256;
-
 export type Admission = { ok: true; release(): void } | CallFailure;
 
 interface Waiter {
@@ -15,16 +12,19 @@ interface Waiter {
 export class RequestGate {
   readonly #waiting = new Set<Waiter>();
   #running = 0;
-  #onIdle: (() => void)[] = [];
 
   #concurrency: number;
+  #queue: number;
   #idleSinceMs: number;
 
+  /** `concurrency` requests run, `queue` more wait (0: none), and one more is refused with overload. */
   constructor(
     concurrency: number,
     readonly clock: Clock,
+    queue: number,
   ) {
     this.#concurrency = concurrency;
+    this.#queue = queue;
     this.#idleSinceMs = clock.monotonicMs();
   }
 
@@ -33,9 +33,10 @@ export class RequestGate {
     return this.#running === 0 && this.#waiting.size === 0 ? this.#idleSinceMs : null;
   }
 
-  /** Requests worked on at once, from now on; lowering it ends none. */
-  setConcurrency(concurrency: number): void {
+  /** What is let in from now on; lowering it ends none. */
+  setLimits(concurrency: number, queue: number): void {
     this.#concurrency = concurrency;
+    this.#queue = queue;
     this.#admitWaiting();
   }
 
@@ -51,8 +52,11 @@ export class RequestGate {
   async enter(timeoutMs: number, signal?: AbortSignal): Promise<Admission> {
     if (signal?.aborted) return failed("cancelled", "the caller went away");
     if (this.#running < this.#concurrency) return this.#admit();
-    if (this.#waiting.size >= mostQueuedRequests)
-      return failed("overload", `${this.#running} requests run and ${this.#waiting.size} wait`);
+    if (this.#waiting.size >= this.#queue)
+      return failed(
+        "overload",
+        `${this.#running} running and ${this.#waiting.size} waiting requests are the most there may be (limits.concurrency, limits.queue)`,
+      );
     return new Promise((resolve) => {
       const onAbort = () => waiter.settle(failed("cancelled", "the caller went away"));
       const timer = this.clock.after(timeoutMs, () =>
@@ -82,7 +86,6 @@ export class RequestGate {
         this.#running--;
         this.#idleSinceMs = this.clock.monotonicMs();
         this.#admitWaiting();
-        if (this.#running === 0) for (const run of this.#onIdle.splice(0)) run();
       },
     };
   }
@@ -97,11 +100,5 @@ export class RequestGate {
   /** Turns away everyone who waits. */
   turnAway(failure: CallFailure): void {
     for (const waiter of [...this.#waiting]) waiter.settle(failure);
-  }
-
-  /** Resolves when nothing runs. */
-  idle(): Promise<void> {
-    if (this.#running === 0) return Promise.resolve();
-    return new Promise((resolve) => this.#onIdle.push(resolve));
   }
 }

@@ -43,12 +43,11 @@ export class RpcClient implements Transport {
   #nextId = 1;
   #closed: CallFailure | null = null;
 
-  /** `cancels`: the other side understands the notice `cancel {id}` for a call that was given up. */
+  /** Of a call that was given up the other side is told with the notice `cancel {id}`, which wants no answer. */
   constructor(
     readonly clock: Clock,
     readonly send: SendText,
     readonly events: RpcEvents,
-    readonly cancels: boolean,
   ) {}
 
   get inFlight(): number {
@@ -96,7 +95,7 @@ export class RpcClient implements Transport {
       if (!oldest.done) this.#givenUp.delete(oldest.value);
     }
     pending.settle(failure);
-    if (this.cancels) this.send(JSON.stringify({ jsonrpc: "2.0", method: "cancel", params: { id } }));
+    this.send(JSON.stringify({ jsonrpc: "2.0", method: "cancel", params: { id } }));
   }
 
   close(kind: FailureKind, message: string): void {

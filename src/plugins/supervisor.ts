@@ -50,7 +50,8 @@ export class Supervisor extends PluginRecord implements Standing {
   constructor(version: PluginVersion, ports: SupervisorPorts) {
     super(version, ports.clock, (change) => ports.changed(change));
     this.#ports = ports;
-    this.gate = new RequestGate(version.manifest.limits.concurrency, ports.clock);
+    const { concurrency, queue } = version.manifest.limits;
+    this.gate = new RequestGate(concurrency, ports.clock, queue);
     this.#backoff = this.#newBackoff();
     this.#crew = new Crew({
       monotonicMs: () => ports.clock.monotonicMs(),
@@ -77,6 +78,7 @@ export class Supervisor extends PluginRecord implements Standing {
       crew: this.#crew,
       ports,
       moving: () => this.#stopping ?? this.#starting,
+      ending: () => this.#stopping !== null,
       adopt: (next) => this.#adopt(next),
       tookOver: (reason) => this.#tookOver(reason),
       end: (reason) => this.#end("stopped", { urgent: false, graceMs: ports.graceMs, reason }),
@@ -258,7 +260,8 @@ export class Supervisor extends PluginRecord implements Standing {
 
   #counted(): void {
     const { length } = this.#crew.members;
-    this.gate.setConcurrency(this.manifest.limits.concurrency * Math.max(1, length));
+    const { concurrency, queue } = this.manifest.limits;
+    this.gate.setLimits(concurrency * Math.max(1, length), queue);
     this.#ports.counted(this.name, length);
     if (length > 0) this.#idle.watch(this.manifest.idleStop ?? null);
   }

@@ -1,5 +1,6 @@
 /** Changes of the plugin folders, and orders to exchange a plugin, carried out one after the other. */
 
+import type { SwapOutcome } from "../events/events.ts";
 import type { Discovery, FoundPlugin } from "./discovery.ts";
 import type { PluginManagerOptions } from "./manager-options.ts";
 import type { PluginVersion } from "./plugin-version.ts";
@@ -15,9 +16,6 @@ export interface UpdatesPorts {
   /** Ends one whose folder is gone and takes it off the roster. */
   remove(supervisor: Supervisor): Promise<void>;
 }
-
-/** How a new version took over, or that it did not. */
-export type SwapOutcome = "swapped" | "stopped_first" | "kept_old" | "rolled_back";
 
 export type Replaced =
   | { ok: true; notes: string[] }

@@ -22,7 +22,7 @@ type Environment = Readonly<Record<string, string | undefined>>;
 const databaseName = "conductor.db";
 
 /** The folders that the environment offers, best first. systemd separates several by ":"; the first is ours. */
-function offeredFolders(env: Environment): { source: LocationSource; folder: string }[] {
+export function offeredFolders(env: Environment): { source: LocationSource; folder: string }[] {
   const offered: { source: LocationSource; folder: string | undefined }[] = [
     { source: "STATE_DIRECTORY", folder: env.STATE_DIRECTORY?.split(":")[0] },
     { source: "XDG_STATE_HOME", folder: env.XDG_STATE_HOME && join(env.XDG_STATE_HOME, "conductor") },

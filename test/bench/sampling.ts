@@ -4,7 +4,7 @@
  *   bun test/bench/sampling.ts [-o json]
  */
 import { parseArgs } from "node:util";
-import { SystemClock } from "../../src/clock.ts";
+import { type Clock, SystemClock, VirtualClock } from "../../src/clock.ts";
 import { silentLog } from "../../src/log.ts";
 import { cgroupFootprint, footprints } from "../../src/monitor/footprint.ts";
 import { Gaps } from "../../src/monitor/gaps.ts";
@@ -13,6 +13,7 @@ import { privateBytes, pssBytes } from "../../src/monitor/process-memory.ts";
 import { processTrees } from "../../src/monitor/process-tree.ts";
 import { Sampler } from "../../src/monitor/sampler.ts";
 import { SampleWindow } from "../../src/monitor/window.ts";
+import { StatmWatch } from "../../src/plugins/statm-watch.ts";
 
 export interface CallTiming {
   operation: string;
@@ -37,6 +38,27 @@ function timed(operation: string, calls: number, run: () => unknown, rounds = 21
   };
 }
 
+/** The watch over memory where no cgroup holds it: ten plugins of one process each. */
+function timeStatmWatch(): CallTiming[] {
+  const children = Array.from({ length: 10 }, () => Bun.spawn(["sleep", "60"]));
+  let elapsedMs = 0;
+  /** A second passes with every look: the trees are read anew each time. */
+  const hurried: Clock = {
+    nowMs: () => 0,
+    monotonicMs: () => (elapsedMs += 1_000),
+    after: () => ({ cancel: () => undefined }),
+  };
+  const [between, scanning] = [new StatmWatch(new VirtualClock()), new StatmWatch(hurried)];
+  for (const { pid } of children)
+    for (const watch of [between, scanning]) watch.add({ pid, startTicks: 0 }, 2 ** 40, () => undefined);
+  const timings = [
+    timed("memory watch: ten trees", 20, () => between.look()),
+    timed("memory watch: ten trees, read anew", 5, () => scanning.look()),
+  ];
+  for (const child of children) child.kill("SIGKILL");
+  return timings;
+}
+
 /** Times every read of the monitor on this machine. About a second. */
 export function timeSampling(): CallTiming[] {
   const source = new ProcSource(null);
@@ -52,16 +74,17 @@ export function timeSampling(): CallTiming[] {
     footprintTargets: () => [],
     onSample: () => {},
   });
-  const target = { plugin: "self", rootPids: [process.pid], cgroup: null };
-  const [cgroup = null] = source.meter.cgroups;
+  const target = { plugin: "self", rootPids: [process.pid], cgroups: [], rootPidsOutside: [process.pid] };
+  const cgroups = source.meter.cgroups.slice(0, 1);
   const timings = [
     timed(`reflex reading, ${source.meter.cgroups.length} cgroups around`, 200, () => source.memory()),
     timed("full sample without footprints", 50, () => sampler.sampleNow()),
-    timed("footprint by cgroup", 100, () => cgroupFootprint({ ...target, cgroup })),
+    timed("footprint by cgroup", 100, () => cgroupFootprint({ ...target, cgroups, rootPidsOutside: [] })),
     timed("footprint by PSS: a tree of one", 3, () => footprints([target])),
     timed("process trees: one scan of /proc", 5, () => processTrees([[process.pid]])),
     timed("PSS of one process", 5, () => pssBytes("self")),
     timed("private memory of one process", 100, () => privateBytes("self")),
+    ...timeStatmWatch(),
     timed("trends of 60 samples", 50, () => window.trends()),
     timed("anomalies of 60 samples", 50, () => window.anomalies(3)),
   ];

@@ -5,7 +5,18 @@ import { cleanUpAfterEach, scratchFolder } from "../e2e/clean-up.ts";
 import { conductor } from "../e2e/one-command.ts";
 
 const defer = cleanUpAfterEach();
-const commands = ["serve", "init", "check", "status", "plugins", "why", "forecast", "bench", "schema"];
+const commands = [
+  "serve",
+  "init",
+  "check",
+  "status",
+  "plugins",
+  "why",
+  "forecast",
+  "bench",
+  "doctor",
+  "schema",
+];
 
 describe("help", () => {
   test.each([["--help"], ["-h"], ["help"]])("%s lists every command in a line each", async (flag) => {

@@ -2,7 +2,7 @@
 
 import { afterEach, describe, expect, test } from "bun:test";
 import fc from "fast-check";
-import { type FootprintTarget, footprints } from "../../src/monitor/footprint.ts";
+import { cgroupFootprint, type FootprintTarget, footprints } from "../../src/monitor/footprint.ts";
 import { parseProcessStat, processTrees, treesAmong } from "../../src/monitor/process-tree.ts";
 import { FixtureHost, MiB, v1Cgroup, v2Cgroup } from "./fixture-host.ts";
 import { Holder, isAlive, until } from "./held-memory.ts";
@@ -101,7 +101,8 @@ describe("on a host of files", () => {
   const target = (rootPids: number[], version: 1 | 2 = 1, cgroup?: string): FootprintTarget => ({
     plugin: "p",
     rootPids,
-    cgroup: cgroup === undefined ? null : { version, folder: `${host.root}/sys/fs/cgroup${cgroup}` },
+    cgroups: cgroup === undefined ? [] : [{ version, folder: `${host.root}/sys/fs/cgroup${cgroup}` }],
+    rootPidsOutside: cgroup === undefined ? rootPids : [],
   });
   const measured = (bytes: number, method: string, processes: number) => ({
     plugin: "p",
@@ -126,6 +127,24 @@ describe("on a host of files", () => {
     expect(read(target([99]))).toBeNull();
     expect(footprints([target([99]), target([10]), target([20])], host.root)).toHaveLength(2);
   });
+
+  test("several instances of a plugin are added up, whatever holds each", () => {
+    host = new FixtureHost(files);
+    cleanups.push(() => host.remove());
+    const folder = (name: string) => `${host.root}/sys/fs/cgroup${name}`;
+    const one = { version: 1, folder: folder("/memory/one") } as const;
+    const two = { version: 2, folder: folder("/two") } as const;
+    const gone = { version: 2, folder: folder("/gone") } as const;
+    const both = { plugin: "p", rootPids: [10, 20], cgroups: [one, two], rootPidsOutside: [] };
+    const read = (each: FootprintTarget) => footprints([each], host.root)[0] ?? null;
+    expect(read(both)).toEqual(measured(44 * MiB, "cgroup", 5) as never);
+    expect(cgroupFootprint(both)).toEqual(measured(44 * MiB, "cgroup", 5) as never);
+    const partly = { plugin: "p", rootPids: [10, 20], cgroups: [one], rootPidsOutside: [20] };
+    expect(read(partly)).toEqual(measured(53 * MiB, "private", 5) as never);
+    expect(cgroupFootprint(partly)).toBeNull();
+    // One that cannot be read: all of them by their trees, so that none is left out or counted twice.
+    expect(read({ ...both, cgroups: [one, gone] })).toEqual(measured(52 * MiB, "private", 4) as never);
+  });
 });
 
 test("a real tree is the process, its child in another session, that one's child, and an orphan", async () => {
@@ -144,7 +163,7 @@ test("a real tree is the process, its child in another session, that one's child
   await stranger.ask("grow 0");
   expect(new Set(processTrees([[root.pid]])[0])).toEqual(new Set([root.pid, child, orphan]));
 
-  const target = { plugin: "p", rootPids: [root.pid], cgroup: null };
+  const target = { plugin: "p", rootPids: [root.pid], cgroups: [], rootPidsOutside: [root.pid] };
   const bytes = () => footprints([target])[0]?.bytes ?? Number.NaN;
   const before = footprints([target])[0];
   expect(before).toMatchObject({ method: "pss", processes: 3 });

@@ -40,7 +40,7 @@ describe.skipIf(!canMakeCgroups)("in a memory cgroup", () => {
     const holder = startHolder();
     expect((await holder.ask<MemoryReading>("read")).cgroup).not.toBe(cgroup.folder);
     cgroup.add(holder.pid);
-    const target = { plugin: "p", rootPids: [holder.pid], cgroup };
+    const target = { plugin: "p", rootPids: [holder.pid], cgroups: [cgroup], rootPidsOutside: [] };
     const footprint = () => footprints([target])[0];
 
     // Filled beyond the share that the host has in use, so that the cgroup is what binds.

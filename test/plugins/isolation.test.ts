@@ -3,7 +3,7 @@
 import { afterEach, describe, expect, test } from "bun:test";
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
-import { ownCgroupPlace } from "../../src/plugins/limits.ts";
+import { ownCgroupPlaces } from "../../src/plugins/limits.ts";
 import { readProcess } from "../../src/plugins/proc-table.ts";
 import { bunPlugin, eventually, execPlugin, type Harness, harness, request, rogue } from "./harness.ts";
 
@@ -49,7 +49,16 @@ test.each([
     (name) => !(shellMakes.has(name) || name.includes("PYENV") || name === "LC_CTYPE"),
   );
   expect(names.sort()).toEqual(
-    ["BOT_TOKEN", "CONDUCTOR_PLUGIN", "CONDUCTOR_RUN", "HOME", "LANG", "PATH", ...further].sort(),
+    [
+      "BOT_TOKEN",
+      "CONDUCTOR_INSTANCE",
+      "CONDUCTOR_PLUGIN",
+      "CONDUCTOR_RUN",
+      "HOME",
+      "LANG",
+      "PATH",
+      ...further,
+    ].sort(),
   );
   expect(seen).toMatchObject({ BOT_TOKEN: "given", CONDUCTOR_PLUGIN: "bot", CONDUCTOR_RUN: open.runId });
 });
@@ -77,11 +86,11 @@ test("plugins run in their own folder and session, and the kernel's order is the
   expect(Number(readFileSync("/proc/self/oom_score_adj", "utf8"))).toBeLessThan(100);
 });
 
-describe.skipIf(ownCgroupPlace() === null)("in a cgroup", () => {
+describe.skipIf(ownCgroupPlaces().memory === null)("in a cgroup", () => {
   const limited = "limits: { memory: 64MiB }\nrecovery: { restart: never }\n";
 
   test("a plugin past its limit is killed by the kernel, and that is what is reported", async () => {
-    open = await harness({ bot: execPlugin("bot", rogue(), limited) }, { cgroupPlace: ownCgroupPlace() });
+    open = await harness({ bot: execPlugin("bot", rogue(), limited) }, { cgroupPlace: ownCgroupPlaces() });
     const { manager } = open;
     await manager.startAll();
     expect(manager.view("bot")?.limits).toMatchObject({ memoryBytes: 64 * 2 ** 20, reason: null });
@@ -98,7 +107,7 @@ describe.skipIf(ownCgroupPlace() === null)("in a cgroup", () => {
   test("every plugin has a cgroup with all its processes and nothing else, gone after the stop", async () => {
     open = await harness(
       { bot: execPlugin("bot", rogue("fork", "daemon")) },
-      { cgroupPlace: ownCgroupPlace() },
+      { cgroupPlace: ownCgroupPlaces() },
     );
     const { manager } = open;
     await manager.startAll();
@@ -110,15 +119,5 @@ describe.skipIf(ownCgroupPlace() === null)("in a cgroup", () => {
     await manager.stop("bot");
     expect(existsSync(path)).toBe(false);
     expect(manager.footprintTargets()).toEqual([]);
-  });
-});
-
-test("without cgroups a limit is said not to be enforced", async () => {
-  open = await harness({ bot: execPlugin("bot", rogue(), "limits: { memory: 64MiB }\n") });
-  await open.manager.startAll();
-  expect(open.manager.view("bot")?.limits).toMatchObject({
-    memoryBytes: 64 * 2 ** 20,
-    mechanism: "none",
-    reason: "limits.memory is not enforced: no memory cgroup is mounted",
   });
 });

@@ -3,10 +3,10 @@
 import { afterEach, describe, expect, test } from "bun:test";
 import { existsSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
-import { ownCgroupPlace } from "../../src/plugins/limits.ts";
+import { ownCgroupPlaces } from "../../src/plugins/limits.ts";
 import { hasEnvironment, listProcesses } from "../../src/plugins/proc-table.ts";
 import { signalProcess } from "../../src/plugins/process-family.ts";
-import { releaseRunCgroups } from "../../src/plugins/run-cgroups.ts";
+import { type RunFolder, releaseRunCgroups } from "../../src/plugins/run-cgroups.ts";
 import {
   bunPlugin,
   eventually,
@@ -22,14 +22,14 @@ const conductors: Conductor[] = [];
 
 /** Even when a test failed, nothing stays. */
 afterEach(async () => {
-  for (const { child, runId, cgroupFolder } of conductors.splice(0)) {
+  for (const { child, runId, cgroupFolders } of conductors.splice(0)) {
     child.kill("SIGKILL");
     await child.exited;
     await eventually(() => {
       for (const pid of processesOf(runId)) signalProcess(pid, "SIGKILL");
       return processesOf(runId).length === 0;
     });
-    if (existsSync(cgroupFolder)) releaseRunCgroups(ownCgroupPlace()?.version ?? 1, cgroupFolder, []);
+    for (const { version, folder } of cgroupFolders) releaseRunCgroups(version, folder, []);
   }
   for (const folder of folders.splice(0)) rmSync(folder, { recursive: true, force: true });
 });
@@ -40,7 +40,8 @@ interface Conductor {
   child: Bun.Subprocess<"pipe", "pipe", "inherit">;
   runId: string;
   ready: { name: string; state: string; pids: number[] }[];
-  cgroupFolder: string;
+  /** Of the run, one for each tree; they are there only when cgroups are used. */
+  cgroupFolders: RunFolder[];
 }
 
 /** Starts a process that runs a plugin manager, and waits until its plugins are ready. */
@@ -63,11 +64,16 @@ async function conductor(
     child,
     runId,
     ready,
-    cgroupFolder: join(ownCgroupPlace()?.folder ?? "/none", `conductor-${runId}`),
+    cgroupFolders: Object.values(ownCgroupPlaces()).flatMap((place) =>
+      place ? [{ version: place.version, folder: join(place.folder, `conductor-${runId}`) }] : [],
+    ),
   };
   conductors.push(started);
   return started;
 }
+
+const there = (folders: readonly RunFolder[]): number =>
+  folders.filter(({ folder }) => existsSync(folder)).length;
 
 const guardsOf = (runId: string): number[] =>
   listProcesses()
@@ -99,47 +105,47 @@ describe.each([
   ["with cgroups", true],
   ["without cgroups", false],
 ])("%s", (_, cgroups) => {
-  test.skipIf(cgroups && ownCgroupPlace() === null)("a SIGKILL leaves nothing", async () => {
-    const { child, runId, ready, cgroupFolder } = await conductor(cgroups, both());
+  test.skipIf(cgroups && ownCgroupPlaces().memory === null)("a SIGKILL leaves nothing", async () => {
+    const { child, runId, ready, cgroupFolders } = await conductor(cgroups, both());
     expect(ready.map(({ state }) => state)).toEqual(["ready", "ready", "ready"]);
     // python: itself, 3 children, a daemon; shell: itself and sleep; module: itself and sleep.
     await eventually(() => processesOf(runId).length >= 9);
     expect(guardsOf(runId)).toHaveLength(1);
-    expect(existsSync(cgroupFolder)).toBe(cgroups);
+    expect(there(cgroupFolders)).toBe(cgroups ? cgroupFolders.length : 0);
     child.kill("SIGKILL");
     const began = performance.now();
     await eventually(() => processesOf(runId).length === 0 && guardsOf(runId).length === 0);
     expect(performance.now() - began).toBeLessThan(2_000);
-    expect(existsSync(cgroupFolder)).toBe(false);
+    expect(there(cgroupFolders)).toBe(0);
   });
 
   test("a TERM does not end the guard, and a clean end of the conductor leaves nothing", async () => {
-    const { child, runId, cgroupFolder } = await conductor(cgroups, both());
+    const { child, runId, cgroupFolders } = await conductor(cgroups, both());
     const [guard = 0] = guardsOf(runId);
     process.kill(guard, "SIGTERM");
     child.stdin.write("stop\n");
     await child.stdin.flush();
     expect(await child.exited).toBe(0);
     await eventually(() => processesOf(runId).length === 0 && guardsOf(runId).length === 0);
-    expect(existsSync(cgroupFolder)).toBe(false);
+    expect(there(cgroupFolders)).toBe(0);
   });
 });
 
 test("in a cgroup even a daemon that hides its environment is found after a SIGKILL", async () => {
-  if (ownCgroupPlace() === null) return;
-  const { child, runId, cgroupFolder } = await conductor(true, {
+  if (ownCgroupPlaces().memory === null) return;
+  const { child, runId, cgroupFolders } = await conductor(true, {
     python: execPlugin("python", rogue("env-daemon")),
   });
   const inside = () =>
-    existsSync(cgroupFolder)
-      ? readdirSync(cgroupFolder, { withFileTypes: true })
-          .filter((entry) => entry.isDirectory())
-          .flatMap(({ name }) => cgroupProcs(join(cgroupFolder, name)))
-      : [];
+    cgroupFolders.flatMap(({ folder }) =>
+      readdirSync(folder, { withFileTypes: true })
+        .filter((entry) => entry.isDirectory())
+        .flatMap(({ name }) => cgroupProcs(join(folder, name))),
+    );
   await eventually(() => inside().some((pid) => !hasEnvironment(pid, [`CONDUCTOR_RUN=${runId}`])));
   const hidden = inside();
   child.kill("SIGKILL");
-  await eventually(() => !existsSync(cgroupFolder) && guardsOf(runId).length === 0);
+  await eventually(() => there(cgroupFolders) === 0 && guardsOf(runId).length === 0);
   expect(listProcesses().filter(({ pid }) => hidden.includes(pid))).toEqual([]);
 });
 

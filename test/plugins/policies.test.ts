@@ -8,7 +8,7 @@ import { type ExitFacts, exitCause } from "../../src/plugins/exit-cause.ts";
 import { mayMove } from "../../src/plugins/lifecycle.ts";
 import { oomScoreAdj } from "../../src/plugins/oom-score.ts";
 import { parseStat } from "../../src/plugins/proc-table.ts";
-import { mostQueuedRequests, RequestGate } from "../../src/plugins/request-gate.ts";
+import { RequestGate } from "../../src/plugins/request-gate.ts";
 import { RestartBackoff } from "../../src/plugins/restart-backoff.ts";
 import { selfCommand } from "../../src/plugins/self-command.ts";
 
@@ -65,10 +65,10 @@ describe("restarts", () => {
 
 describe("the gate", () => {
   test("lets in so many, queues in order, and refuses past the queue", async () => {
-    const gate = new RequestGate(2, new VirtualClock());
+    const gate = new RequestGate(2, new VirtualClock(), 3);
     const [first, second] = await Promise.all([gate.enter(1_000), gate.enter(1_000)]);
     const order: number[] = [];
-    const waiting = Array.from({ length: mostQueuedRequests }, (_, n) =>
+    const waiting = Array.from({ length: 3 }, (_, n) =>
       gate.enter(1_000).then((place) => {
         order.push(n);
         return place;
@@ -80,12 +80,12 @@ describe("the gate", () => {
     if (second.ok) second.release();
     await Promise.all(waiting.slice(0, 2));
     expect(order).toEqual([0, 1]);
-    expect([gate.running, gate.queued]).toEqual([2, mostQueuedRequests - 2]);
+    expect([gate.running, gate.queued]).toEqual([2, 1]);
   });
 
   test("ends a wait by time, by signal, and by turning all away", async () => {
     const clock = new VirtualClock();
-    const gate = new RequestGate(1, clock);
+    const gate = new RequestGate(1, clock, 256);
     await gate.enter(1);
     const abort = new AbortController();
     const [late, gone, away] = [gate.enter(50), gate.enter(1_000, abort.signal), gate.enter(1_000)];
@@ -95,21 +95,6 @@ describe("the gate", () => {
     expect(await late).toMatchObject({ kind: "timeout" });
     expect(await gone).toMatchObject({ kind: "cancelled" });
     expect(await away).toMatchObject({ kind: "stopped" });
-  });
-
-  test("is idle when the last one leaves", async () => {
-    const gate = new RequestGate(1, new VirtualClock());
-    await gate.idle();
-    const place = await gate.enter(1);
-    let idle = false;
-    const waiting = gate.idle().then(() => {
-      idle = true;
-    });
-    await Promise.resolve();
-    expect(idle).toBe(false);
-    if (place.ok) place.release();
-    await waiting;
-    expect(idle).toBe(true);
   });
 });
 
@@ -145,6 +130,7 @@ describe("the cause of an end", () => {
     oomKillsInCgroup: null,
     oomKillsOnHost: null,
     limitBytes: null,
+    overLimitBytes: null,
     stoppedByUs: "no",
   };
   test.each([
@@ -176,6 +162,12 @@ describe("the cause of an end", () => {
       "oom",
       "killed by the kernel (out of memory)",
     ],
+    [
+      "over the limit that we watch",
+      { signal: "SIGKILL", oomKillsOnHost: 1, limitBytes: 2 ** 26, overLimitBytes: 2 ** 27 },
+      "oom",
+      "killed by conductor: over its memory limit of 64.0 MiB (held 128 MiB)",
+    ],
     ["stopped", { signal: "SIGTERM", stoppedByUs: "term" }, "stopped", "stopped"],
     [
       "killed after the grace",
@@ -204,9 +196,16 @@ test("a name with spaces and parentheses does not confuse the reading of /proc/P
 
 test("the environment holds nothing that is not allowed, and PATH always", () => {
   const own = { SECRET: "1", HOME: "/h", CONDUCTOR_TOKEN: "t", NOTIFY_SOCKET: "n", KEY: "k" };
-  const plugin = { name: "bot", runId: "r", runtime: "exec" } as const;
+  const plugin = { name: "bot", runId: "r", instance: 7, runtime: "exec" } as const;
   const given = childEnvironment(own, ["KEY", "CONDUCTOR_TOKEN", "NOTIFY_SOCKET"], plugin);
-  expect(Object.keys(given).sort()).toEqual(["CONDUCTOR_PLUGIN", "CONDUCTOR_RUN", "HOME", "KEY", "PATH"]);
+  expect(Object.keys(given).sort()).toEqual([
+    "CONDUCTOR_INSTANCE",
+    "CONDUCTOR_PLUGIN",
+    "CONDUCTOR_RUN",
+    "HOME",
+    "KEY",
+    "PATH",
+  ]);
 });
 
 test("the states have the arrows of the picture", () => {

@@ -47,10 +47,10 @@ test("frames come out as they went in, and those over the cap are passed over", 
 });
 
 describe("log lines", () => {
-  const collect = () => {
+  const collect = (bytesPerSecond = 64 * 1024) => {
     const lines: string[] = [];
     const clock = new VirtualClock();
-    return { lines, clock, log: new LogLines(clock, (line) => void lines.push(line)) };
+    return { lines, clock, log: new LogLines(clock, (line) => void lines.push(line), bytesPerSecond) };
   };
 
   test("are cut at 8 KiB, and the cut says how long they were", () => {

@@ -25,7 +25,8 @@ describe.each(["lines", "frames"] as const)("a transport over %s", (kind) => {
       command: [process.execPath, join(fixtures, "peer.ts"), kind],
       folder: fixtures,
       environment: { PATH: process.env.PATH ?? "" },
-      cgroup: null,
+      cgroupProcsFiles: [],
+      niceness: null,
       oomScoreAdj: null,
       channel: kind === "lines" ? "stdin" : "calls",
     });

@@ -1,0 +1,43 @@
+import { resolve } from "node:path";
+import type { Support } from "../plugins/enforcement.ts";
+import { limitsSupport } from "../plugins/limits-support.ts";
+import { type Command, exitCode, outputOption, serverOption, wantsJson } from "./command.ts";
+import { configuration } from "./configuration.ts";
+import { oomScoreSupport, portSupport, pressureSupport, stateSupport, swapSupport } from "./doctor-checks.ts";
+import { doctorText, statusOf, unitExcerpt } from "./doctor-text.ts";
+
+/** `conductor doctor`: what this host can enforce and what it lacks, each with what would grant it. */
+export const doctorCommand: Command = {
+  name: "doctor",
+  summary: "Check what this host can enforce, and how to get what is missing",
+  usage: "conductor doctor [--config FILE] [--port PORT] [-o json]",
+  options: { ...serverOption, ...outputOption },
+  positionals: 0,
+  notes: [
+    "It speaks for a conductor started where it runs itself. As a systemd service would be:",
+    "  systemd-run --pipe --wait -p Delegate=yes -p OOMScoreAdjust=-500 conductor doctor",
+    "Exit code 0: all is there; 1: something is missing, or held only in part.",
+  ],
+  run: async (invocation) => {
+    const json = wantsJson(invocation);
+    const { config, baseFolder } = configuration(invocation);
+    const { path } = config.storage;
+    const checks: Support[] = [
+      ...limitsSupport(),
+      pressureSupport(),
+      swapSupport(),
+      oomScoreSupport(),
+      stateSupport(
+        path === undefined || path === ":memory:" ? path : resolve(baseFolder, path),
+        invocation.environment,
+      ),
+      await portSupport(config.http.host, config.http.port),
+    ];
+    const ok = checks.every(({ missing }) => missing === null);
+    if (json) {
+      const told = checks.map((check) => ({ ...check, status: statusOf(check) }));
+      invocation.terminal.out(JSON.stringify({ ok, checks: told, unit: unitExcerpt }, null, 2));
+    } else invocation.terminal.out(doctorText(checks));
+    return ok ? exitCode.ok : exitCode.failed;
+  },
+};
