@@ -1,0 +1,91 @@
+/** `conductor plugins new`: the folder of a plugin that works at once, to be changed into the author's own. */
+
+import { existsSync, mkdirSync, writeFileSync } from "node:fs";
+import { join, relative, resolve } from "node:path";
+import { pluginName } from "../../config/schema.ts";
+import { CliError, exitCode, type Invocation, textFlag, wantsJson } from "../command.ts";
+import type { PluginsAction } from "./action.ts";
+import { filesOfNew, type Language, languages } from "./example-files.ts";
+
+export const newAction: PluginsAction = {
+  name: "new",
+  usage: "new NAME [--runtime bun|exec] [--language LANGUAGE] [--dir DIR]",
+  takes: ["a name for the plugin"],
+  flags: ["runtime", "language", "dir"],
+  run: async (invocation, [name = ""]) => {
+    const json = wantsJson(invocation);
+    const checked = pluginName.safeParse(name);
+    if (!checked.success)
+      throw new CliError(
+        `${name}: ${checked.error.issues[0]?.message ?? "no name for a plugin"}`,
+        exitCode.usage,
+      );
+    const language = languageOf(invocation);
+    const { folder, terminal } = invocation;
+    const parent = resolve(folder, textFlag(invocation, "dir") ?? defaultDir(folder));
+    const target = join(parent, name);
+    if (existsSync(target))
+      throw new CliError(
+        `${target}: there already, and nothing in it is overwritten; choose another name or --dir`,
+      );
+    const files = await filesOfNew(name, language);
+    write(target, files);
+    const paths = Object.keys(files);
+    if (json) terminal.out(JSON.stringify({ folder: target, language, files: paths }, null, 2));
+    else terminal.out(nextSteps(name, shownPath(folder, target), paths));
+    return exitCode.ok;
+  },
+};
+
+/** Where `conductor serve` looks for plugins when nothing is configured. */
+const defaultDir = (folder: string): string => (existsSync(join(folder, "plugins")) ? "plugins" : ".");
+
+function languageOf(invocation: Invocation): Language {
+  const runtime = textFlag(invocation, "runtime");
+  const asked = textFlag(invocation, "language");
+  const names = Object.keys(languages) as Language[];
+  if (runtime !== undefined && runtime !== "bun" && runtime !== "exec")
+    throw new CliError(`--runtime ${runtime}: expected bun or exec`, exitCode.usage);
+  if (asked === undefined) return runtime === "exec" ? "python" : "typescript";
+  const language = names.find((name) => name === asked);
+  if (!language)
+    throw new CliError(`--language ${asked}: expected one of ${names.join(", ")}`, exitCode.usage);
+  const needed = languages[language].runtime;
+  if (runtime !== undefined && runtime !== needed)
+    throw new CliError(`--language ${asked}: expected --runtime ${needed}, not ${runtime}`, exitCode.usage);
+  return language;
+}
+
+const isScript = (text: string): boolean => text.startsWith("#!");
+
+function write(target: string, files: Readonly<Record<string, string>>): void {
+  try {
+    mkdirSync(target, { recursive: true });
+    // "wx": a file that came meanwhile stays as it is.
+    for (const [path, text] of Object.entries(files))
+      writeFileSync(join(target, path), text, { flag: "wx", mode: isScript(text) ? 0o755 : 0o644 });
+  } catch (error) {
+    const code = (error as NodeJS.ErrnoException).code ?? String(error);
+    throw new CliError(`${target}: cannot be written (${code}); choose a folder that this user may write to`);
+  }
+}
+
+function shownPath(from: string, target: string): string {
+  const way = relative(from, target);
+  return way.startsWith("..") ? target : `./${way}`;
+}
+
+function nextSteps(name: string, path: string, files: readonly string[]): string {
+  const steps = [
+    [`conductor plugins test ${path}`, "checks that it keeps to the contract"],
+    ["conductor serve", `runs it, where ${path} lies in one of its plugin folders`],
+    [`conductor plugins logs ${name} -f`, "shows what it writes"],
+  ];
+  const width = Math.max(...steps.map(([command = ""]) => command.length));
+  return [
+    `wrote ${path}: ${files.join(", ")}`,
+    "",
+    "next:",
+    ...steps.map(([command = "", what]) => `  ${command.padEnd(width)}  ${what}`),
+  ].join("\n");
+}
