@@ -1,7 +1,7 @@
 /** `conductor plugins new`: the folder of a plugin that works at once, to be changed into the author's own. */
 
 import { existsSync, mkdirSync, writeFileSync } from "node:fs";
-import { join, relative, resolve } from "node:path";
+import { dirname, join, relative, resolve } from "node:path";
 import { pluginName } from "../../config/schema.ts";
 import { CliError, exitCode, type Invocation, textFlag, wantsJson } from "../command.ts";
 import type { PluginsAction } from "./action.ts";
@@ -24,15 +24,14 @@ export const newAction: PluginsAction = {
     const { folder, terminal } = invocation;
     const parent = resolve(folder, textFlag(invocation, "dir") ?? defaultDir(folder));
     const target = join(parent, name);
-    if (existsSync(target))
-      throw new CliError(
-        `${target}: there already, and nothing in it is overwritten; choose another name or --dir`,
-      );
     const files = await filesOfNew(name, language);
     write(target, files);
     const paths = Object.keys(files);
     if (json) terminal.out(JSON.stringify({ folder: target, language, files: paths }, null, 2));
-    else terminal.out(nextSteps(name, shownPath(folder, target), paths));
+    else {
+      const isFoundByItself = parent === join(folder, "plugins");
+      terminal.out(nextSteps(name, shownPath(folder, target), paths, isFoundByItself ? null : parent));
+    }
     return exitCode.ok;
   },
 };
@@ -60,12 +59,16 @@ const isScript = (text: string): boolean => text.startsWith("#!");
 
 function write(target: string, files: Readonly<Record<string, string>>): void {
   try {
-    mkdirSync(target, { recursive: true });
-    // "wx": a file that came meanwhile stays as it is.
+    mkdirSync(dirname(target), { recursive: true });
+    mkdirSync(target);
     for (const [path, text] of Object.entries(files))
       writeFileSync(join(target, path), text, { flag: "wx", mode: isScript(text) ? 0o755 : 0o644 });
   } catch (error) {
     const code = (error as NodeJS.ErrnoException).code ?? String(error);
+    if (code === "EEXIST")
+      throw new CliError(
+        `${target}: there already, and nothing is overwritten; choose another name or --dir`,
+      );
     throw new CliError(`${target}: cannot be written (${code}); choose a folder that this user may write to`);
   }
 }
@@ -75,10 +78,12 @@ function shownPath(from: string, target: string): string {
   return way.startsWith("..") ? target : `./${way}`;
 }
 
-function nextSteps(name: string, path: string, files: readonly string[]): string {
+/** `unknownDir`: the folder that it was made in, where the conductor has to be told of it. */
+function nextSteps(name: string, path: string, files: readonly string[], unknownDir: string | null): string {
+  const told = unknownDir === null ? "" : `, with plugins: { dirs: [${unknownDir}] } in conductor.yaml`;
   const steps = [
     [`conductor plugins test ${path}`, "checks that it keeps to the contract"],
-    ["conductor serve", `runs it, where ${path} lies in one of its plugin folders`],
+    ["conductor serve", `runs it${told}`],
     [`conductor plugins logs ${name} -f`, "shows what it writes"],
   ];
   const width = Math.max(...steps.map(([command = ""]) => command.length));

@@ -7,6 +7,7 @@ import { type Config, configSchema } from "../../config/schema.ts";
 import { escaped } from "../../log.ts";
 import type { CheckResult } from "../../plugins/contract/check.ts";
 import { type ContractReport, checkContract } from "../../plugins/contract/suite.ts";
+import type { LogLine } from "../../plugins/log-tail.ts";
 import { selfCommand } from "../../plugins/self-command.ts";
 import type { Json } from "../../sdk/plugin.ts";
 import { CliError, exitCode, type Invocation, type Terminal, textFlag, wantsJson } from "../command.ts";
@@ -26,6 +27,8 @@ export const testAction: PluginsAction = {
     const settings = givenSettings(invocation);
     const { config, grace, startTimeout } = givenConfig(invocation).plugins;
     if (!json) terminal.out(`${folder}\n`);
+    const interrupted = new AbortController();
+    process.on("SIGINT", () => interrupted.abort()).on("SIGTERM", () => interrupted.abort());
     const report = await checkContract({
       folder: realpathSync(folder),
       settings,
@@ -38,9 +41,10 @@ export const testAction: PluginsAction = {
       selfCommand: selfCommand(process.execPath, Bun.main),
       environment,
       runId: `contract-${process.pid}`,
+      signal: interrupted.signal,
       onResult: (result) => (json ? undefined : terminal.out(lineOf(result))),
     });
-    if (json) terminal.out(JSON.stringify({ folder, ...report, logs: undefined }, null, 2));
+    if (json) terminal.out(JSON.stringify({ folder, ...report, logs: report.logs.map(jsonLine) }, null, 2));
     else conclude(report, terminal);
     return report.ok ? exitCode.ok : exitCode.failed;
   },
@@ -70,6 +74,8 @@ function givenSettings(invocation: Invocation): Record<string, Json> | null {
   if (given === null || (typeof given === "object" && !Array.isArray(given))) return given;
   throw new CliError('--config-json: expected an object, such as {"port": 0}', exitCode.usage);
 }
+
+const jsonLine = ({ atMs, ...line }: LogLine) => ({ at: new Date(atMs).toISOString(), ...line });
 
 const marks = { ok: "ok", failed: "FAILED", skipped: "skipped" } as const;
 const nameWidth = "unknown-method".length;

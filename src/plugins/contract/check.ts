@@ -7,6 +7,8 @@ export interface Verdict {
   outcome: "ok" | "failed" | "skipped";
   /** One line for a person: what was seen, or why not. */
   detail: string;
+  /** What was measured, for programs; units in the keys. */
+  measured?: Readonly<Record<string, number | null>>;
 }
 
 export interface CheckResult extends Verdict {
@@ -15,7 +17,11 @@ export interface CheckResult extends Verdict {
   durationMs: number;
 }
 
-export const ok = (detail: string): Verdict => ({ outcome: "ok", detail });
+export const ok = (detail: string, measured?: Verdict["measured"]): Verdict => ({
+  outcome: "ok",
+  detail,
+  ...(measured === undefined ? {} : { measured }),
+});
 export const fail = (detail: string): Verdict => ({ outcome: "failed", detail });
 export const skip = (detail: string): Verdict => ({ outcome: "skipped", detail });
 
@@ -26,6 +32,8 @@ export class Ledger {
   constructor(
     readonly clock: Clock,
     readonly onResult: (result: CheckResult) => void,
+    /** Aborted, the checks that remain are skipped. */
+    readonly signal: AbortSignal,
   ) {}
 
   /** A check that throws has failed, with what it threw. */
@@ -33,7 +41,7 @@ export class Ledger {
     const startMs = this.clock.monotonicMs();
     let verdict: Verdict;
     try {
-      verdict = await run();
+      verdict = this.signal.aborted ? skip("interrupted") : await run();
     } catch (error) {
       verdict = fail(error instanceof Error ? error.message : String(error));
     }
@@ -49,7 +57,8 @@ export class Ledger {
   }
 }
 
-const longestShownCharacters = 80;
+/** With what stands before it, a line of 100 columns. */
+const longestShownCharacters = 64;
 
 /** A JSON value as a line may show it. */
 export function shown(value: unknown): string {

@@ -18,15 +18,14 @@ export async function starts(plugin: ManagedPlugin): Promise<Verdict> {
   const started = await plugin.start();
   const { reason } = plugin.view;
   if (!started.ok) return fail(started.message === "" ? reason : started.message);
-  const bytes = plugin.memoryBytes();
-  const { limits } = plugin.view;
-  const limit =
-    limits.memoryBytes === null
-      ? ""
-      : `, limit ${formatBytes(limits.memoryBytes)} held by ${limits.mechanism === "none" ? "nobody" : limits.mechanism}`;
-  const took = plugin.startMs === null ? "" : ` after ${formatDuration(plugin.startMs)}`;
-  const allowed = `within the ${formatDuration(options.startTimeoutMs)} that it has`;
-  return ok(`ready${took}, ${allowed}${bytes === null ? "" : `, with ${formatBytes(bytes)} PSS`}${limit}`);
+  const pssBytes = plugin.memoryBytes();
+  const { memoryBytes, mechanism } = plugin.view.limits;
+  const parts = [
+    `ready after ${formatDuration(plugin.startMs ?? 0)} of ${formatDuration(options.startTimeoutMs)}`,
+    pssBytes === null ? "memory unknown" : `${formatBytes(pssBytes)} PSS`,
+    ...(memoryBytes === null ? [] : [`limit ${formatBytes(memoryBytes)} (${mechanism ?? "none"})`]),
+  ];
+  return ok(parts.join(", "), { startMs: plugin.startMs, pssBytes });
 }
 
 /** Asks how it is. "unhealthy" is an answer in the right shape: it may well be true here. */
@@ -70,11 +69,13 @@ export async function stops(plugin: ManagedPlugin): Promise<Verdict> {
   if (plugin.view.pids.length === 0) return fail(`it does not run: ${plugin.view.reason}`);
   const stopped = await plugin.manager.stop(plugin.name, "for the contract");
   if (!stopped.ok) return fail(stopped.message);
-  const { gone, killed, leftBehind, durationMs, detail } = stopped.report;
+  const { gone, killed, leftBehind, durationMs: stopMs, detail } = stopped.report;
   const left = plugin.processes();
   if (!gone || left.length > 0) return fail(`processes are left: ${left.join(", ") || detail}`);
   const within = `within its ${formatDuration(graceMs)}`;
   if (killed) return fail(`did not end after shutdown and TERM ${within}, and was killed`);
   if (leftBehind > 0) return fail(`left ${leftBehind} processes behind, which had to be killed`);
-  return ok(`ended ${within}, after ${formatDuration(durationMs)}, and left nothing behind`);
+  return ok(`ended after ${formatDuration(stopMs)} of ${formatDuration(graceMs)}, left nothing behind`, {
+    stopMs,
+  });
 }

@@ -60,7 +60,7 @@ export class ManagedPlugin {
 
   /** Finds the plugin in `options.folder`, and the plugins that it requires beside it or in the executable. */
   static async open(options: ContractOptions): Promise<ManagedPlugin | { errors: readonly string[] }> {
-    const workspace = new Workspace();
+    const workspace = new Workspace(options.runId);
     workspace.link(options.folder);
     const { plugins } = await discover([workspace.plugins], []);
     const errors = plugins.flatMap((plugin) => plugin.errors);
@@ -147,11 +147,13 @@ async function required(found: FoundPlugin, { folder }: ContractOptions, workspa
 
 /** A temporary folder with links to the plugins that take part, and their data. */
 class Workspace {
-  readonly #root = mkdtempSync(join(tmpdir(), "conductor-contract-"));
-  readonly plugins = join(this.#root, "plugins");
+  readonly #root: string;
+  readonly plugins: string;
   #links = 0;
 
-  constructor() {
+  constructor(runId: string) {
+    this.#root = mkdtempSync(join(tmpdir(), `conductor-${runId}-`));
+    this.plugins = join(this.#root, "plugins");
     // A plugin may run as another user, who has to reach his files through here.
     chmodSync(this.#root, 0o755);
     mkdirSync(this.plugins);

@@ -24,6 +24,8 @@ export interface ContractOptions {
   /** Unique on this host; [a-z0-9-], at most 32 characters. */
   runId: string;
   onResult(result: CheckResult): void;
+  /** Aborted, it skips what remains and cleans up. */
+  signal: AbortSignal;
 }
 
 /** What the plugin called `name` is initialized with. */

@@ -1,9 +1,26 @@
-/** How a plugin answers calls and notices that no conductor makes today: one of tomorrow may. */
+/** How a plugin answers calls and notices that only some conductors make, or that come only now and then. */
 
-import { answerText, fail, failureText, isAnswered, type Ledger, ok, shown, type Verdict } from "./check.ts";
+import {
+  answerText,
+  fail,
+  failureText,
+  isAnswered,
+  type Ledger,
+  ok,
+  shown,
+  skip,
+  type Verdict,
+} from "./check.ts";
 import { type RawPlan, RawProcess } from "./raw-process.ts";
 
-export const rawCheckNames = ["initialize", "unknown-method", "unknown-notice", "shutdown"] as const;
+const callChecks: Record<string, (raw: RawProcess) => Promise<Verdict>> = {
+  "unknown-method": unknownMethod,
+  "unknown-notice": unknownNotice,
+  cancelled,
+  shutdown,
+};
+
+export const rawCheckNames = ["initialize", ...Object.keys(callChecks)];
 
 const methodNotFound = -32_601;
 const callTimeoutMs = 5_000;
@@ -21,9 +38,8 @@ export async function checkRaw(ledger: Ledger, plan: RawPlan): Promise<boolean> 
       await ledger.skipAll(rawCheckNames.slice(1), "it does not initialize");
       return false;
     }
-    await ledger.check("unknown-method", () => unknownMethod(raw));
-    await ledger.check("unknown-notice", () => unknownNotice(raw));
-    await ledger.check("shutdown", () => shutdown(raw));
+    for (const [name, run] of Object.entries(callChecks))
+      await ledger.check(name, () => (raw.ended === null ? run(raw) : skip(raw.ended)));
     return true;
   } finally {
     await (started as RawProcess | null)?.end();
@@ -64,6 +80,18 @@ async function unknownNotice(raw: RawProcess): Promise<Verdict> {
   if (unknownAnswers + garbageMessages > before)
     return fail(`it answered a notice, which has no id; what came ${raw.garbage}`);
   return ok("ignored, and the next call was answered");
+}
+
+/** A request is given up as soon as it was sent; the next one must be answered, whatever became of the first. */
+async function cancelled(raw: RawProcess): Promise<Verdict> {
+  const abort = new AbortController();
+  const first = raw.request("contract-cancelled", abort.signal);
+  abort.abort();
+  await first;
+  const next = await raw.request("contract-next");
+  return isAnswered(next)
+    ? ok("the request after one that was given up was answered")
+    : fail(`after a request that was given up: ${next.ok ? answerText(next) : failureText(next)}`);
 }
 
 async function shutdown(raw: RawProcess): Promise<Verdict> {

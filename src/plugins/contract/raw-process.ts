@@ -27,6 +27,8 @@ export class RawProcess {
   readonly #sockets: ByteSocket[] = [];
   /** What the latest output was that is no message; null when all were. */
   garbage: string | null = null;
+  /** How it ended, once it has. */
+  ended: string | null = null;
   #open: OpenTransport | null = null;
 
   private constructor(
@@ -50,9 +52,10 @@ export class RawProcess {
     if (!spawned.ok) throw new Error(spawned.message);
     const raw = new RawProcess(plan, spawned.process);
     await raw.#connect();
-    void spawned.process.exited.then(({ exitCode, signal }) =>
-      raw.#open?.transport.close("crashed", `it ended with ${signal ?? `exit code ${exitCode}`}`),
-    );
+    void spawned.process.exited.then(({ exitCode, signal }) => {
+      raw.ended = `it ended with ${signal ?? `exit code ${exitCode}`}`;
+      raw.#open?.transport.close("crashed", raw.ended);
+    });
     return raw;
   }
 
@@ -94,9 +97,19 @@ export class RawProcess {
   }
 
   /** Never rejects. */
-  async call(method: string, params: Json, timeoutMs: number): Promise<CallResult> {
+  async call(method: string, params: Json, timeoutMs: number, giveUp?: AbortSignal): Promise<CallResult> {
     if (!this.#open) throw new Error("it was not connected");
-    return this.#open.transport.call(method, params, { timeoutMs });
+    const { signal: all } = this.plan.options;
+    const signal = giveUp ? AbortSignal.any([all, giveUp]) : all;
+    return this.#open.transport.call(method, params, { timeoutMs, signal });
+  }
+
+  /** A request as the conductor sends it. */
+  request(id: string, signal?: AbortSignal): Promise<CallResult> {
+    const { manifest, options } = this.plan;
+    const { requestTimeoutMs: deadlineMs } = manifest.limits;
+    const request = { id, platform: manifest.platform, type: options.type, payload: options.payload };
+    return this.call("handle_request", { request, deadlineMs }, deadlineMs, signal);
   }
 
   /** A message that wants no answer. */

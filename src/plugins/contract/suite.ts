@@ -12,11 +12,9 @@ import { checkRequests, requestCheckNames } from "./request-checks.ts";
 export interface ContractReport {
   /** The manifest's name; null when it is invalid. */
   plugin: string | null;
-  /** No check failed. */
+  /** No check failed, and none was left out because of an interruption. */
   ok: boolean;
   checks: CheckResult[];
-  /** From the process to ready; null when it never was. */
-  startMs: number | null;
   /** The last lines that it wrote. */
   logs: LogLine[];
 }
@@ -26,7 +24,7 @@ const afterStart = ["health", ...requestCheckNames, "output", "stop"];
 
 /** Runs every check that fits the plugin, in processes of its own. Never throws; leaves nothing behind. */
 export async function checkContract(options: ContractOptions): Promise<ContractReport> {
-  const ledger = new Ledger(options.clock, options.onResult);
+  const ledger = new Ledger(options.clock, options.onResult, options.signal);
   const opened = await ManagedPlugin.open(options);
   const { found } = opened instanceof ManagedPlugin ? opened : { found: null };
   await ledger.check("manifest", () =>
@@ -81,10 +79,9 @@ function describe(manifest: Manifest): string {
   return `${name} ${version}, runtime ${runtime}${protocol}, start ${start}`;
 }
 
-const report = ({ results }: Ledger, plugin: ManagedPlugin | null): ContractReport => ({
+const report = ({ results, signal }: Ledger, plugin: ManagedPlugin | null): ContractReport => ({
   plugin: plugin?.name ?? null,
-  ok: results.every(({ outcome }) => outcome !== "failed"),
+  ok: !signal.aborted && results.every(({ outcome }) => outcome !== "failed"),
   checks: results,
-  startMs: plugin?.startMs ?? null,
   logs: plugin?.tail.read(plugin.name, { lines: shownLines }).logs ?? [],
 });
