@@ -36,7 +36,8 @@ export const pluginsCommand: Command = {
     ...actions.map(({ usage }) => `conductor plugins ${usage}`),
   ].join("\n"),
   options: { ...forAll, ...forSome },
-  positionals: 3,
+  // Each action takes its own number, and says so.
+  positionals: Number.POSITIVE_INFINITY,
   run: async (invocation) => {
     const { positionals, flags, terminal } = invocation;
     const [asked, ...args] = positionals;

@@ -94,14 +94,16 @@ describe("new", () => {
     for (const name of ["folder", "file", "link"]) {
       const { code, err } = await conductor(["plugins", "new", name], { cwd });
       expect([name, code]).toEqual([name, 1]);
-      expect(err).toMatch(/^conductor: .*(there already|cannot be written \(E[A-Z]+\)); ?.*\n$/);
+      expect(err).toMatch(
+        /^conductor: .*: there already, and nothing is overwritten; choose another name or --dir\n$/,
+      );
     }
     expect(readdirSync(join(cwd, "folder"))).toEqual([]);
     expect(readFileSync(join(cwd, "file"), "utf8")).toBe("mine");
     const below = await conductor(["plugins", "new", "bot", "--dir", "file"], { cwd });
-    expect(below.err).toMatch(
-      /^conductor: .*cannot be written \(ENOTDIR\); choose a folder that this user may write to\n$/,
-    );
+    expect(below.err).toBe(`conductor: ${cwd}/file: is no folder; choose another one with --dir\n`);
+    const deeper = await conductor(["plugins", "new", "bot", "--dir", "file/deeper"], { cwd });
+    expect(deeper.err).toMatch(/^conductor: .*: cannot be written \(E[A-Z]+\); choose a folder .*\n$/);
   });
 
   test.each([

@@ -58,18 +58,29 @@ function languageOf(invocation: Invocation): Language {
 const isScript = (text: string): boolean => text.startsWith("#!");
 
 function write(target: string, files: Readonly<Record<string, string>>): void {
-  try {
-    mkdirSync(dirname(target), { recursive: true });
+  // A parent that is a file is told apart from a plugin that is there: for both the system says EEXIST.
+  if (tried(() => mkdirSync(dirname(target), { recursive: true })) === "EEXIST")
+    throw new CliError(`${dirname(target)}: is no folder; choose another one with --dir`);
+  const problem = tried(() => {
     mkdirSync(target);
     for (const [path, text] of Object.entries(files))
       writeFileSync(join(target, path), text, { flag: "wx", mode: isScript(text) ? 0o755 : 0o644 });
+  });
+  if (problem === null) return;
+  throw new CliError(
+    problem === "EEXIST"
+      ? `${target}: there already, and nothing is overwritten; choose another name or --dir`
+      : `${target}: cannot be written (${problem}); choose a folder that this user may write to`,
+  );
+}
+
+/** The system's code for why `run` failed; null when it did not. */
+function tried(run: () => void): string | null {
+  try {
+    run();
+    return null;
   } catch (error) {
-    const code = (error as NodeJS.ErrnoException).code ?? String(error);
-    if (code === "EEXIST")
-      throw new CliError(
-        `${target}: there already, and nothing is overwritten; choose another name or --dir`,
-      );
-    throw new CliError(`${target}: cannot be written (${code}); choose a folder that this user may write to`);
+    return (error as NodeJS.ErrnoException).code ?? String(error);
   }
 }
 

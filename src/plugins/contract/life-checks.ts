@@ -32,15 +32,15 @@ export async function starts(plugin: ManagedPlugin): Promise<Verdict> {
 export async function tellsHealth(plugin: ManagedPlugin): Promise<Verdict> {
   const kind = plugin.found.manifest?.health.kind;
   if (kind === "none") return skip("health.kind: none: alive is healthy");
-  const { clock, startTimeoutMs } = plugin.options;
-  const ask = () => plugin.manager.checkHealth(plugin.name, { timeoutMs: healthTimeoutMs });
+  const { clock, startTimeoutMs, signal } = plugin.options;
+  const ask = () => plugin.manager.checkHealth(plugin.name, { timeoutMs: healthTimeoutMs, signal });
   let report = await ask();
   for (
     const endMs = clock.monotonicMs() + startTimeoutMs;
     mayBecomeHealthy(kind, report);
     report = await ask()
   ) {
-    if (clock.monotonicMs() >= endMs) break;
+    if (signal.aborted || clock.monotonicMs() >= endMs) break;
     await sleep(clock, healthRetryMs);
   }
   if (!report.ok) return fail(failureText(report));

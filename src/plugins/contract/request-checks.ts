@@ -47,12 +47,11 @@ let sent = 0;
 function send(
   { manager, name, options, found }: ManagedPlugin,
   { type = options.type, payload = options.payload }: { type?: string; payload?: Json } = {},
-  signal?: AbortSignal,
 ): Promise<CallResult> {
   const { platform = name, limits } = found.manifest ?? {};
   const request = { id: `contract-${++sent}`, platform, type, payload };
   const timeoutMs = limits?.requestTimeoutMs ?? 5_000;
-  return manager.dispatch(name, request, { timeoutMs, ...(signal ? { signal } : {}) });
+  return manager.dispatch(name, request, { timeoutMs, signal: options.signal });
 }
 
 /** What was written in place of an answer belongs to the failure. */
