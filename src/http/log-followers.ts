@@ -1,13 +1,14 @@
 /** Clients that follow a plugin's log as server-sent events: bounded in number, in what waits for each, and in time. */
 
 import type { Clock, Timer } from "../clock.ts";
-import type { LogLine, LogTail } from "../plugins/log-tail.ts";
+import { costOf, type LogLine, type LogTail } from "../plugins/log-tail.ts";
 import { isoTime } from "./services.ts";
 
 /** Clients at a time, over all plugins. */
 export const mostFollowers = 64;
-/** Lines that wait for one client; the oldest are dropped, and the client is told how many. */
+/** Lines and bytes that wait for one client; the oldest are dropped, and the client is told how many. */
 const mostWaiting = 1_000;
+const mostWaitingBytes = 512 * 1024;
 /** A client that takes nothing of what waits for it for so long is dropped. */
 const writeTimeoutMs = 15_000;
 /** A silent log sends a comment so often: under the server's own limit for idle connections. */
@@ -28,6 +29,7 @@ class Follower {
   readonly #onEnd: () => void;
   #controller: ReadableStreamDefaultController<Uint8Array> | null = null;
   #waiting: LogLine[];
+  #waitingBytes = 0;
   #dropped: number;
   /** Resolves the pull that waits for a line. */
   #wake: (() => void) | null = null;
@@ -39,6 +41,7 @@ class Follower {
     this.#onEnd = onEnd;
     const { logs, dropped } = tail.read(plugin, from);
     this.#waiting = logs;
+    this.#waitingBytes = logs.reduce((sum, line) => sum + costOf(line), 0);
     this.#dropped = dropped;
     this.#unfollow = tail.follow(plugin, (line) => this.#add(line));
     this.body = new ReadableStream<Uint8Array>(
@@ -58,8 +61,11 @@ class Follower {
 
   #add(line: LogLine): void {
     this.#waiting.push(line);
-    if (this.#waiting.length > mostWaiting) {
-      this.#waiting.shift();
+    this.#waitingBytes += costOf(line);
+    while (this.#waiting.length > mostWaiting || this.#waitingBytes > mostWaitingBytes) {
+      const oldest = this.#waiting.shift();
+      if (!oldest) break;
+      this.#waitingBytes -= costOf(oldest);
       this.#dropped++;
     }
     this.#wake?.();
@@ -78,6 +84,7 @@ class Follower {
     const lost = this.#dropped > 0 ? droppedEvent(this.#dropped) : "";
     const text = lost + this.#waiting.map(logEvent).join("");
     this.#waiting = [];
+    this.#waitingBytes = 0;
     this.#dropped = 0;
     this.#controller?.enqueue(Buffer.from(text || ": still here\n\n"));
     this.#expectPull();
@@ -122,10 +129,6 @@ export class LogFollowers {
     readonly clock: Clock,
     readonly tail: LogTail,
   ) {}
-
-  get count(): number {
-    return this.#followers.size;
-  }
 
   /** The events of one more client; null when there are too many. */
   open(plugin: string, from: From, signal: AbortSignal): ReadableStream<Uint8Array> | null {

@@ -34,7 +34,8 @@ interface Tail {
   newestSeq: number;
 }
 
-const costOf = ({ line }: LogLine): number => Buffer.byteLength(line) + overheadBytes;
+/** Bytes that a kept line costs. */
+export const costOf = ({ line }: LogLine): number => Buffer.byteLength(line) + overheadBytes;
 
 export class LogTail {
   /** In the order of their last line. */

@@ -137,6 +137,17 @@ describe("followed", () => {
     expect(others.map(({ response }) => response.status)).toEqual(others.map(() => 200));
   }, 30_000);
 
+  test("keeps at most 512 KiB for a client that is slow, and tells it what it missed", async () => {
+    const { seen } = await follow();
+    await eventually(() => seen.text.includes(": following"));
+    // Written in one go: the client's stream cannot take any of it meanwhile.
+    write(200, "x".repeat(8_000));
+    await eventually(() => seqsIn(seen.text).includes(200));
+    const dropped = Number(/^data: \{"dropped":(\d+)\}$/m.exec(seen.text)?.[1]);
+    expect(dropped).toBeGreaterThan(130);
+    expect(seqsIn(seen.text)).toHaveLength(200 - dropped);
+  });
+
   test("takes 64 clients at a time, and another one when one has gone", async () => {
     const first = await follow();
     for (let number = 1; number < 64; number++) await follow();
