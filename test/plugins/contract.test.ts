@@ -7,6 +7,7 @@ import { join, resolve } from "node:path";
 import type { CheckResult } from "../../src/plugins/contract/check.ts";
 import type { ContractOptions } from "../../src/plugins/contract/options.ts";
 import { type ContractReport, checkContract } from "../../src/plugins/contract/suite.ts";
+import { freePort } from "../bundled/drive.ts";
 import { bunPlugin, clock, execPlugin, pluginFolder, processesOf, selfFromSource } from "./harness.ts";
 
 setDefaultTimeout(40_000);
@@ -75,6 +76,15 @@ ${lines.replaceAll(/^/gm, "    ")}
 `,
 });
 
+/** A Python program that listens on `port` after so many seconds, and does nothing else. */
+const listener = (port: number, seconds: number): string =>
+  [
+    "import socket, time",
+    `time.sleep(${seconds})`,
+    `listening = socket.create_server(("127.0.0.1", ${port}))`,
+    "time.sleep(60)",
+  ].join("\n");
+
 describe("what keeps to the contract", () => {
   test.each(["python-echo", "shell-echo", "bun-echo"])("%s passes every check", async (name) => {
     const report = await check(join(examples, name));
@@ -102,6 +112,23 @@ describe("what keeps to the contract", () => {
       "output",
       "stop",
     ]);
+  });
+
+  test("a program whose port opens late is asked until it is healthy; one that never opens it fails", async () => {
+    const port = await freePort();
+    const supervised = (seconds: number): Files => ({
+      ...execPlugin(
+        "subject",
+        ["python3", "-c", listener(port, seconds)],
+        `protocol: none\nstart: eager\nhealth: { kind: tcp, port: ${port} }\npermissions: { net: true }\n`,
+      ),
+    });
+    expect(found(await check(written(supervised(0.4))), "health")).toMatchObject({
+      outcome: "ok",
+      detail: `healthy: port ${port} accepts connections`,
+    });
+    const never = await check(written(supervised(60)), { startTimeoutMs: 500 });
+    expect(failures(never)).toEqual([expect.stringMatching(/^health: /)]);
   });
 
   test("a plugin that requires another one is run with it, from beside it", async () => {

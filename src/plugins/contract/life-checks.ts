@@ -23,10 +23,13 @@ export async function starts(plugin: ManagedPlugin): Promise<Verdict> {
   const parts = [
     `ready after ${formatDuration(plugin.startMs ?? 0)} of ${formatDuration(options.startTimeoutMs)}`,
     pssBytes === null ? "memory unknown" : `${formatBytes(pssBytes)} PSS`,
-    ...(memoryBytes === null ? [] : [`limit ${formatBytes(memoryBytes)} (${mechanism ?? "none"})`]),
+    ...(memoryBytes === null ? [] : [`limit ${formatBytes(memoryBytes)} ${heldBy(mechanism)}`]),
   ];
   return ok(parts.join(", "), { startMs: plugin.startMs, pssBytes });
 }
+
+const heldBy = (mechanism: string | null): string =>
+  mechanism === null || mechanism === "none" ? "that nothing holds here" : `held by ${mechanism}`;
 
 /** Asks how it is. "unhealthy" is an answer in the right shape: it may well be true here. */
 export async function tellsHealth(plugin: ManagedPlugin): Promise<Verdict> {
