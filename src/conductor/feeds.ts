@@ -56,9 +56,10 @@ export function showPluginEvents({ events, manager, metrics, health, log }: Plug
     if (to === "starting" && (from === "failed" || from === "crash-loop")) metrics.countPluginRestart(plugin);
     health.refresh();
   });
-  events.on("plugin.exit", ({ plugin, expected, exitCode, signal }) => {
+  events.on("plugin.exit", ({ plugin, expected, exitCode, signal, remaining }) => {
     if (expected) return;
     metrics.countPluginFailure(manager.standing(plugin)?.platform ?? plugin, "crash");
+    if (remaining > 0) return; // Others of it go on answering.
     const detail =
       manager.view(plugin)?.lastExit?.text ?? `its process ended (${signal ?? `exit code ${exitCode}`})`;
     health.processExited(plugin, detail);

@@ -6,12 +6,18 @@ import type { PluginManager } from "../plugins/manager.ts";
 import { showBreakers, showPluginEvents } from "./feeds.ts";
 import type { Foundation } from "./foundation.ts";
 import type { State } from "./make-state.ts";
-import { probeOf } from "./plugin-ports.ts";
+import { breakerResetOf, probeOf } from "./plugin-ports.ts";
 
 export function makeHealth(foundation: Foundation, { metrics }: State, manager: PluginManager) {
   const { loaded, clock, log, events } = foundation;
   const { breaker, health: limits } = loaded.config;
-  const breakers = new Breakers({ clock, events, failures: breaker.failures, resetMs: breaker.reset });
+  const breakers = new Breakers({
+    clock,
+    events,
+    failures: breaker.failures,
+    resetMs: breaker.reset,
+    resetMsOf: breakerResetOf(manager, breaker.reset),
+  });
   const health = new HealthMonitor({
     clock,
     log,

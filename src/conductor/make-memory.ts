@@ -15,7 +15,7 @@ import { ForecastReport } from "./forecast-report.ts";
 import type { Foundation } from "./foundation.ts";
 import type { State } from "./make-state.ts";
 import { MemoryWatch } from "./memory-watch.ts";
-import { actuatorOf, footprintTargetsOf, heldPluginsOf } from "./plugin-ports.ts";
+import { actuatorOf, footprintTargetsOf, heldPluginsOf, scalingStateOf } from "./plugin-ports.ts";
 import { AuditRecorder } from "./recorder.ts";
 import { sampleOf } from "./sample-rows.ts";
 
@@ -103,8 +103,13 @@ export function makeMemory(foundation: Foundation, state: State, manager: Plugin
       thresholds: foundation.policy,
     })),
     onIntervention: (atMs, what) => watch.intervene(atMs, what),
+    reservationMs: config.plugins.startTimeout,
   });
   watch.drive(scaler);
+  events.on("plugin.state", ({ plugin }) => {
+    const standing = manager.standing(plugin);
+    if (standing) scaler.onPluginState(plugin, scalingStateOf(standing.state));
+  });
   const begin = () => {
     learning.begin(reflex.readNow()?.budgetBytes ?? null);
     warm(foundation, state, manager, window, watch);

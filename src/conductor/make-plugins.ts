@@ -44,9 +44,9 @@ export async function openPlugins(foundation: Foundation, later: Later): Promise
     selfCommand: selfCommand(process.execPath, Bun.main),
     environment,
     dataFolder: (plugin) => (later.stateFolder === null ? null : join(later.stateFolder, "plugins", plugin)),
-    // The last of the order is never shed, so that it can stand in for the others: it starts however short memory is.
-    mayStart: (plugin) =>
-      (plugin === foundation.policy.order.at(-1) ? undefined : later.scaler?.mayStart()) ?? { ok: true },
+    mayStart: (plugin) => later.scaler?.mayStart(plugin) ?? { ok: true },
+    mayOverlap: (plugin) => later.scaler?.mayOverlap(plugin) ?? { ok: true },
+    overlapEnded: (plugin) => later.scaler?.overlapEnded(plugin),
   });
   const { errors } = await manager.discover();
   if (errors.length > 0) throw new Error(errors.map(({ message }) => message).join("\n"));

@@ -18,13 +18,18 @@ import type { Actuator, Carried } from "../scaler/ports.ts";
 import type { PluginFacts } from "../scaler/situation.ts";
 import type { MemoryWatch } from "./memory-watch.ts";
 
+/** What is not named here neither holds memory nor will by itself. */
 const scalingStates: Partial<Record<PluginState, PluginFacts["state"]>> = {
   starting: "starting",
   ready: "running",
   degraded: "running",
   draining: "running",
   shed: "shed",
+  blocked: "blocked",
 };
+
+/** A state of the life cycle as the scaler tells them apart. */
+export const scalingStateOf = (state: PluginState): PluginFacts["state"] => scalingStates[state] ?? "absent";
 
 /** Sheds and restores through the manager. */
 export function actuatorOf(manager: PluginManager, watch: MemoryWatch, learned: LearnedFootprints): Actuator {
@@ -33,7 +38,7 @@ export function actuatorOf(manager: PluginManager, watch: MemoryWatch, learned: 
       const facts: PluginFacts[] = [];
       for (const { name, state: is, requires } of manager.standings()) {
         if (is === "invalid") continue;
-        const state = scalingStates[is] ?? "absent";
+        const state = scalingStateOf(is);
         const held = state === "running" || state === "starting";
         const footprintBytes = held ? (watch.footprintOf(name)?.bytes ?? null) : null;
         facts.push({ name, state, footprintBytes, learnedBytes: learned.usualBytes(name), requires });
@@ -58,8 +63,10 @@ export function actuatorOf(manager: PluginManager, watch: MemoryWatch, learned: 
 /** Names of the plugins that hold memory now. */
 export function heldPluginsOf(manager: PluginManager): Set<string> {
   const held = new Set<string>();
-  for (const { name, state } of manager.standings())
-    if (scalingStates[state] === "running" || scalingStates[state] === "starting") held.add(name);
+  for (const { name, state: is } of manager.standings()) {
+    const state = scalingStateOf(is);
+    if (state === "running" || state === "starting") held.add(name);
+  }
   return held;
 }
 
@@ -84,10 +91,17 @@ const checkFailures: Record<FailureKind, CheckFailureKind> = {
 
 /** Who should answer health checks, and how each is asked. */
 export function probeOf(manager: PluginManager): Probe {
-  // The plugins never change while conductor runs, and these read their state when asked: nothing is made a call.
-  const plugins = manager.standings().map((standing) => new LivePlugin(standing));
+  // They read their state when asked: nothing is made a call, but when a plugin came or went.
+  let listed = manager.standings();
+  let plugins = listed.map((standing) => new LivePlugin(standing));
   return {
-    plugins: () => plugins,
+    plugins: () => {
+      if (listed !== manager.standings()) {
+        listed = manager.standings();
+        plugins = listed.map((standing) => new LivePlugin(standing));
+      }
+      return plugins;
+    },
     check: async (name, limits): Promise<CheckAnswer> => {
       const answer = await manager.checkHealth(name, limits);
       if (answer.ok) return answer.value;
@@ -95,6 +109,19 @@ export function probeOf(manager: PluginManager): Probe {
     },
   };
 }
+
+/**
+ * How long the breaker of a platform stays open: the longest of what the plugins that serve it ask for, where one that
+ * asks for nothing counts with `defaultMs`.
+ */
+export const breakerResetOf =
+  (manager: Pick<PluginManager, "standings">, defaultMs: number) =>
+  (platform: string): number => {
+    const asked = manager
+      .standings()
+      .flatMap((each) => (each.platform === platform ? [each.breakerResetMs ?? defaultMs] : []));
+    return asked.length === 0 ? defaultMs : Math.max(...asked);
+  };
 
 /** Null: it should be running and answering. */
 const standingOf: Record<PluginState, Standing | null> = {
@@ -106,6 +133,7 @@ const standingOf: Record<PluginState, Standing | null> = {
   starting: "starting",
   shed: "shed",
   disabled: "disabled",
+  blocked: "stopped",
   discovered: "stopped",
   draining: "stopped",
   stopped: "stopped",
@@ -113,13 +141,15 @@ const standingOf: Record<PluginState, Standing | null> = {
 
 class LivePlugin implements ProbedPlugin {
   readonly name: string;
-  readonly platform: string;
   readonly #live: LiveStanding;
 
   constructor(live: LiveStanding) {
     this.name = live.name;
-    this.platform = live.platform;
     this.#live = live;
+  }
+
+  get platform(): string {
+    return this.#live.platform;
   }
 
   get expected(): boolean {
@@ -146,6 +176,7 @@ const routedStates: Record<PluginState, RoutedState> = {
   stopped: "stopped",
   shed: "shed",
   disabled: "disabled",
+  blocked: "stopped",
   failed: "failed",
   "crash-loop": "failed",
 };

@@ -23,6 +23,8 @@ export interface BreakersOptions {
   failures: number;
   /** From opening to the first probe. */
   resetMs: number;
+  /** The same for one platform, asked whenever it matters; absent: `resetMs` for all. */
+  resetMsOf?: (platform: string) => number;
 }
 
 interface Entry {
@@ -122,11 +124,14 @@ export class Breakers implements HealthObserver {
   #add(platform: string): Entry {
     const [oldest] = this.#entries.keys();
     if (this.#entries.size >= maxBreakers && oldest !== undefined) this.#forget(oldest);
-    const { clock, failures, resetMs } = this.#options;
+    const { clock, failures, resetMs, resetMsOf } = this.#options;
     const breaker = new PlatformCircuitBreaker({
       clock,
       failures,
-      resetMs,
+      // Read when needed: a plugin that is reloaded may come with another one.
+      get resetMs() {
+        return resetMsOf?.(platform) ?? resetMs;
+      },
       moved: () => this.#announce(platform, entry),
     });
     const entry: Entry = {

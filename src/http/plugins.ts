@@ -12,6 +12,7 @@ const refusalStatus: Record<Refusal["code"], number> = {
   shed: 409,
   disabled: 409,
   "start-failed": 502,
+  "not-replaced": 502,
 };
 
 export function pluginRoutes(services: Services, administrators: MiddlewareHandler): Hono {

@@ -1,12 +1,22 @@
 /**
- * Every metric, in the one place that touches prom-client. Base units; bounded labels (64 values a label of a metric, then
- * "other"); a value that nobody knows has no series.
+ * How what happens is counted: the recording side of every metric in definitions.ts. Base units; bounded labels (64
+ * values a label of a metric, then "other"); a value that nobody knows has no series.
  */
 
 import Registry from "prom-client/lib/registry.js";
-import { BoundedCounter, BoundedGauge, BoundedHistogram, StateGauge } from "./bounded-metrics.ts";
+import {
+  type breakerStates,
+  forecastMetrics,
+  missionMetrics,
+  ownMetrics,
+  pluginMetrics,
+  qualityMetrics,
+  scalingMetrics,
+} from "./definitions.ts";
 
-export type BreakerState = "closed" | "open" | "half_open";
+export type BreakerState = (typeof breakerStates)[number];
+/** What came of replacing a running plugin by a new copy. */
+export type SwapOutcome = "swapped" | "kept_old" | "stopped_first" | "rolled_back";
 /** The label `resource` of `system_resources`: percent are 0..100. */
 export type ResourceName =
   | "cpu_percent"
@@ -58,197 +68,6 @@ export interface ForecastQuality {
   /** Until the shed line; null without a significant rise. */
   secondsToThreshold: number | null;
 }
-
-const breakerStates: readonly BreakerState[] = ["closed", "open", "half_open"];
-/** From a local call to the timeouts of a health check and a request. */
-const answerBucketsSeconds = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.2, 0.5, 1, 2.5, 5, 10, 30];
-/** A tick aims at under 5 ms and may take 200. */
-const tickBucketsSeconds = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.2, 0.5, 1];
-
-const of = <Name extends string>(name: string, help: string, ...labels: Name[]) => ({ name, help, labels });
-
-/** The names that the mission gives. */
-const missionMetrics = (registry: Registry) => ({
-  healthChecks: new BoundedCounter(
-    registry,
-    of("health_check_total", "Health checks by their result.", "platform", "status"),
-  ),
-  healthSeconds: new BoundedHistogram(
-    registry,
-    of("health_check_duration_seconds", "Time until a health check was answered or given up.", "platform"),
-    answerBucketsSeconds,
-  ),
-  breaker: new StateGauge(
-    registry,
-    of(
-      "circuit_breaker_state",
-      "1 for the state that the circuit breaker is in, 0 for the others.",
-      "platform",
-    ),
-    breakerStates,
-  ),
-  pluginFailures: new BoundedCounter(
-    registry,
-    of("plugin_failure_total", "Failures of plugins by their kind.", "platform", "error_type"),
-  ),
-  resources: new BoundedGauge(
-    registry,
-    of(
-      "system_resources",
-      "What the host uses, in the unit that the name of the resource ends with.",
-      "resource",
-    ),
-  ),
-});
-
-const qualityMetrics = (registry: Registry, calibrations: readonly string[]) => ({
-  calibration: new StateGauge(
-    registry,
-    of("conductor_forecast_calibration", "1 for how far the interval can be trusted, 0 for the others."),
-    calibrations,
-  ),
-  coverage: new BoundedGauge(
-    registry,
-    of(
-      "conductor_forecast_coverage_ratio",
-      "Share of the latest outcomes that lay in the 95 percent interval.",
-    ),
-  ),
-  weight: new BoundedGauge(
-    registry,
-    of("conductor_forecast_expert_weight_ratio", "Share of the expert in the forecast.", "expert"),
-  ),
-  secondsToThreshold: new BoundedGauge(
-    registry,
-    of(
-      "conductor_forecast_time_to_threshold_seconds",
-      "Time until memory reaches the shed line, while its rise is significant.",
-    ),
-  ),
-  trainings: new BoundedCounter(
-    registry,
-    of(
-      "conductor_forecast_trainings_total",
-      "Trainings of the adaptive forecast, by why they were made and what came of them.",
-      "trigger",
-      "outcome",
-    ),
-  ),
-  anomalies: new BoundedCounter(
-    registry,
-    of("conductor_forecast_anomalies_total", "Anomalies of memory that began.", "kind"),
-  ),
-});
-
-const forecastMetrics = (registry: Registry, states: readonly string[]) => ({
-  forecastValue: new BoundedGauge(
-    registry,
-    of("conductor_forecast_memory_ratio", "Memory forecast at the horizon, as a share of the budget."),
-  ),
-  forecastLower: new BoundedGauge(
-    registry,
-    of("conductor_forecast_memory_lower_ratio", "Lower end of the 95 percent prediction interval."),
-  ),
-  forecastUpper: new BoundedGauge(
-    registry,
-    of("conductor_forecast_memory_upper_ratio", "Upper end of the 95 percent prediction interval."),
-  ),
-  forecastState: new StateGauge(
-    registry,
-    of("conductor_forecast_state", "1 for the state that the forecast is in, 0 for the others."),
-    states,
-  ),
-  memoryUsed: new BoundedGauge(
-    registry,
-    of("conductor_memory_used_bytes", "Memory in use that counts against the budget."),
-  ),
-  memoryBudget: new BoundedGauge(
-    registry,
-    of("conductor_memory_budget_bytes", "Memory that the host may use."),
-  ),
-});
-
-const scalingMetrics = (registry: Registry) => ({
-  decisions: new BoundedCounter(
-    registry,
-    of("conductor_scaling_decisions_total", "Scaling decisions by rule and outcome.", "rule", "outcome"),
-  ),
-  sheds: new BoundedCounter(registry, of("conductor_sheds_total", "Plugins stopped for memory.", "plugin")),
-  restores: new BoundedCounter(
-    registry,
-    of("conductor_restores_total", "Plugins started again after they were shed.", "plugin"),
-  ),
-  reclaimedExpected: new BoundedCounter(
-    registry,
-    of("conductor_reclaimed_expected_bytes_total", "Memory that sheds were expected to free."),
-  ),
-  reclaimed: new BoundedCounter(
-    registry,
-    of("conductor_reclaimed_bytes_total", "Memory that sheds freed, as measured afterwards."),
-  ),
-});
-
-const pluginMetrics = (registry: Registry, states: readonly string[]) => ({
-  pluginState: new StateGauge(
-    registry,
-    of("conductor_plugin_state", "1 for the state that the plugin is in, 0 for the others.", "plugin"),
-    states,
-  ),
-  footprint: new BoundedGauge(
-    registry,
-    of(
-      "conductor_plugin_footprint_bytes",
-      "Memory of the whole process tree of the plugin, and how it was measured.",
-      "plugin",
-      "method",
-    ),
-  ),
-  restarts: new BoundedCounter(
-    registry,
-    of("conductor_plugin_restarts_total", "Starts of a plugin after it ended by itself.", "plugin"),
-  ),
-  requests: new BoundedCounter(
-    registry,
-    of("conductor_requests_total", "Requests by how they ended.", "platform", "outcome"),
-  ),
-  requestSeconds: new BoundedHistogram(
-    registry,
-    of("conductor_request_duration_seconds", "Time until a request was answered.", "platform"),
-    answerBucketsSeconds,
-  ),
-});
-
-const ownMetrics = (registry: Registry) => ({
-  build: new BoundedGauge(
-    registry,
-    of("conductor_build_info", "Always 1; the labels say what runs.", "version", "commit", "kernel"),
-  ),
-  tickSeconds: new BoundedHistogram(
-    registry,
-    of("conductor_tick_duration_seconds", "Time that one tick of the loop took."),
-    tickBucketsSeconds,
-  ),
-  gaps: new BoundedCounter(
-    registry,
-    of("conductor_sample_gaps_total", "Reads of the host that failed.", "source"),
-  ),
-  refusedSamples: new BoundedCounter(
-    registry,
-    of("conductor_refused_samples_total", "Samples that the forecast did not take.", "reason"),
-  ),
-  writeFailures: new BoundedCounter(
-    registry,
-    of("conductor_storage_write_failures_total", "Writes to the database that failed.", "kind"),
-  ),
-  logDrops: new BoundedCounter(
-    registry,
-    of("conductor_log_drops_total", "Log lines that were dropped since nobody took them."),
-  ),
-  processMemory: new BoundedGauge(
-    registry,
-    of("conductor_process_memory_bytes", "Memory of the conductor itself (proportional set size)."),
-  ),
-});
 
 /** What the rest of the program says happened; how that is counted is known here alone. */
 export class Metrics {
@@ -353,9 +172,10 @@ export class Metrics {
     this.#plugins.footprint.set({ plugin, method }, bytes);
   }
 
-  /** Takes the states and footprints of a plugin that is no more; what was counted stays. */
+  /** Takes the states, instances and footprints of a plugin that is no more; what was counted stays. */
   forgetPlugin(plugin: string): void {
     this.#plugins.pluginState.forget({ plugin }, "plugin");
+    this.#plugins.instances.forget({ plugin }, "plugin");
     const method = this.#footprintMethod.get(plugin);
     if (method !== undefined) this.#plugins.footprint.forget({ plugin, method }, "plugin");
     this.#footprintMethod.delete(plugin);
@@ -363,6 +183,15 @@ export class Metrics {
 
   countPluginRestart(plugin: string): void {
     this.#plugins.restarts.add({ plugin });
+  }
+
+  /** Processes of a plugin that run now; null when it is not known. */
+  setPluginInstances(plugin: string, running: number | null): void {
+    this.#plugins.instances.set({ plugin }, running);
+  }
+
+  countPluginSwap(plugin: string, outcome: SwapOutcome): void {
+    this.#plugins.swaps.add({ plugin, outcome });
   }
 
   observeRequest(platform: string, outcome: string, seconds: number): void {

@@ -24,17 +24,21 @@ async function within<Value>(
   }
 }
 
+const unavailable = ({ name, state, reason }: Supervisor): CallFailure =>
+  failed("unavailable", `${name} is ${state}: ${reason}`);
+
+/** It serves, or will for this request. */
+const willServe = ({ state, startsOnRequest }: Supervisor): boolean =>
+  isServing(state) || state === "starting" || startsOnRequest;
+
 /** Waits until it serves, starting it when it is lazy; null when it does. */
 async function untilServing(
   supervisor: Supervisor,
   clock: Clock,
   options: CallOptions,
 ): Promise<CallFailure | null> {
-  if (isServing(supervisor.state)) return null;
-  if (supervisor.state !== "starting" && !supervisor.startsOnRequest)
-    return failed("unavailable", `${supervisor.name} is ${supervisor.state}: ${supervisor.reason}`);
-  const start = supervisor.start("first request", { automatic: true });
-  const outcome = await within(start, clock, options);
+  if (!willServe(supervisor)) return unavailable(supervisor);
+  const outcome = await within(supervisor.untilServing(), clock, options);
   if (outcome?.ok) return null;
   if (outcome) return failed("unavailable", outcome.message);
   return options.signal?.aborted
@@ -42,7 +46,10 @@ async function untilServing(
     : failed("timeout", `${supervisor.name} was not ready within ${Math.round(options.timeoutMs)} ms`);
 }
 
-/** Sends `request`; the deadline is the shorter of the caller's and the manifest's. Never rejects. */
+/**
+ * Sends `request` to the least busy process. The deadline is the shorter of the caller's and the manifest's; the time in
+ * which the plugin starts counts only for the caller's. Never rejects.
+ */
 export async function dispatchTo(
   supervisor: Supervisor,
   request: PluginRequest,
@@ -52,20 +59,31 @@ export async function dispatchTo(
   const { manifest, gate } = supervisor;
   if (manifest.runtime === "exec" && manifest.protocol === "none")
     return failed("unavailable", `${supervisor.name} takes no requests (protocol: none)`);
-  const endMs = clock.monotonicMs() + Math.min(options.timeoutMs, manifest.limits.requestTimeoutMs);
-  const left = (): CallOptions => ({ ...options, timeoutMs: Math.max(1, endMs - clock.monotonicMs()) });
   // What cannot be served is refused before it takes a place from what can.
-  if (!isServing(supervisor.state) && supervisor.state !== "starting" && !supervisor.startsOnRequest)
-    return failed("unavailable", `${supervisor.name} is ${supervisor.state}: ${supervisor.reason}`);
+  if (!willServe(supervisor)) return unavailable(supervisor);
+  const callerEndMs = clock.monotonicMs() + options.timeoutMs;
+  const ownEndMs = () => Math.min(callerEndMs, clock.monotonicMs() + supervisor.requestTimeoutMs);
+  let endMs = isServing(supervisor.state) ? ownEndMs() : callerEndMs;
+  const left = (): CallOptions => ({ ...options, timeoutMs: Math.max(1, endMs - clock.monotonicMs()) });
   const place = await gate.enter(left().timeoutMs, options.signal);
   if (!place.ok) return place;
   try {
-    const refusal = await untilServing(supervisor, clock, left());
-    if (refusal) return refusal;
-    if (!supervisor.instance) return failed("unavailable", `${supervisor.name} is ${supervisor.state}`);
+    if (!isServing(supervisor.state)) {
+      endMs = callerEndMs;
+      const refusal = await untilServing(supervisor, clock, left());
+      if (refusal) return refusal;
+      endMs = ownEndMs();
+    }
+    const member = supervisor.pick();
+    if (!member) return unavailable(supervisor);
     const call = left();
     const params = { request, deadlineMs: Math.floor(call.timeoutMs) };
-    return await supervisor.instance.call("handle_request", params as unknown as Json, call);
+    const done = member.begin();
+    try {
+      return await member.instance.call("handle_request", params as unknown as Json, call);
+    } finally {
+      done();
+    }
   } finally {
     place.release();
   }

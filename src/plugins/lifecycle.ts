@@ -4,17 +4,18 @@
  *   invalid                                    a manifest or requirement that can never work: the end
  *
  *   discovered ───start──▶ starting ──ready──▶ ready ◀──health──▶ degraded
- *        ▲ waits for           │  │              │  └───────┬────────┘
- *        │ memory or           │  │ fails     ended by      │ stop, shed, disable
- *        │ a requirement       │  ▼            itself       ▼
- *        │                     │ failed ◀────────┘       draining ──gone──▶ stopped | shed | disabled
- *        │                     │  │  ▲ backoff                                  │        │         │
- *        │                     │  │  └──▶ starting                           start    restore   enable
- *        │                     │  └─too often─▶ crash-loop ──start──▶           └────────┴─────────┴──▶ starting
- *        │                     └──stop──▶ draining
+ *     │  ▲ waits for         │  │                │  └───────┬────────┘
+ *     │  │ memory            │  │ fails     ended by        │ stop, shed, disable, idle,
+ *     │                      │  ▼            itself         ▼ what it requires went down
+ *     │ what it requires     │ failed ◀────────┘         draining ──gone──▶ stopped | shed | disabled | blocked
+ *     │ does not run         │  │  ▲ backoff                                  │        │         │         │
+ *     ▼                      │  │  └──▶ starting                           start    restore   enable   it runs again
+ *   blocked ──it runs────────┤  └─too often─▶ crash-loop ──start──▶           └────────┴─────────┴─────────┴──▶ starting
+ *              again         └──stop──▶ draining
  *
- * A plugin that ends with code 0 under `restart: on-failure` is stopped. Whatever does not run can be stopped, shed or
- * disabled directly.
+ * A plugin that ends with code 0 under `restart: on-failure` is stopped. Whatever does not run can be stopped, shed,
+ * disabled or blocked directly. A new version that takes over from a running one changes no state, unless the old one
+ * has to be stopped first.
  */
 
 export type PluginState =
@@ -27,10 +28,11 @@ export type PluginState =
   | "stopped"
   | "shed"
   | "disabled"
+  | "blocked"
   | "failed"
   | "crash-loop";
 
-const idle: readonly PluginState[] = ["stopped", "shed", "disabled"];
+const idle: readonly PluginState[] = ["stopped", "shed", "disabled", "blocked"];
 
 const moves: Record<PluginState, readonly PluginState[]> = {
   invalid: [],
@@ -42,6 +44,7 @@ const moves: Record<PluginState, readonly PluginState[]> = {
   stopped: ["starting", ...idle],
   shed: ["starting", ...idle],
   disabled: ["starting", ...idle],
+  blocked: ["starting", ...idle],
   failed: ["starting", "crash-loop", ...idle],
   "crash-loop": ["starting", ...idle],
 };

@@ -34,6 +34,12 @@ export interface PluginManagerOptions {
   dataFolder(plugin: string): string | null;
   /** Asked before each start that no person ordered: is there memory for it? */
   mayStart(plugin: string): Permission;
+  /** Asked before a second copy of a running plugin is started beside it: is there memory for both? */
+  mayOverlap?(plugin: string): Permission;
+  /** Told when only one of the two is left, whichever. */
+  overlapEnded?(plugin: string): void;
+  /** For the health checks that a new version must pass before it takes over; default 2 s. */
+  healthTimeoutMs?: number;
   /** The memory cgroup to make others below; default: the one this process is in. Null: use none. */
   cgroupPlace?: CgroupPlace | null;
 }

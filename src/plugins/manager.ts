@@ -1,39 +1,38 @@
 /** All plugins: finds them, starts and stops them in order, and is the one way to reach them. */
 
 import type { HealthReport, PluginRequest } from "../sdk/plugin.ts";
-import { sortDependencies } from "./dependencies.ts";
 import { type Discovery, discover, type FoundPlugin } from "./discovery.ts";
 import { dispatchTo } from "./dispatch.ts";
 import { type FootprintTarget, footprintTarget } from "./footprint-target.ts";
 import { GuardClient } from "./guard-client.ts";
 import { checkHealth } from "./health-check.ts";
+import { checkMembers } from "./health-members.ts";
+import type { Instance } from "./instance.ts";
 import { isServing } from "./lifecycle.ts";
 import { Limits } from "./limits.ts";
 import type { PluginManagerOptions } from "./manager-options.ts";
-import { oomScoreAdj } from "./oom-score.ts";
-import { invalidView, type PluginView, viewOf } from "./plugin-view.ts";
+import { type PluginPlanner, planner } from "./planner.ts";
+import type { PluginView } from "./plugin-view.ts";
+import { Requirements } from "./requirements.ts";
+import { Roster, versionFound } from "./roster.ts";
 import { stopInOrder } from "./shutdown.ts";
-import { invalidStanding, mostReady, type Standing } from "./standing.ts";
+import type { Standing } from "./standing.ts";
 import { Supervisor } from "./supervisor.ts";
-import type {
-  Permission,
-  StartOutcome,
-  StopIntent,
-  StopReport,
-  SupervisorPorts,
-} from "./supervisor-ports.ts";
+import type { Permission, StopIntent, StopReport, SupervisorPorts } from "./supervisor-ports.ts";
 import { type CallOptions, type CallResult, failed } from "./transport.ts";
+import { Updates } from "./updates.ts";
 
 export type { FootprintTarget } from "./footprint-target.ts";
 
 /** Why an order to a plugin was not carried out. `message` says what to do. */
 export interface Refusal {
   ok: false;
-  code: "unknown-plugin" | "invalid" | "shed" | "disabled" | "start-failed";
+  code: "unknown-plugin" | "invalid" | "shed" | "disabled" | "start-failed" | "not-replaced";
   message: string;
 }
 
-export type Started = { ok: true } | Refusal;
+/** `notes`: what the person who ordered it should know about how it was done. */
+export type Started = { ok: true; notes?: readonly string[] } | Refusal;
 export type Stopped = { ok: true; report: StopReport } | Refusal;
 
 /** All plugins are ended within this time, whatever they do. */
@@ -43,16 +42,12 @@ const firstWord = /^[a-z0-9-]{1,32}$/;
 export class PluginManager {
   readonly #options: PluginManagerOptions;
   readonly #guard: GuardClient;
-  readonly #supervisors = new Map<string, Supervisor>();
-  #found: FoundPlugin[] = [];
-  #order: string[] = [];
-  #dependencyErrors = new Map<string, string>();
+  readonly #roster = new Roster();
+  readonly #requirements: Requirements;
+  readonly #updates: Updates;
+  readonly #planner: PluginPlanner;
   #limits: Limits | null = null;
   #closing = false;
-  #discoveredMs = 0;
-  #standings: readonly Standing[] = [];
-  #standingOf = new Map<string, Standing>();
-  #standingsOfPlatform = new Map<string, Standing[]>();
 
   constructor(options: PluginManagerOptions) {
     if (!firstWord.test(options.runId))
@@ -60,35 +55,42 @@ export class PluginManager {
     this.#options = options;
     const { selfCommand, runId, clock, log } = options;
     this.#guard = new GuardClient({ selfCommand, runId, clock, log });
+    this.#requirements = new Requirements(this.#roster, options.graceMs);
+    this.#planner = planner(options, this.#roster);
+    this.#updates = new Updates({
+      options,
+      roster: this.#roster,
+      scan: () => this.#scan(),
+      create: (found) => this.#create(found),
+      remove: (supervisor) => this.#remove(supervisor),
+    });
   }
 
   /** Reads every manifest. Call it once, before anything else. What is wrong is in the result and in `list`. */
   async discover(): Promise<Discovery> {
-    const { dirs, bundled, clock } = this.#options;
-    const discovery = await discover(dirs, bundled);
-    this.#discoveredMs = clock.nowMs();
-    this.#found = discovery.plugins;
-    const manifests = discovery.plugins.flatMap(({ manifest }) => (manifest ? [manifest] : []));
-    const { order, errors } = sortDependencies(manifests);
-    this.#order = order;
-    this.#dependencyErrors = errors;
-    for (const found of discovery.plugins) {
-      if (!found.manifest || errors.has(found.name)) continue;
-      this.#supervisors.set(found.name, new Supervisor(found.manifest, this.#portsOf(found)));
-    }
-    this.#standings = this.#found.map(
-      (found) => this.#supervisors.get(found.name) ?? invalidStanding(found.name, this.#invalidErrors(found)),
-    );
-    this.#standingOf = new Map(this.#standings.map((standing) => [standing.name, standing]));
-    this.#standingsOfPlatform = Map.groupBy(this.#standings, ({ platform }) => platform);
+    const discovery = await this.#scan();
+    this.#roster.take(discovery, this.#options.clock.nowMs(), (found) => this.#create(found));
     return discovery;
+  }
+
+  #scan(): Promise<Discovery> {
+    return discover(this.#options.dirs, this.#options.bundled);
+  }
+
+  #create(found: FoundPlugin): Supervisor {
+    return new Supervisor(versionFound(found), this.#ports());
   }
 
   /** Starts the guard, takes the cgroups, then every eager plugin, in parallel where none requires the other. */
   async startAll(): Promise<void> {
     await this.#guard.start();
     this.#limits = this.#takeCgroups();
-    const eager = [...this.#supervisors.values()].filter(({ manifest }) => manifest.start === "eager");
+    // Where there is no room for all, the last to be shed is the first to be asked for.
+    const { order } = this.#options;
+    const eager = this.#roster
+      .supervisors()
+      .filter(({ manifest }) => manifest.start === "eager")
+      .sort((a, b) => order.indexOf(b.name) - order.indexOf(a.name));
     await Promise.all(
       eager.map((supervisor) => supervisor.start("started with conductor", { automatic: true })),
     );
@@ -107,15 +109,13 @@ export class PluginManager {
     return limits;
   }
 
-  #portsOf(found: FoundPlugin): SupervisorPorts {
-    const { clock, random, log, publisher, environment, runId, selfCommand } = this.#options;
-    const folder = found.source.kind === "folder" ? found.source.folder : null;
-    const { manifest } = found;
-    if (!manifest) throw new Error(`${found.name} has no manifest`);
+  #ports(): SupervisorPorts {
+    const { clock, random, log, publisher, environment, runId, selfCommand, graceMs } = this.#options;
     const unlimited = { cgroup: null, mechanism: "none", reason: "not started" } as const;
     return {
       clock,
       random,
+      graceMs,
       instance: {
         clock,
         runId,
@@ -125,22 +125,19 @@ export class PluginManager {
         guard: this.#guard,
         never: () => this.#never(),
       },
-      requirements: (plugin) => this.#requirements(plugin),
+      requirements: (plugin) => this.#requirements.met(plugin),
       mayStart: (plugin) => this.#mayStart(plugin),
-      plan: () => ({
-        manifest,
-        folder,
-        dataFolder: this.#options.dataFolder(manifest.name),
-        config: this.#options.config[manifest.name] ?? {},
-        startTimeoutMs: this.#options.startTimeoutMs,
-        oomScoreAdj: this.#oomScore(manifest.name),
-      }),
+      neededBy: (plugin) => this.#requirements.runningDependent(plugin),
+      check: (instance) => this.#check(instance, { timeoutMs: this.#options.healthTimeoutMs ?? 2_000 }),
+      plan: (version) => this.#planner.plan(version),
       changed: ({ plugin, from, to, reason }) => {
         log.info("plugin.state", { plugin, from, to, reason });
         publisher.publish("plugin.state", { plugin, from, to, reason });
+        this.#requirements.follow(plugin, to, reason);
       },
-      exited: ({ plugin, report, expected }) =>
-        publisher.publish("plugin.exit", { plugin, ...report.status, expected }),
+      exited: ({ plugin, report, expected, remaining }) =>
+        publisher.publish("plugin.exit", { plugin, ...report.status, expected, remaining }),
+      counted: (plugin, instances) => publisher.publish("plugin.instances", { plugin, instances }),
       emitLog: (plugin, stream, line) => publisher.publish("plugin.log", { plugin, stream, line }),
       noted: (plugin, what) => log.warn("plugin.output", { plugin, what }),
     };
@@ -154,76 +151,38 @@ export class PluginManager {
     return this.#closing ? { ok: false, reason: "conductor is ending" } : this.#options.mayStart(plugin);
   }
 
-  /** The kernel's order of killing is the degradation order: unnamed ones by name, then the named ones. */
-  #oomScore(plugin: string): number {
-    const { order } = this.#options;
-    const names = [...this.#supervisors.keys()].sort();
-    const unnamed = names.filter((name) => !order.includes(name));
-    const ranked = [...unnamed, ...order.filter((name) => names.includes(name))];
-    return oomScoreAdj(ranked.indexOf(plugin), ranked.length);
-  }
-
-  async #requirements(plugin: string): Promise<Permission> {
-    if (this.#closing) return { ok: false, reason: "conductor is ending" };
-    const required = this.#supervisors.get(plugin)?.manifest.requires ?? [];
-    for (const { name } of required) {
-      const supervisor = this.#supervisors.get(name);
-      if (!supervisor) return { ok: false, reason: `requires ${name}, which cannot start` };
-      if (isServing(supervisor.state)) continue;
-      const startable = ["discovered", "starting"].includes(supervisor.state) || supervisor.startsOnRequest;
-      const outcome: StartOutcome = startable
-        ? await supervisor.start(`required by ${plugin}`, { automatic: true })
-        : { ok: false, message: `${supervisor.state}: ${supervisor.reason}` };
-      if (!outcome.ok)
-        return { ok: false, reason: `requires ${name}, which is not ready (${outcome.message})` };
-    }
-    return { ok: true };
-  }
-
   /** Every plugin, the invalid ones too, in the order of discovery. */
   list(): PluginView[] {
-    return this.#found.map((found) => this.#viewOf(found));
+    return this.#roster.views();
   }
 
   /** One plugin; null when there is none of that name. */
   view(name: string): PluginView | null {
-    const found = this.#found.find((each) => each.name === name);
-    return found ? this.#viewOf(found) : null;
+    return this.#roster.view(name);
   }
 
-  /** Every plugin as it stands, in the order of `list`: live and made once, for those who ask often. */
+  /** Every plugin as it stands, in the order of `list`: live, and the same objects until one comes or goes. */
   standings(): readonly Standing[] {
-    return this.#standings;
+    return this.#roster.standings();
   }
 
   /** How one plugin stands, live; null when there is none of that name. */
   standing(name: string): Standing | null {
-    return this.#standingOf.get(name) ?? null;
+    return this.#roster.standing(name);
   }
 
   /** The platforms that plugins serve, in the order of discovery. */
   platforms(): string[] {
-    return [...this.#standingsOfPlatform.keys()];
+    return this.#roster.platforms();
   }
 
   /** The plugin for a platform's next request: one that serves, else one that can; null when no plugin has it. */
   serving(platform: string): Standing | null {
-    return mostReady(this.#standingsOfPlatform.get(platform) ?? []);
-  }
-
-  #invalidErrors({ name, errors }: FoundPlugin): string[] {
-    const dependency = this.#dependencyErrors.get(name);
-    return [...errors, ...(dependency === undefined ? [] : [dependency])];
-  }
-
-  #viewOf(found: FoundPlugin): PluginView {
-    const supervisor = this.#supervisors.get(found.name);
-    if (supervisor) return viewOf(supervisor, found.source);
-    return invalidView(found.name, found.source, this.#invalidErrors(found), this.#discoveredMs);
+    return this.#roster.serving(platform);
   }
 
   #find(name: string): Supervisor | Refusal {
-    const supervisor = this.#supervisors.get(name);
+    const supervisor = this.#roster.supervisor(name);
     if (supervisor) return supervisor;
     const view = this.view(name);
     if (view) return { ok: false, code: "invalid", message: `${name} is invalid: ${view.reason}` };
@@ -233,15 +192,8 @@ export class PluginManager {
   async #start(name: string, reason: string, from: { shed: boolean; disabled: boolean }): Promise<Started> {
     const supervisor = this.#find(name);
     if (!(supervisor instanceof Supervisor)) return supervisor;
-    const wanted = supervisor.wanted();
-    if (wanted === "disabled" && !from.disabled)
-      return { ok: false, code: "disabled", message: `${name} is disabled; enable it first` };
-    if (wanted === "shed" && !from.shed)
-      return {
-        ok: false,
-        code: "shed",
-        message: `${name} is shed for memory; it is restored when there is room`,
-      };
+    const refusal = keptDown(supervisor, from);
+    if (refusal) return refusal;
     const outcome = await supervisor.start(reason);
     return outcome.ok ? outcome : { ok: false, code: "start-failed", message: outcome.message };
   }
@@ -250,15 +202,21 @@ export class PluginManager {
     const supervisor = this.#find(name);
     if (!(supervisor instanceof Supervisor)) return supervisor;
     const disabled = supervisor.wanted() === "disabled";
-    if (disabled && !supervisor.instance && intent !== "disabled")
+    if (disabled && supervisor.instances.length === 0 && intent !== "disabled")
       return { ok: false, code: "disabled", message: `${name} is disabled already` };
     const { graceMs } = this.#options;
+    const urgent = how.urgent ?? false;
+    const why = `requires ${name}, which is ${intent}: ${how.reason}`;
+    const before = this.#requirements.block(name, { urgent, reason: why });
     // One that is still ending can be waited for and hastened, and stays disabled.
-    const report = await supervisor.stop(disabled ? "disabled" : intent, {
-      urgent: how.urgent ?? false,
+    const wanted = disabled ? "disabled" : intent;
+    const stopping = supervisor.stop(wanted, {
+      urgent,
       graceMs,
       reason: how.reason,
+      ...(before ? { before } : {}),
     });
+    const [report] = await Promise.all([stopping, before]);
     return { ok: true, report };
   }
 
@@ -267,7 +225,7 @@ export class PluginManager {
     return this.#start(name, reason, { shed: false, disabled: false });
   }
 
-  /** Stops one until it is started by hand. */
+  /** Stops one until it is started by hand; those that require it first. */
   stop(name: string, reason = "stopped by hand"): Promise<Stopped> {
     return this.#stop(name, "stopped", { reason });
   }
@@ -277,9 +235,11 @@ export class PluginManager {
     return this.#stop(name, "shed", how);
   }
 
-  /** Kills at once what is being stopped gently. */
+  /** Kills at once what is being stopped gently, those that require it too. */
   hasten(name: string): void {
-    this.#supervisors.get(name)?.hasten();
+    this.#roster.supervisor(name)?.hasten();
+    for (const dependent of this.#roster.dependentsOf(name))
+      if (dependent.state === "draining") this.hasten(dependent.name);
   }
 
   /** Starts a shed one and waits until it is ready. */
@@ -297,14 +257,44 @@ export class PluginManager {
     return this.#start(name, reason, { shed: true, disabled: true });
   }
 
-  /** Stops one gently and starts it again. */
+  /** Stops one gently and starts it again; requests wait meanwhile. */
   async restart(name: string, reason = "restarted by hand"): Promise<Started> {
-    const wanted = this.#supervisors.get(name)?.wanted();
-    if (wanted !== "shed" && wanted !== "disabled") {
-      const stopped = await this.#stop(name, "stopped", { reason });
-      if (!stopped.ok) return stopped;
+    const supervisor = this.#find(name);
+    if (!(supervisor instanceof Supervisor)) return supervisor;
+    if (!isServing(supervisor.state)) {
+      const wanted = supervisor.wanted();
+      if (wanted === "run") await this.#stop(name, "stopped", { reason });
+      return this.start(name, reason);
     }
-    return this.start(name, reason);
+    const outcome = await supervisor.replace(supervisor.version, { beside: false, reason });
+    return outcome.ok ? outcome : { ok: false, code: "start-failed", message: outcome.message };
+  }
+
+  /** Looks for new, changed and vanished plugins, and acts on what it finds. */
+  async rescan(): Promise<void> {
+    if (!this.#closing) await this.#updates.rescan();
+  }
+
+  /** The plugin as it now lies in its folder takes over from what runs. */
+  async reload(name: string, reason = "reloaded by hand"): Promise<Started> {
+    const supervisor = this.#find(name);
+    if (!(supervisor instanceof Supervisor)) return supervisor;
+    return keptDown(supervisor, { shed: false, disabled: false }) ?? this.#updates.reload(supervisor, reason);
+  }
+
+  /** So many processes of it, from now on. */
+  async scale(name: string, instances: number): Promise<Started> {
+    const supervisor = this.#find(name);
+    if (!(supervisor instanceof Supervisor)) return supervisor;
+    const { kind } = supervisor.manifest.health;
+    if (instances > 1 && (kind === "http" || kind === "tcp"))
+      return {
+        ok: false,
+        code: "invalid",
+        message: `${name} has health.kind ${kind}: its port is for one process`,
+      };
+    await supervisor.scale(instances);
+    return { ok: true, notes: supervisor.shortfall === null ? [] : [supervisor.shortfall] };
   }
 
   /** Sends one request, starting a lazy plugin. Never rejects. */
@@ -314,40 +304,37 @@ export class PluginManager {
     return dispatchTo(supervisor, request, options, this.#options.clock);
   }
 
+  #check(instance: Instance, options: CallOptions): Promise<CallResult<HealthReport>> {
+    const { clock, runId, environment } = this.#options;
+    const check = instance.plan.manifest.health;
+    const never = () => this.#never();
+    return checkHealth({ instance, check, clock, runId, environment, never }, options);
+  }
+
   /** Asks one plugin how it is. A plugin that serves becomes ready or degraded by the answer. Never rejects. */
   async checkHealth(name: string, options: CallOptions): Promise<CallResult<HealthReport>> {
     const supervisor = this.#find(name);
     if (!(supervisor instanceof Supervisor)) return failed("unavailable", supervisor.message);
-    const { instance, manifest } = supervisor;
-    if (!instance || !isServing(supervisor.state))
-      return failed("unavailable", `${name} is ${supervisor.state}: ${supervisor.reason}`);
-    const { clock, runId, environment } = this.#options;
-    const subject = {
-      instance,
-      check: manifest.health,
-      clock,
-      runId,
-      environment,
-      never: () => this.#never(),
-    };
-    const result = await checkHealth(subject, options);
-    if (supervisor.instance !== instance || (!result.ok && result.kind === "cancelled")) return result;
-    if (result.ok)
-      supervisor.judge(result.value.status === "healthy", result.value.detail ?? result.value.status);
-    else supervisor.judge(false, `health check: ${result.message}`);
-    return result;
+    return checkMembers(supervisor, (instance) => this.#check(instance, options), options.signal);
   }
 
   /** Where the memory of each running plugin is to be measured. */
   footprintTargets(): FootprintTarget[] {
-    return [...this.#supervisors.values()].flatMap(({ name, instance }) => footprintTarget(name, instance));
+    return this.#roster
+      .supervisors()
+      .flatMap(({ name, instances }) => instances.flatMap((instance) => footprintTarget(name, instance)));
+  }
+
+  async #remove(supervisor: Supervisor): Promise<void> {
+    await this.#stop(supervisor.name, "disabled", { reason: "its folder is gone" });
+    this.#roster.drop(supervisor.name);
   }
 
   /** Ends every plugin, each before what it requires, within 10 s; then the cgroups and the guard. */
   async shutdown(): Promise<{ gone: boolean }> {
     this.#closing = true;
-    const nodes = this.#order.flatMap((name) => this.#supervisors.get(name) ?? []);
-    const gone = await stopInOrder(nodes, {
+    this.#requirements.close("conductor is ending");
+    const gone = await stopInOrder(this.#roster.inOrder(), {
       clock: this.#options.clock,
       totalMs: shutdownMs,
       graceMs: this.#options.graceMs,
@@ -358,4 +345,19 @@ export class PluginManager {
     if (gone) await this.#guard.close();
     return { gone };
   }
+}
+
+/** Why a plugin that is shed or disabled is not started by an order that does not lift that; else null. */
+function keptDown(supervisor: Supervisor, lifts: { shed: boolean; disabled: boolean }): Refusal | null {
+  const { name } = supervisor;
+  const wanted = supervisor.wanted();
+  if (wanted === "disabled" && !lifts.disabled)
+    return { ok: false, code: "disabled", message: `${name} is disabled; enable it first` };
+  if (wanted === "shed" && !lifts.shed)
+    return {
+      ok: false,
+      code: "shed",
+      message: `${name} is shed for memory; it is restored when there is room`,
+    };
+  return null;
 }

@@ -138,6 +138,8 @@ function crossChecks(value: z.output<typeof shape>, context: z.RefinementCtx): v
     refuse(["health", "kind"], "expected http, tcp, exec or none: protocol: none answers no calls");
   if ((kind === "http" || kind === "tcp") && port === undefined)
     refuse(["health", "port"], `expected a port from 1 to 65535 (health.kind: ${kind})`);
+  if ((kind === "http" || kind === "tcp") && value.instances > 1)
+    refuse(["instances"], `expected 1 with health.kind ${kind}: its port is for one process`);
   if (kind === "exec" && !value.health.command)
     refuse(["health", "command"], 'expected a command, such as ["./check.sh"] (health.kind: exec)');
   if (value.recovery.backoff.initial > value.recovery.backoff.max)
@@ -157,6 +159,10 @@ const shape = z.strictObject({
     .optional()
     .describe("lazy: stopped when no request came for so long"),
   instances: whole(1, 64).default(1).describe("Processes of this plugin; requests go to the least busy"),
+  swap: z
+    .enum(["beside", "stop-first"])
+    .default("beside")
+    .describe("How a new version takes over; stop-first: both cannot run at once (a port, a file)"),
   requires: z.array(requirement).max(64).default([]).describe("Started before, stopped after"),
   routes: z.json().optional().describe("See routing"),
   limits,

@@ -15,8 +15,12 @@ export interface PluginView {
   /** Why it is in this state, for a person. */
   reason: string;
   sinceMs: number;
-  /** The process that was started; its descendants are not listed. */
+  /** The processes that were started, those that take requests first; their descendants are not listed. */
   pids: number[];
+  /** Processes that take requests, how many are wanted, and why there are fewer. */
+  instances: { running: number; wanted: number; shortfall: string | null };
+  /** What was found in its folder since and cannot be used: the version that runs goes on. */
+  problem: string | null;
   /** Starts again after an end nobody wanted, since conductor runs. */
   restarts: number;
   lastExit: { atMs: number; text: string; exitCode: number | null; signal: string | null } | null;
@@ -66,6 +70,8 @@ export function invalidView(
     reason: errors.join("; "),
     sinceMs,
     pids: [],
+    instances: { running: 0, wanted: 0, shortfall: null },
+    problem: null,
     restarts: 0,
     lastExit: null,
     lastError: errors[0] ?? null,
@@ -80,7 +86,11 @@ export function invalidView(
 }
 
 /** A plugin with a supervisor. */
-export function viewOf(supervisor: Supervisor, source: PluginSource): PluginView {
+export function viewOf(
+  supervisor: Supervisor,
+  source: PluginSource | null,
+  problems: readonly string[],
+): PluginView {
   const { manifest, instance, gate } = supervisor;
   const counters = instance?.counters;
   return {
@@ -91,7 +101,13 @@ export function viewOf(supervisor: Supervisor, source: PluginSource): PluginView
     state: supervisor.state,
     reason: supervisor.reason,
     sinceMs: supervisor.sinceMs,
-    pids: instance?.root ? [instance.root.pid] : [],
+    pids: supervisor.instances.flatMap(({ root }) => root?.pid ?? []),
+    instances: {
+      running: supervisor.members.length,
+      wanted: supervisor.instancesWanted,
+      shortfall: supervisor.shortfall,
+    },
+    problem: problems.length > 0 ? problems.join("; ") : null,
     restarts: supervisor.restarts,
     lastExit: supervisor.lastExit,
     lastError: supervisor.lastError,
@@ -103,7 +119,7 @@ export function viewOf(supervisor: Supervisor, source: PluginSource): PluginView
     },
     inFlight: gate.running,
     queued: gate.queued,
-    source: sourceText(source),
+    source: source ? sourceText(source) : "gone",
     output: {
       garbageMessages: counters?.garbageMessages ?? 0,
       lateAnswers: counters?.lateAnswers ?? 0,

@@ -17,10 +17,27 @@ export class RequestGate {
   #running = 0;
   #onIdle: (() => void)[] = [];
 
+  #concurrency: number;
+  #idleSinceMs: number;
+
   constructor(
-    readonly concurrency: number,
+    concurrency: number,
     readonly clock: Clock,
-  ) {}
+  ) {
+    this.#concurrency = concurrency;
+    this.#idleSinceMs = clock.monotonicMs();
+  }
+
+  /** Since when nothing runs and nothing waits, in monotonic milliseconds; null while something does. */
+  get idleSinceMs(): number | null {
+    return this.#running === 0 && this.#waiting.size === 0 ? this.#idleSinceMs : null;
+  }
+
+  /** Requests worked on at once, from now on; lowering it ends none. */
+  setConcurrency(concurrency: number): void {
+    this.#concurrency = concurrency;
+    this.#admitWaiting();
+  }
 
   get running(): number {
     return this.#running;
@@ -33,7 +50,7 @@ export class RequestGate {
   /** Takes a place, waiting at most `timeoutMs` for one. Never rejects; `release` must be called once. */
   async enter(timeoutMs: number, signal?: AbortSignal): Promise<Admission> {
     if (signal?.aborted) return failed("cancelled", "the caller went away");
-    if (this.#running < this.concurrency) return this.#admit();
+    if (this.#running < this.#concurrency) return this.#admit();
     if (this.#waiting.size >= mostQueuedRequests)
       return failed("overload", `${this.#running} requests run and ${this.#waiting.size} wait`);
     return new Promise((resolve) => {
@@ -63,11 +80,18 @@ export class RequestGate {
         if (released) return;
         released = true;
         this.#running--;
-        const next = this.#waiting.values().next();
-        if (!next.done && this.#running < this.concurrency) next.value.settle(this.#admit());
+        this.#idleSinceMs = this.clock.monotonicMs();
+        this.#admitWaiting();
         if (this.#running === 0) for (const run of this.#onIdle.splice(0)) run();
       },
     };
+  }
+
+  #admitWaiting(): void {
+    for (const waiter of this.#waiting) {
+      if (this.#running >= this.#concurrency) return;
+      waiter.settle(this.#admit());
+    }
   }
 
   /** Turns away everyone who waits. */

@@ -16,6 +16,8 @@ export interface Standing {
   readonly requestTimeoutMs: number | null;
   /** Plugins that have to run before it can. */
   readonly requires: readonly string[];
+  /** How long the breaker of its platform stays open; null: as configured for all. */
+  readonly breakerResetMs: number | null;
 }
 
 /** A plugin that cannot run. */
@@ -27,6 +29,7 @@ export const invalidStanding = (name: string, errors: readonly string[]): Standi
   startsOnRequest: false,
   requestTimeoutMs: null,
   requires: [],
+  breakerResetMs: null,
 });
 
 /** Of several plugins of one platform: the first that serves, else that can be started, else that starts, else any. */

@@ -1,9 +1,12 @@
 /** What a supervisor needs from the rest, and what it tells. */
 
 import type { Clock } from "../clock.ts";
-import type { EndReport } from "./instance.ts";
+import type { HealthReport } from "../sdk/plugin.ts";
+import type { EndReport, Instance } from "./instance.ts";
 import type { InstancePlan, InstancePorts } from "./instance-ports.ts";
 import type { PluginState } from "./lifecycle.ts";
+import type { PluginVersion } from "./plugin-version.ts";
+import type { CallResult } from "./transport.ts";
 
 export type Permission = { ok: true } | { ok: false; reason: string };
 
@@ -15,13 +18,22 @@ export interface SupervisorPorts {
   /** 0..1 */
   random(): number;
   instance: Omit<InstancePorts, "emitLog" | "junk">;
-  /** Starts what it requires and waits for that; says why it must wait. */
+  /** From SIGTERM to SIGKILL, and before that for drain and the shutdown call together. */
+  graceMs: number;
+  /** Starts what it requires and waits for that; says what does not run. */
   requirements(plugin: string): Promise<Permission>;
   /** Asked before each start that no person ordered. */
   mayStart(plugin: string): Permission;
-  plan(): InstancePlan;
+  /** Asked before an idle one is stopped: who needs it running, if any. */
+  neededBy(plugin: string): string | null;
+  /** One health check of one process, in the way its manifest says. Never rejects. */
+  check(instance: Instance): Promise<CallResult<HealthReport>>;
+  plan(version: PluginVersion): InstancePlan;
   changed(change: { plugin: string; from: PluginState; to: PluginState; reason: string }): void;
-  exited(exit: { plugin: string; report: EndReport; expected: boolean }): void;
+  /** `remaining`: processes of it that still take requests. */
+  exited(exit: { plugin: string; report: EndReport; expected: boolean; remaining: number }): void;
+  /** How many processes take requests now. */
+  counted(plugin: string, instances: number): void;
   emitLog(plugin: string, stream: "stdout" | "stderr" | "log", line: string): void;
   /** Something worth a line in conductor's own log, once a start. */
   noted(plugin: string, what: string): void;

@@ -2,72 +2,129 @@
 
 import type { Timer } from "../clock.ts";
 import { formatDuration } from "../config/units.ts";
-import { type EndReport, Instance } from "./instance.ts";
-import { isServing, mayMove, type PluginState } from "./lifecycle.ts";
-import type { Manifest } from "./manifest.ts";
+import { afterFailure } from "./after-failure.ts";
+import { Crew, type Enlisted } from "./crew.ts";
+import { IdleWatch } from "./idle-watch.ts";
+import type { EndReport, Instance } from "./instance.ts";
+import { isServing } from "./lifecycle.ts";
+import type { Member } from "./member.ts";
+import { newInstance } from "./new-instance.ts";
+import { PluginRecord } from "./plugin-record.ts";
+import type { PluginVersion } from "./plugin-version.ts";
+import { Replacement } from "./replacement.ts";
 import { RequestGate } from "./request-gate.ts";
 import { RestartBackoff } from "./restart-backoff.ts";
 import type { Standing } from "./standing.ts";
+import { describeEnd, describeStop, stopReport } from "./stop-report.ts";
+import { Strength } from "./strength.ts";
 import type { StartOutcome, StopIntent, StopReport, SupervisorPorts } from "./supervisor-ports.ts";
 import { failed } from "./transport.ts";
 
-/** How often a start that must wait (memory, a requirement) is tried again. */
+/** How often a start that must wait for memory is tried again. */
 const waitRetryMs = 2_000;
 
-export class Supervisor implements Standing {
-  readonly manifest: Manifest;
+interface StopHow {
+  urgent: boolean;
+  graceMs: number;
+  reason: string;
+  /** Waited for first: those that require it end before it does. */
+  before?: Promise<unknown>;
+}
+
+export class Supervisor extends PluginRecord implements Standing {
   readonly gate: RequestGate;
-  state: PluginState = "discovered";
-  reason = "not started yet";
-  sinceMs: number;
-  /** Starts again after an end nobody wanted. */
-  restarts = 0;
-  lastExit: { atMs: number; text: string; exitCode: number | null; signal: string | null } | null = null;
-  lastError: string | null = null;
-  /** What it wrote that is no message: the latest of it. */
-  garbage: string | null = null;
-  instance: Instance | null = null;
   readonly #ports: SupervisorPorts;
-  readonly #backoff: RestartBackoff;
+  readonly #crew: Crew;
+  #backoff: RestartBackoff;
   #intent: "run" | StopIntent = "stopped";
+  readonly #strength: Strength;
+  readonly #idle: IdleWatch;
+  /** Another version, or the same anew, takes over: requests wait for it. */
+  readonly #replacement: Replacement;
   #starting: Promise<StartOutcome> | null = null;
-  #stopping: { promise: Promise<StopReport>; instance: Instance } | null = null;
+  #stopping: Promise<StopReport> | null = null;
   #retry: Timer | null = null;
-  /** Did not become ready, and is on its way out. */
-  #failing: Instance | null = null;
+  /** What is being stopped gently is to be killed at once. */
+  #hastened = false;
 
-  constructor(manifest: Manifest, ports: SupervisorPorts) {
-    this.manifest = manifest;
+  constructor(version: PluginVersion, ports: SupervisorPorts) {
+    super(version, ports.clock, (change) => ports.changed(change));
     this.#ports = ports;
-    this.sinceMs = ports.clock.nowMs();
-    this.gate = new RequestGate(manifest.limits.concurrency, ports.clock);
-    this.#backoff = new RestartBackoff(manifest.recovery, () => ports.random());
+    this.gate = new RequestGate(version.manifest.limits.concurrency, ports.clock);
+    this.#backoff = this.#newBackoff();
+    this.#crew = new Crew({
+      monotonicMs: () => ports.clock.monotonicMs(),
+      create: (of) => newInstance(this.name, of, ports, (what) => this.noteGarbage(what)),
+      memberEnded: (member, report) => this.#memberEnded(member, report),
+      otherEnded: (instance, report, wanted) => {
+        const unfit = instance.endedByItself ? report.cause.text : "ended because it did not start";
+        this.#exited(report, wanted ? describeStop(report) : unfit, wanted);
+      },
+    });
+    this.#strength = new Strength(version.manifest.instances, {
+      crew: this.#crew,
+      clock: ports.clock,
+      version: () => this.version,
+      next: (ranMs) => this.#backoff.next(ports.clock.monotonicMs(), ranMs),
+      mayStart: () => ports.mayStart(this.name),
+      active: () => this.#intent === "run" && isServing(this.state) && !this.#stopping && !this.replacing,
+      counted: () => this.#counted(),
+      restarted: () => {
+        this.restarts++;
+      },
+    });
+    this.#replacement = new Replacement(this, {
+      crew: this.#crew,
+      ports,
+      moving: () => this.#stopping ?? this.#starting,
+      adopt: (next) => this.#adopt(next),
+      tookOver: (reason) => this.#tookOver(reason),
+      end: (reason) => this.#end("stopped", { urgent: false, graceMs: ports.graceMs, reason }),
+      settle: () => this.#settle(),
+    });
+    this.#idle = new IdleWatch(ports.clock, this.gate, (idleMs) => this.#rest(idleMs));
   }
 
-  get name(): string {
-    return this.manifest.name;
+  /** Every process, those that take requests first. */
+  get instances(): readonly Instance[] {
+    return this.#crew.instances;
   }
 
-  get platform(): string {
-    return this.manifest.platform;
+  /** Those that take requests. */
+  get members(): readonly Member[] {
+    return this.#crew.members;
   }
 
-  get requestTimeoutMs(): number {
-    return this.manifest.limits.requestTimeoutMs;
+  /** The first process; null while there is none. */
+  get instance(): Instance | null {
+    return this.#crew.instances[0] ?? null;
   }
 
-  get requires(): readonly string[] {
-    return this.manifest.requires.map(({ name }) => name);
+  /** Processes that are wanted while it runs. */
+  get instancesWanted(): number {
+    return this.#strength.wanted;
   }
 
-  /** A request may start it. */
+  /** Why fewer processes run than are wanted; null when all do. */
+  get shortfall(): string | null {
+    return this.#strength.shortfall;
+  }
+
+  /** A request may start it, or waits until it is back. */
   get startsOnRequest(): boolean {
-    return this.manifest.start === "lazy" && (this.state === "discovered" || this.#endedByItself);
+    if (this.replacing && this.#intent === "run") return true;
+    if (this.manifest.start !== "lazy") return false;
+    return this.state === "discovered" || this.state === "starting" || this.#endedByItself;
   }
 
-  /** It ended with code 0 and was not stopped by anyone. */
+  /** It ended with code 0 or was idle, and was not stopped by anyone. */
   get #endedByItself(): boolean {
     return this.state === "stopped" && this.#intent === "run";
+  }
+
+  /** Its processes are being exchanged for others. */
+  get replacing(): boolean {
+    return this.#replacement.running !== null;
   }
 
   /** What is wanted of it now, whatever its state still is. */
@@ -75,20 +132,19 @@ export class Supervisor implements Standing {
     return this.#intent;
   }
 
-  #to(state: PluginState, reason: string): void {
-    const from = this.state;
-    this.reason = reason;
-    if (from === state) return;
-    if (!mayMove(from, state)) throw new Error(`plugin ${this.name}: no way from ${from} to ${state}`);
-    this.state = state;
-    this.sinceMs = this.#ports.clock.nowMs();
-    this.#ports.changed({ plugin: this.name, from, to: state, reason });
+  /** The process for the next request; null when there is none. */
+  pick(): Member | null {
+    return this.#crew.pick();
+  }
+
+  #newBackoff(): RestartBackoff {
+    return new RestartBackoff(this.manifest.recovery, () => this.#ports.random());
   }
 
   /** Makes it run, and waits until it is ready or the start failed. `automatic`: no person or scaler ordered it. */
   async start(reason: string, { automatic = false } = {}): Promise<StartOutcome> {
     this.#intent = "run";
-    while (this.#stopping) await this.#stopping.promise;
+    while (this.#stopping) await this.#stopping;
     if (this.#intent !== "run") return { ok: false, message: `${this.name} was ${this.#intent} meanwhile` };
     if (isServing(this.state)) return { ok: true };
     if (this.#starting) return this.#starting;
@@ -102,205 +158,228 @@ export class Supervisor implements Standing {
 
   async #attempt(reason: string, automatic: boolean): Promise<StartOutcome> {
     const required = await this.#ports.requirements(this.name);
-    const permitted = required.ok && automatic ? this.#ports.mayStart(this.name) : required;
     if (this.#intent !== "run") return { ok: false, message: `${this.name} was ${this.#intent} meanwhile` };
-    if (!permitted.ok) return this.#wait(permitted.reason, automatic);
-    this.#to("starting", reason);
+    if (!required.ok) return this.#blocked(required.reason, automatic);
+    const permitted = automatic ? this.#ports.mayStart(this.name) : required;
+    if (!permitted.ok) return this.#wait(permitted.reason);
+    this.to("starting", reason);
     this.garbage = null;
-    const instance = this.#newInstance();
-    this.instance = instance;
-    const result = await instance.start();
-    if (this.instance !== instance || this.#stopping)
-      return { ok: false, message: this.lastError ?? `${this.name} was ${this.#intent} while it started` };
-    if (result.ok) {
-      this.#to("ready", reason);
-      return result;
+    const { version } = this;
+    const started = await this.#crew.start(version);
+    if (version !== this.version && isServing(this.state)) {
+      if (started.ok) await this.#crew.discard(started.instance);
+      return { ok: true }; // Another version took over meanwhile.
     }
-    return this.#startFailed(instance, result.message);
+    if (!started.ok) return this.#startFailed(started);
+    if (!this.#crew.admit([started.instance])) return this.#startFailed(await this.#lost(started.instance));
+    this.#counted();
+    this.to("ready", reason);
+    await this.#strength.fill();
+    return { ok: true };
+  }
+
+  /** Waits until it serves, starting it where a request may. */
+  async untilServing(): Promise<StartOutcome> {
+    if (!this.replacing) return this.#starting ?? this.start("first request", { automatic: true });
+    await this.#replacement.running;
+    return isServing(this.state) ? { ok: true } : { ok: false, message: `${this.name} is ${this.state}` };
+  }
+
+  /** What it requires does not run: it starts when that does. */
+  #blocked(because: string, automatic: boolean): StartOutcome {
+    if (!automatic && this.state === "shed")
+      this.#intent = "shed"; // Whoever restores it decides when to try again.
+    else this.to("blocked", because);
+    return { ok: false, message: `${this.name}: ${because}` };
   }
 
   /** Not now: the state stays what it is, and a retry is set. */
-  #wait(because: string, automatic: boolean): StartOutcome {
-    if (!automatic && this.state === "shed") {
-      // Whoever restores it decides when to try again.
-      this.#intent = "shed";
-      return { ok: false, message: `${this.name}: ${because}` };
-    }
+  #wait(because: string): StartOutcome {
     this.reason = `waits: ${because}`;
     this.#retry?.cancel();
     this.#retry = this.#ports.clock.after(waitRetryMs, () => void this.start("retried", { automatic: true }));
-    return { ok: false, message: automatic ? `${this.name} waits: ${because}` : `${this.name}: ${because}` };
+    return { ok: false, message: `${this.name} waits: ${because}` };
   }
 
-  #newInstance(): Instance {
-    const seen = new Set<string>();
-    const instance: Instance = new Instance(this.#ports.plan(), {
-      ...this.#ports.instance,
-      emitLog: (stream, line) => this.#ports.emitLog(this.name, stream, line),
-      junk: (what) => {
-        this.garbage = what;
-        const kind = what.split(":")[0] ?? what;
-        if (seen.has(kind) || seen.size >= 8) return;
-        seen.add(kind);
-        this.#ports.noted(this.name, `writes what ${what}`);
-      },
-    });
-    void instance.ended.then((report) => this.#ended(instance, report));
-    return instance;
+  async #lost(instance: Instance): Promise<Enlisted & { ok: false }> {
+    const report = await this.#crew.discard(instance);
+    return { ok: false, stopped: false, message: report?.cause.text ?? "it ended", report };
   }
 
-  async #startFailed(instance: Instance, message: string): Promise<StartOutcome> {
-    // Its end is handled here and not in #ended: the cause is the failed start.
-    this.#failing = instance;
-    if (instance.root) {
-      const idle = () => Promise.resolve();
-      const report = await (instance.endedByItself
-        ? instance.ended
-        : instance.stop({ urgent: true, graceMs: 0, idle }));
-      this.#exited(
-        report,
-        instance.endedByItself ? report.cause.text : "ended because it did not start",
-        false,
-      );
-    }
-    if (this.instance === instance) this.instance = null;
-    const said = instance.lastLine === null ? "" : `; last words: ${instance.lastLine}`;
-    this.lastError = `${message}${said}`;
-    this.gate.turnAway(failed("unavailable", `${this.name} did not start: ${message}`));
+  #startFailed({ stopped, message, report }: Enlisted & { ok: false }): StartOutcome {
     const wanted = this.wanted();
-    if (wanted === "run") this.#afterFailure(this.lastError, this.lastExit?.exitCode ?? null);
-    else this.#to(wanted, `was ${wanted} while it started`);
-    return { ok: false, message: this.lastError };
+    if (stopped)
+      return { ok: false, message: this.lastError ?? `${this.name} was ${wanted} while it started` };
+    this.lastError = message;
+    if (!this.replacing) this.gate.turnAway(failed("unavailable", `${this.name} did not start: ${message}`));
+    // A stop that came meanwhile sets the state when it is done.
+    if (this.#stopping) return { ok: false, message };
+    if (wanted === "run") this.#afterFailure(message, report?.status.exitCode ?? null, 0);
+    else this.to(wanted, `was ${wanted} while it started`);
+    return { ok: false, message };
   }
 
   /** It ended, and nobody here ended it. */
-  #ended(instance: Instance, report: EndReport): void {
-    if (this.instance !== instance || this.#failing === instance || this.#stopping) return;
-    this.instance = null;
-    const outlived =
-      report.leftBehind > 0 ? `; ${plural(report.leftBehind)} outlived it and had to be killed` : "";
-    const said =
-      report.lastLine !== null && report.status.exitCode !== 0 ? `; last words: ${report.lastLine}` : "";
-    const text = `${report.cause.text}${outlived}${said}`;
+  #memberEnded(member: Member, report: EndReport): void {
+    const text = describeEnd(report);
     this.#exited(report, text, false);
     this.lastError = text;
-    this.gate.turnAway(failed("crashed", text));
-    this.#afterFailure(text, report.status.exitCode);
+    this.#counted();
+    const ranMs = this.#ports.clock.monotonicMs() - member.readyAtMs;
+    if (this.#crew.members.length > 0) {
+      this.#strength.lost(text, ranMs);
+      return;
+    }
+    if (this.#stopping) return;
+    if (!this.replacing) this.gate.turnAway(failed("crashed", text));
+    this.#afterFailure(text, report.status.exitCode, ranMs);
   }
 
   #exited(report: EndReport, text: string, expected: boolean): void {
-    this.lastExit = { atMs: this.#ports.clock.nowMs(), text, ...report.status };
-    this.#ports.exited({ plugin: this.name, report, expected });
+    const remaining = this.#crew.members.length;
+    // One that was to take over and did not is no exit of what serves.
+    if (!this.replacing || remaining === 0)
+      this.lastExit = { atMs: this.#ports.clock.nowMs(), text, ...report.status };
+    this.#ports.exited({ plugin: this.name, report, expected, remaining });
   }
 
-  #afterFailure(text: string, exitCode: number | null): void {
-    const { restart } = this.manifest.recovery;
-    if (restart === "on-failure" && exitCode === 0) {
-      this.#to("stopped", `${text} (recovery.restart: on-failure)`);
-      return;
-    }
-    if (restart === "never") {
-      this.#to("failed", `${text}; not restarted (recovery.restart: never)`);
-      return;
-    }
-    const next = this.#backoff.next(this.#ports.clock.monotonicMs());
-    if (next.kind === "crash-loop") {
-      const window = formatDuration(this.manifest.recovery.maxRestarts.windowMs);
-      this.#to(
-        "crash-loop",
-        `${text}; restarted ${next.restarts} times in ${window}, now it waits for a person`,
-      );
-      return;
-    }
-    this.#to("failed", `${text}; restart in ${formatDuration(next.delayMs)}`);
+  #afterFailure(text: string, exitCode: number | null, ranMs: number): void {
+    const next = afterFailure(this.manifest, { text, exitCode }, () =>
+      this.#backoff.next(this.#ports.clock.monotonicMs(), ranMs),
+    );
+    this.to(next.state, next.reason);
+    if (next.restartInMs === null) return;
     this.#retry?.cancel();
-    this.#retry = this.#ports.clock.after(next.delayMs, () => {
+    this.#retry = this.#ports.clock.after(next.restartInMs, () => {
       this.restarts++;
       void this.start(`restarted after: ${text}`, { automatic: true });
     });
   }
 
-  /** Ends it and keeps it from running until `start`. An urgent call hastens one that is under way. */
-  async stop(
-    intent: StopIntent,
-    how: { urgent: boolean; graceMs: number; reason: string },
-  ): Promise<StopReport> {
-    this.#intent = intent;
+  #counted(): void {
+    const { length } = this.#crew.members;
+    this.gate.setConcurrency(this.manifest.limits.concurrency * Math.max(1, length));
+    this.#ports.counted(this.name, length);
+    if (length > 0) this.#idle.watch(this.manifest.idleStop ?? null);
+  }
+
+  /** Nobody asked it anything for so long that it may rest until somebody does. */
+  #rest(idleMs: number): boolean {
+    const needed = this.#ports.neededBy(this.name);
+    if (needed !== null || !isServing(this.state) || this.replacing || this.#stopping) return false;
+    const reason = `no request came for ${formatDuration(idleMs)} (idleStop); the next one starts it`;
+    void this.#end("stopped", { urgent: false, graceMs: this.#ports.graceMs, reason });
+    return true;
+  }
+
+  /** From now on so many processes are wanted; waits until they run or end, as far as that can be. */
+  async scale(instances: number): Promise<void> {
+    this.#strength.wanted = instances;
+    if (!isServing(this.state)) return;
+    const retired = this.#crew.retire(this.#crew.members.slice(instances), this.#ports.graceMs);
+    this.#counted();
+    await Promise.all([retired, this.#strength.fill()]);
+  }
+
+  /**
+   * `next` takes over. Beside: its processes are started and proven healthy first, then take the requests, and the old
+   * ones finish what they have; when one fails, nothing has changed. Not beside: the old ones are ended first, and
+   * started again when the new ones do not run; requests wait meanwhile. What does not run just changes its version.
+   */
+  replace(next: PluginVersion, how: { beside: boolean; reason: string }): Promise<StartOutcome> {
+    return this.#replacement.run(next, how);
+  }
+
+  /** After a replacement: whoever still waits is told, and the usual restarts go on. */
+  #settle(): void {
+    if (isServing(this.state)) {
+      void this.#strength.fill();
+      return;
+    }
+    this.gate.turnAway(failed("unavailable", `${this.name} is ${this.state}: ${this.reason}`));
+    if (this.state === "stopped" && this.#intent === "run")
+      void this.start("it was to run", { automatic: true });
+  }
+
+  #tookOver(reason: string): void {
+    this.#counted();
+    if (isServing(this.state)) return;
+    // The old version ended meanwhile, and may be about to be started again.
     this.#retry?.cancel();
+    this.to("starting", reason);
+    this.to("ready", reason);
+  }
+
+  #adopt(next: PluginVersion): void {
+    const before = this.manifest;
+    this.version = next;
+    this.#backoff = this.#newBackoff();
+    if (before.instances !== next.manifest.instances) this.#strength.wanted = next.manifest.instances;
+  }
+
+  /** Ends it and keeps it from running until `start`. An urgent call hastens one that is under way. */
+  stop(intent: StopIntent, how: StopHow): Promise<StopReport> {
+    this.#intent = intent;
+    return this.#end(intent, how);
+  }
+
+  /** Ends it because what it requires went down; it starts when that runs again. */
+  block(how: StopHow): Promise<StopReport> {
+    return this.#end("blocked", how);
+  }
+
+  async #end(to: "stopped" | "shed" | "disabled" | "blocked", how: StopHow): Promise<StopReport> {
+    this.#retry?.cancel();
+    this.#idle.cancel();
+    this.#strength.cancel();
     if (this.#stopping) {
       if (how.urgent) this.hasten();
-      const report = await this.#stopping.promise;
-      if (this.#intent === intent) this.#to(intent, how.reason);
+      const report = await this.#stopping;
+      if (to === "blocked" ? this.#intent === "run" : this.#intent === to) this.to(to, how.reason);
       return report;
     }
-    const { instance } = this;
-    if (!instance?.root) {
-      this.#to(intent, how.reason);
-      return {
-        gone: true,
-        killed: false,
-        durationMs: 0,
-        drained: true,
-        leftBehind: 0,
-        detail: "it was not running",
-      };
+    if (!this.#crew.instances.some(({ root }) => root !== null)) {
+      this.to(to, how.reason);
+      return stopReport([], 0, true);
     }
-    this.#stopping = { promise: this.#stopInstance(instance, how), instance };
+    this.#stopping = this.#stopCrew(how);
     try {
-      return await this.#stopping.promise;
+      return await this.#stopping;
     } finally {
       this.#stopping = null;
       const wanted = this.wanted();
-      this.#to(wanted === "run" ? intent : wanted, how.reason);
+      this.to(wanted === "run" ? to : wanted, how.reason);
     }
   }
 
-  async #stopInstance(
-    instance: Instance,
-    { urgent, graceMs, reason }: { urgent: boolean; graceMs: number; reason: string },
-  ): Promise<StopReport> {
+  async #stopCrew({ urgent, graceMs, reason, before }: StopHow): Promise<StopReport> {
     const startMs = this.#ports.clock.monotonicMs();
-    this.#to("draining", reason);
-    this.gate.turnAway(failed("stopped", `${this.name} is being stopped: ${reason}`));
-    let drained = this.gate.running === 0;
-    const idle = async () => {
-      await this.gate.idle();
+    this.#hastened = urgent;
+    if (before && !urgent) await before;
+    this.to("draining", reason);
+    if (!this.replacing) this.gate.turnAway(failed("stopped", `${this.name} is being stopped: ${reason}`));
+    let drained = this.#crew.members.every(({ inFlight }) => inFlight === 0);
+    const idle = Promise.all(this.#crew.members.map((member) => member.idle()));
+    void idle.then(() => {
       drained = true;
-    };
-    const report = await instance.stop({ urgent, graceMs, idle });
-    this.instance = null;
-    const detail = describeStop(report);
-    if (!report.gone || report.killed || report.leftBehind > 0) this.lastError = detail;
-    this.#exited(report, detail, true);
-    const { gone, killed, leftBehind } = report;
-    return {
-      gone,
-      killed,
-      leftBehind,
-      drained,
-      durationMs: this.#ports.clock.monotonicMs() - startMs,
-      detail,
-    };
+    });
+    const reports = await this.#crew.stop({ urgent: this.#hastened, graceMs });
+    this.#ports.counted(this.name, 0);
+    const report = stopReport(reports, this.#ports.clock.monotonicMs() - startMs, drained);
+    if (!report.gone || report.killed || report.leftBehind > 0) this.lastError = report.detail;
+    return report;
   }
 
   /** Kills at once what is being stopped gently. */
   hasten(): void {
-    this.#stopping?.instance.hasten();
+    this.#hastened = true;
+    this.#crew.hasten();
   }
 
   /** Tells what the last health check said; a plugin that serves is ready or degraded by it. */
   judge(healthy: boolean, detail: string): void {
-    if (this.state === "ready" && !healthy) this.#to("degraded", detail);
-    else if (this.state === "degraded" && healthy) this.#to("ready", "healthy again");
+    if (this.state === "ready" && !healthy) this.to("degraded", detail);
+    else if (this.state === "degraded" && healthy) this.to("ready", "healthy again");
     else if (this.state === "degraded") this.reason = detail;
   }
-}
-
-const plural = (count: number): string => (count === 1 ? "1 process" : `${count} processes`);
-
-function describeStop(report: EndReport): string {
-  const parts = [report.cause.text];
-  if (report.leftBehind > 0) parts.push(`${plural(report.leftBehind)} it had started had to be killed`);
-  if (!report.gone) parts.push("some of its processes are still there: they are stuck in the kernel");
-  return parts.join("; ");
 }

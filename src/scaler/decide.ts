@@ -6,30 +6,37 @@
  *          +--------------------------------------------------------------> all but the last, at once
  *          |
  *        calm --- max(measured, smoothed forecast) >= shed --> shedding --- measured < shed - margin --> calm
- *          |                                                  one victim, measured again, the next
+ *          |                              one victim, after what requires it; measured again, the next
  *          +--- measured <= restore, upper bound < shed, footprint fits, dwell over --> one restore
+ *
+ * A plugin never loses what it requires while it runs: whoever requires the victim is shed before it, in the same
+ * decision. So what the last of the order requires is never shed either.
  */
 
-import { formatBytes, formatDuration, formatPercent } from "../config/units.ts";
-import type {
-  Action,
-  ForecastFacts,
-  PluginFacts,
-  Policy,
-  Rejected,
-  Rule,
-  Situation,
-  Verdict,
+import { formatBytes, formatPercent } from "../config/units.ts";
+import { dependentsFirst, listed, withRequirements } from "./dependents.ts";
+import { restoreOne } from "./restoring.ts";
+import {
+  type Action,
+  type ForecastFacts,
+  hold,
+  type PluginFacts,
+  type Policy,
+  type Rejected,
+  type Rule,
+  type Situation,
+  sinceChangeMs,
+  type Verdict,
 } from "./situation.ts";
 
-/** What to do now. Never sheds the last of the order, never sheds and restores in one verdict. */
+/** What to do now. Never sheds the last of the order or what it requires, never sheds and restores in one verdict. */
 export function decide(situation: Situation, forecast: ForecastFacts | null, policy: Policy): Verdict {
   const order = sheddingOrder(situation.plugins, policy.order);
   const measuredRatio = situation.measured.usedBytes / situation.measured.budgetBytes;
   if (measuredRatio >= policy.emergencyRatio) return emergency(order, measuredRatio, policy);
   const cause = sheddingCause(situation, forecast, measuredRatio, policy);
   if (cause) return shedOne(order, cause.rule, cause.reason);
-  return restoreOne(order, situation, forecast, measuredRatio, policy);
+  return restoreOne(order, situation, forecast, policy);
 }
 
 /**
@@ -41,29 +48,31 @@ export function sheddingOrder(plugins: readonly PluginFacts[], order: readonly s
   return plugins.toSorted((a, b) => rank(a.name) - rank(b.name) || (a.name < b.name ? -1 : 1));
 }
 
-/** The plugin that is never shed: the last of the order. */
-const isLast = (order: readonly PluginFacts[], plugin: PluginFacts): boolean => order.at(-1) === plugin;
+/** What is never shed: the last of `order`, which is first here, and everything that it requires. */
+export function neverShed(order: readonly PluginFacts[]): ReadonlySet<PluginFacts> {
+  const last = order.at(-1);
+  return last ? withRequirements(last, order) : new Set();
+}
 
 const holdsMemory = (plugin: PluginFacts): boolean =>
   plugin.state === "running" || plugin.state === "starting";
 
 function emergency(order: readonly PluginFacts[], measuredRatio: number, policy: Policy): Verdict {
-  const actions = order
-    .filter((plugin) => holdsMemory(plugin) && !isLast(order, plugin))
+  const kept = neverShed(order);
+  const actions = dependentsFirst(order, order)
+    .filter((plugin) => holdsMemory(plugin) && !kept.has(plugin))
     .map((plugin) => shedAction(plugin, true));
   const reason = `${formatPercent(measuredRatio)} of the budget is used, at or over the emergency line of ${formatPercent(policy.emergencyRatio)}`;
-  if (actions.length === 0)
-    return hold(`${reason}, and nothing but ${order.at(-1)?.name ?? "no plugin"} is left`);
+  const [last, ...required] = kept;
+  const rest = `${last?.name ?? "no plugin"}${required.length > 0 ? `, with ${listed(required)} that it requires,` : ""}`;
+  if (actions.length === 0) return hold(`${reason}, and nothing but ${rest} is left`);
   return {
     rule: "emergency",
-    reason: `${reason}: only ${order.at(-1)?.name} is kept`,
+    reason: `${reason}: only ${rest} is kept`,
     actions,
     rejected: [],
   };
 }
-
-/** Milliseconds since the last shed or restore; Infinity when there was none. */
-const sinceChangeMs = ({ nowMs, lastChangeMs }: Situation): number => nowMs - (lastChangeMs ?? -Infinity);
 
 /** Why a plugin must be shed now, or null. */
 function sheddingCause(
@@ -90,27 +99,46 @@ function sheddingCause(
 }
 
 function shedOne(order: readonly PluginFacts[], rule: Rule, reason: string): Verdict {
-  const rejected: Rejected[] = [];
-  let victim: PluginFacts | undefined;
-  for (const plugin of order) {
-    const because = whyNotShed(order, plugin, victim);
-    if (because === null) victim = plugin;
-    else rejected.push({ kind: "shed", plugin: plugin.name, because });
-  }
+  const kept = neverShed(order);
+  const victim = order.find((plugin) => holdsMemory(plugin) && !kept.has(plugin));
+  const group = new Set(victim ? dependentsFirst([victim], order).filter(holdsMemory) : []);
+  const rejected = order
+    .filter((plugin) => !group.has(plugin))
+    .map((plugin): Rejected => {
+      const because = whyNeverShed(plugin, kept) ?? whyNotShed(plugin, victim);
+      return { kind: "shed", plugin: plugin.name, because };
+    });
   if (!victim) return { ...hold(`${reason}, and nothing is left to shed`), rejected };
-  const held = victim.footprintBytes === null ? "" : `, which holds ${formatBytes(victim.footprintBytes)}`;
   return {
     rule,
-    reason: `${reason}: ${victim.name}${held}, is the first in the degradation order`,
-    actions: [shedAction(victim, false)],
+    reason: `${reason}: ${victim.name}${withDependents(victim, [...group])} is the first in the degradation order`,
+    actions: [...group].map((plugin) => shedAction(plugin, false)),
     rejected,
   };
 }
 
-function whyNotShed(order: readonly PluginFacts[], plugin: PluginFacts, victim?: PluginFacts): string | null {
-  if (isLast(order, plugin)) return "the last in the degradation order is never shed";
-  if (!holdsMemory(plugin)) return plugin.state === "shed" ? "is shed already" : "is not running";
-  return victim ? `comes after ${victim.name} in the degradation order` : null;
+/** The clause after the victim's name: who goes with it, and what they hold. `group` has the victim among them. */
+function withDependents(victim: PluginFacts, group: readonly PluginFacts[]): string {
+  const dependents = group.filter((plugin) => plugin !== victim);
+  const known = group.flatMap(({ footprintBytes }) => footprintBytes ?? []);
+  const bytes = formatBytes(known.reduce((sum, each) => sum + each, 0));
+  if (dependents.length === 0) return known.length > 0 ? `, which holds ${bytes},` : "";
+  const require = dependents.length === 1 ? "requires" : "require";
+  const least = known.length < group.length ? "at least " : "";
+  const held = known.length > 0 ? ` which hold ${least}${bytes} together,` : "";
+  return `, with ${listed(dependents)} that ${require} it,${held}`;
+}
+
+function whyNeverShed(plugin: PluginFacts, kept: ReadonlySet<PluginFacts>): string | null {
+  const [last] = kept;
+  if (plugin === last) return "the last in the degradation order is never shed";
+  return kept.has(plugin) ? `is required by ${last?.name}, which is never shed` : null;
+}
+
+function whyNotShed(plugin: PluginFacts, victim?: PluginFacts): string {
+  if (plugin.state === "shed") return "is shed already";
+  if (plugin.state === "blocked") return "holds no memory: it waits for what it requires";
+  return holdsMemory(plugin) ? `comes after ${victim?.name} in the degradation order` : "is not running";
 }
 
 const shedAction = (plugin: PluginFacts, urgent: boolean): Action => ({
@@ -119,81 +147,3 @@ const shedAction = (plugin: PluginFacts, urgent: boolean): Action => ({
   urgent,
   expectedBytes: plugin.footprintBytes,
 });
-
-function restoreOne(
-  order: readonly PluginFacts[],
-  situation: Situation,
-  forecast: ForecastFacts | null,
-  measuredRatio: number,
-  policy: Policy,
-): Verdict {
-  const waiting = order.toReversed().filter((plugin) => plugin.state === "shed");
-  const candidate = waiting.find((plugin) => isStartable(plugin, waiting)) ?? waiting[0];
-  if (!candidate) return hold("nothing to do");
-  const later = waiting.filter((plugin) => plugin !== candidate);
-  const obstacle = whyNoRestore(order, situation, forecast, measuredRatio, policy);
-  const because = obstacle ?? whyNoRoom(candidate, situation, policy);
-  const rejected = later.map(
-    ({ name }): Rejected => ({
-      kind: "restore",
-      plugin: name,
-      because: because ?? `${candidate.name} is restored first`,
-    }),
-  );
-  if (because !== null)
-    return {
-      ...hold(`${candidate.name} stays shed: ${because}`),
-      rejected: [{ kind: "restore", plugin: candidate.name, because }, ...rejected],
-    };
-  const upper = formatPercent(forecast?.upperRatio ?? 0);
-  return {
-    rule: "restore",
-    reason: `${formatPercent(measuredRatio)} of the budget is used, the forecast's upper bound is ${upper}, and ${candidate.name} fits${learned(candidate)}`,
-    actions: [
-      { kind: "restore", plugin: candidate.name, urgent: false, expectedBytes: candidate.learnedBytes },
-    ],
-    rejected,
-  };
-}
-
-/** What it requires is not shed itself: that one comes back first, whatever the order says. */
-const isStartable = ({ requires = [] }: PluginFacts, shed: readonly PluginFacts[]): boolean =>
-  !shed.some(({ name }) => requires.includes(name));
-
-const learned = (plugin: PluginFacts): string =>
-  plugin.learnedBytes === null
-    ? " (its footprint is not known)"
-    : ` with its usual ${formatBytes(plugin.learnedBytes)}`;
-
-/** What speaks against restoring any plugin now, or null. */
-function whyNoRestore(
-  order: readonly PluginFacts[],
-  situation: Situation,
-  forecast: ForecastFacts | null,
-  measuredRatio: number,
-  policy: Policy,
-): string | null {
-  if (measuredRatio > policy.restoreRatio)
-    return `${formatPercent(measuredRatio)} of the budget is used, over the restore line of ${formatPercent(policy.restoreRatio)}`;
-  const starting = order.find((plugin) => plugin.state === "starting");
-  if (starting) return `${starting.name} is still starting`;
-  const sinceMs = sinceChangeMs(situation);
-  if (sinceMs < policy.dwellMs)
-    return `the last change was ${formatDuration(sinceMs)} ago, less than the dwell of ${formatDuration(policy.dwellMs)}`;
-  if (forecast === null) return "there is no forecast yet";
-  if (situation.lastChangeMs !== null && forecast.atMs < situation.lastChangeMs)
-    return "there is no forecast since the last change";
-  if (forecast.upperRatio >= policy.shedRatio)
-    return `the forecast may reach ${formatPercent(forecast.upperRatio)}, not under the shed line of ${formatPercent(policy.shedRatio)}`;
-  return null;
-}
-
-/** Whether the plugin's usual footprint fits under the shed line: the reason why not, or null. */
-function whyNoRoom(plugin: PluginFacts, { measured }: Situation, policy: Policy): string | null {
-  const bytes = plugin.learnedBytes ?? 0;
-  const afterRatio = (measured.usedBytes + bytes) / measured.budgetBytes;
-  if (afterRatio < policy.shedRatio) return null;
-  return `its usual ${formatBytes(bytes)} would bring the use to ${formatPercent(afterRatio)}, not under the shed line of ${formatPercent(policy.shedRatio)}`;
-}
-
-const hold = (reason: string): Verdict => ({ rule: "hold", reason, actions: [], rejected: [] });

@@ -6,6 +6,7 @@
 import type { Clock } from "../clock.ts";
 import type { Publisher } from "../events/bus.ts";
 import type { Log } from "../log.ts";
+import { Admission, type Permission } from "./admission.ts";
 import { decide } from "./decide.ts";
 import { Execution } from "./execution.ts";
 import type { Actuator, DecisionRecord, MeasureNow, Outcome, Recorder } from "./ports.ts";
@@ -29,6 +30,8 @@ export interface ScalerOptions {
   recorder: Recorder;
   /** Called after memory changed by an action, so that history before it is not taken for a trend. */
   onIntervention: (atMs: number, what: string) => void;
+  /** Memory promised to a plugin that starts is free again after this, though nobody said how the start ended. */
+  reservationMs: number;
 }
 
 export interface ScalerStatus {
@@ -47,6 +50,7 @@ const emergencyPatienceMs = 150;
 export class Scaler {
   readonly #options: ScalerOptions;
   readonly #execution: Execution;
+  readonly #admission: Admission;
   #policy: Policy;
   #forecast: ForecastFacts | null = null;
   #measured: Measured | null = null;
@@ -61,6 +65,7 @@ export class Scaler {
   constructor(options: ScalerOptions) {
     this.#options = options;
     this.#execution = new Execution(options);
+    this.#admission = new Admission(options);
     this.#policy = options.policy;
   }
 
@@ -96,8 +101,7 @@ export class Scaler {
     const nowMs = this.#options.clock.nowMs();
     if (this.#lastChangeMs !== null && this.#lastChangeMs > nowMs) this.#lastChangeMs = nowMs;
     if (this.#running) {
-      const ratio = measured.usedBytes / measured.budgetBytes;
-      if (ratio >= this.#policy.emergencyRatio) this.#execution.hasten(measured);
+      if (this.#isEmergency(measured)) this.#execution.hasten(measured);
       return;
     }
     this.#running = this.#evaluate(measured)
@@ -105,6 +109,10 @@ export class Scaler {
       .finally(() => {
         this.#running = null;
       });
+  }
+
+  #isEmergency({ usedBytes, budgetBytes }: Measured): boolean {
+    return usedBytes / budgetBytes >= this.#policy.emergencyRatio;
   }
 
   /** The situation as it would be judged now. */
@@ -118,17 +126,29 @@ export class Scaler {
     };
   }
 
-  /** Whether memory allows a plugin to be started now, and if not why. */
-  mayStart(): { ok: true } | { ok: false; reason: string } {
+  /** Whether memory allows the plugin to be started now, and if not why; see `Admission`. */
+  mayStart(plugin: string): Permission {
+    return this.#admission.mayStart(plugin, this.#memoryNow());
+  }
+
+  /** Whether memory allows a second copy of a running plugin beside it, and if not why; see `Admission`. */
+  mayOverlap(plugin: string): Permission {
+    return this.#admission.mayOverlap(plugin, this.#memoryNow());
+  }
+
+  /** The second copy that `mayOverlap` allowed runs alone now, or is gone. */
+  overlapEnded(plugin: string): void {
+    this.#admission.overlapEnded(plugin);
+  }
+
+  /** A plugin moved to `state`: what it was promised is used up, or begins to be. */
+  onPluginState(plugin: string, state: PluginFacts["state"]): void {
+    this.#admission.moved(plugin, state);
+  }
+
+  #memoryNow() {
     const measured = this.#options.measureNow() ?? this.#measured;
-    if (!measured) return { ok: true };
-    const ratio = measured.usedBytes / measured.budgetBytes;
-    if (ratio < this.#policy.shedRatio && !this.#shedding) return { ok: true };
-    const percent = (share: number) => `${(share * 100).toFixed(1)} %`;
-    return {
-      ok: false,
-      reason: `memory is short: ${percent(ratio)} of the budget is used, the shed line is ${percent(this.#policy.shedRatio)}`,
-    };
+    return { measured, shedding: this.#shedding, policy: this.#policy };
   }
 
   /** Takes no further decisions; resolves when the running one is done. */
@@ -181,7 +201,9 @@ export class Scaler {
     let id: number | null = null;
     let after: Measured | null = null;
     for (const action of verdict.actions) {
-      const shedding = this.#execution.shed(action, verdict.reason);
+      // Those who require the victim go first; memory may reach the emergency line while they are being stopped.
+      const urgent = action.urgent || (this.#measured !== null && this.#isEmergency(this.#measured));
+      const shedding = this.#execution.shed({ ...action, urgent }, verdict.reason);
       const decisionId: number = id ?? this.#open(record);
       id = decisionId;
       const recorded = shedding.then(({ outcome, measured }) => {
@@ -192,7 +214,7 @@ export class Scaler {
       });
       begun.push(recorded);
       // One at a time; but in an emergency one that is stuck in the kernel must not hold up the next.
-      await (action.urgent ? Promise.race([recorded, this.#patience()]) : recorded);
+      await (urgent ? Promise.race([recorded, this.#patience()]) : recorded);
     }
     await Promise.all(begun);
     return outcomes.every(({ carried }) => carried.done) ? after : null;

@@ -3,8 +3,11 @@
 /** A plugin as the scaler sees it. */
 export interface PluginFacts {
   name: string;
-  /** running: holds memory now (also while starting); shed: stopped for memory by the scaler; absent: neither. */
-  state: "running" | "starting" | "shed" | "absent";
+  /**
+   * running: holds memory now (also while starting); shed: stopped for memory by the scaler; blocked: holds none, and
+   * starts by itself when what it requires runs; absent: neither.
+   */
+  state: "running" | "starting" | "shed" | "blocked" | "absent";
   /** Bytes that its process tree holds; null when that cannot be read. */
   footprintBytes: number | null;
   /** Bytes that it typically holds when running, learned from the record; null before there is one. */
@@ -87,3 +90,10 @@ export interface Verdict {
   actions: readonly Action[];
   rejected: readonly Rejected[];
 }
+
+/** The verdict to do nothing. */
+export const hold = (reason: string): Verdict => ({ rule: "hold", reason, actions: [], rejected: [] });
+
+/** Milliseconds since the last shed or restore; Infinity when there was none. */
+export const sinceChangeMs = ({ nowMs, lastChangeMs }: Situation): number =>
+  nowMs - (lastChangeMs ?? -Infinity);

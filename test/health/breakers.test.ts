@@ -68,6 +68,35 @@ test("platforms do not touch each other, and a refusal says why and how long", a
   expect(subject.acquire("discord").permitted).toBe(true);
 });
 
+test("a platform with a reset time of its own stays open for that, and a changed one holds from the next time", async () => {
+  const own = new Map([["voice", 120_000]]);
+  const clock = new VirtualClock(1_000_000);
+  const events = new Recorder();
+  const subject = new Breakers({
+    clock,
+    events,
+    failures: 3,
+    resetMs,
+    resetMsOf: (platform) => own.get(platform) ?? resetMs,
+  });
+  failThrice(subject, "voice");
+  failThrice(subject, "discord");
+  expect(subject.acquire("voice")).toMatchObject({ permitted: false, retryAfterMs: 120_000 });
+  expect(subject.acquire("discord")).toMatchObject({ permitted: false, retryAfterMs: resetMs });
+  await clock.advance(119_999);
+  expect(subject.acquire("voice").permitted).toBe(false);
+  own.set("voice", 10_000);
+  await clock.advance(1);
+  const probe = subject.acquire("voice");
+  if (probe.permitted) probe.permit.failure("timeout");
+  expect(subject.acquire("voice")).toMatchObject({ permitted: false, retryAfterMs: 10_000 });
+  expect(events.moves().filter((move) => move.startsWith("voice"))).toEqual([
+    "voice closed>open",
+    "voice open>half-open",
+    "voice half-open>open",
+  ]);
+});
+
 describe("by hand", () => {
   test("open, isolate and close carry their reason into the list and the event", () => {
     const { events, subject } = breakers();

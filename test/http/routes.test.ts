@@ -61,7 +61,7 @@ describe("plugins", () => {
       sinceAt: "2026-01-01T00:00:00.000Z",
       lastExit: null,
       footprint: { bytes: 5 * MiB, method: "pss" },
-      limits: { memoryBytes: null, requestTimeoutMs: 30_000 },
+      limits: { memoryBytes: null, requestTimeoutMs: 5_000 },
     });
     expect(plugins[4]?.reason).toContain("runtime");
   });

@@ -134,6 +134,7 @@ function parts(clock: VirtualClock, config: Config) {
     measureNow: host.measure,
     recorder: host,
     onIntervention: () => undefined,
+    reservationMs: 30_000,
   });
   const router = new Router({
     clock,

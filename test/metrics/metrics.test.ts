@@ -42,6 +42,8 @@ function used(metrics: Metrics): Metrics {
   metrics.setPluginState("voice", "running");
   metrics.setPluginFootprint("voice", 2e8, "cgroup");
   metrics.countPluginRestart("voice");
+  metrics.setPluginInstances("voice", 2);
+  metrics.countPluginSwap("voice", "swapped");
   metrics.observeRequest("discord", "ok", 0.002);
   metrics.observeTick(0.003);
   metrics.countSampleGap("psi");
@@ -157,11 +159,29 @@ test("a footprint measured another way replaces its series; a plugin that is gon
   metrics.setPluginFootprint("voice", 5, "cgroup");
   metrics.setPluginFootprint("voice", 6, "pss");
   metrics.setPluginState("voice", "running");
+  metrics.setPluginInstances("voice", 1);
   const name = "conductor_plugin_footprint_bytes";
   expect(await seriesOf(metrics, name)).toEqual([`${name}{plugin="voice",method="pss"} 6`]);
   metrics.forgetPlugin("voice");
   expect(await seriesOf(metrics, name)).toEqual([]);
   expect(await seriesOf(metrics, "conductor_plugin_state")).toEqual([]);
+  expect(await seriesOf(metrics, "conductor_plugin_instances")).toEqual([]);
+});
+
+test("swaps are counted by plugin and by what came of them; instances say how many run now", async () => {
+  const metrics = fresh();
+  metrics.countPluginSwap("voice", "swapped");
+  metrics.countPluginSwap("voice", "swapped");
+  metrics.countPluginSwap("voice", "rolled_back");
+  metrics.setPluginInstances("voice", 3);
+  metrics.setPluginInstances("voice", 0);
+  expect(await seriesOf(metrics, "conductor_plugin_swaps_total")).toEqual([
+    'conductor_plugin_swaps_total{plugin="voice",outcome="swapped"} 2',
+    'conductor_plugin_swaps_total{plugin="voice",outcome="rolled_back"} 1',
+  ]);
+  expect(await seriesOf(metrics, "conductor_plugin_instances")).toEqual([
+    'conductor_plugin_instances{plugin="voice"} 0',
+  ]);
 });
 
 test("a flood of platforms is bounded: the first keep their series, the rest count as other, none is lost", async () => {

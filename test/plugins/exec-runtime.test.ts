@@ -63,7 +63,9 @@ describe("an exec plugin", () => {
     await eventually(() => manager.view("bot")?.state === "failed");
     expect(performance.now() - began).toBeLessThan(250);
     expect(manager.view("bot")?.lastError).toBe("exited with code 7; last words: about to fail");
-    expect(of("plugin.exit")).toEqual([{ plugin: "bot", exitCode: 7, signal: null, expected: false }]);
+    expect(of("plugin.exit")).toEqual([
+      { plugin: "bot", exitCode: 7, signal: null, expected: false, remaining: 0 },
+    ]);
   });
 
   test("that dies of a signal is reported with that signal", async () => {

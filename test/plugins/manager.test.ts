@@ -49,8 +49,8 @@ describe("starting", () => {
     expect(ready.filter((name) => name !== "free")).toEqual(["c", "b", "a"]);
     expect(ready).toContain("free");
     expect(manager.view("broken")?.state).toBe("failed");
-    expect(manager.view("behind")?.state).toBe("discovered");
-    expect(manager.view("behind")?.reason).toContain("waits: requires broken, which is not ready");
+    expect(manager.view("behind")?.state).toBe("blocked");
+    expect(manager.view("behind")?.reason).toContain("requires broken, which is not ready");
   });
 
   test("of a cycle is refused with the chain, and the others run", async () => {

@@ -12,12 +12,16 @@ import { mostQueuedRequests, RequestGate } from "../../src/plugins/request-gate.
 import { RestartBackoff } from "../../src/plugins/restart-backoff.ts";
 import { selfCommand } from "../../src/plugins/self-command.ts";
 
-const policy = { backoff: { initial: 1_000, max: 10_000 }, maxRestarts: { count: 5, windowMs: 600_000 } };
+const policy = {
+  backoff: { initial: 1_000, max: 10_000 },
+  maxRestarts: { count: 5, windowMs: 600_000 },
+  stable: 60_000,
+};
 
 describe("restarts", () => {
   test("wait twice as long each time up to the most, and end in a crash loop", () => {
     const backoff = new RestartBackoff(policy, () => 0.5);
-    const waits = Array.from({ length: 6 }, (_, n) => backoff.next(n * 1_000));
+    const waits = Array.from({ length: 6 }, (_, n) => backoff.next(n * 1_000, 0));
     expect(waits.map((wait) => (wait.kind === "wait" ? wait.delayMs : wait))).toEqual([
       1_000,
       2_000,
@@ -30,17 +34,28 @@ describe("restarts", () => {
 
   test("count only inside the window, and not after a reset", () => {
     const backoff = new RestartBackoff(policy, () => 0.5);
-    for (let n = 0; n < 5; n++) backoff.next(n);
-    expect(backoff.next(599_999).kind).toBe("crash-loop");
-    expect(backoff.next(600_004)).toEqual({ kind: "wait", delayMs: 1_000 });
+    for (let n = 0; n < 5; n++) backoff.next(n, 0);
+    expect(backoff.next(599_999, 0).kind).toBe("crash-loop");
+    expect(backoff.next(600_004, 0)).toEqual({ kind: "wait", delayMs: 1_000 });
     backoff.reset();
-    expect(backoff.next(600_005)).toEqual({ kind: "wait", delayMs: 1_000 });
+    expect(backoff.next(600_005, 0)).toEqual({ kind: "wait", delayMs: 1_000 });
+  });
+
+  test("begin again with the shortest wait after a stable time, and still count as restarts", () => {
+    const backoff = new RestartBackoff(policy, () => 0.5);
+    const next = (nowMs: number, ranMs: number) => backoff.next(nowMs, ranMs);
+    next(0, 0);
+    expect(next(1, 59_999)).toEqual({ kind: "wait", delayMs: 2_000 });
+    expect(next(2, 60_000)).toEqual({ kind: "wait", delayMs: 1_000 });
+    expect(next(3, 0)).toEqual({ kind: "wait", delayMs: 2_000 });
+    next(4, 60_000);
+    expect(next(5, 60_000)).toEqual({ kind: "crash-loop", restarts: 5 });
   });
 
   test("vary by 20 % up and down", () => {
     fc.assert(
       fc.property(fc.double({ min: 0, max: 1, noNaN: true }), (chance) => {
-        const next = new RestartBackoff(policy, () => chance).next(0);
+        const next = new RestartBackoff(policy, () => chance).next(0, 0);
         expect(next.kind).toBe("wait");
         if (next.kind === "wait") expect(next.delayMs).toBeCloseTo(800 + 400 * chance, 6);
       }),

@@ -10,6 +10,7 @@ const standing = (name: string, state: Standing["state"], startsOnRequest = fals
   startsOnRequest,
   requestTimeoutMs: 1_000,
   requires: [],
+  breakerResetMs: null,
 });
 
 test("of several plugins of one platform the most ready takes the request", () => {

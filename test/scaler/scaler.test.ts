@@ -37,6 +37,7 @@ function house(footprintsMiB: Record<string, number>, stopMs?: number) {
     recorder: host,
     publisher: { publish: (name) => announced.push(name) },
     onIntervention: (_, what) => interventions.push(what),
+    reservationMs: 30_000,
   });
   /** One reading now, and time for what it causes. */
   const read = async (passMs = 1_000) => {
@@ -92,6 +93,48 @@ describe("shedding", () => {
       actualBytes: 300 * MiB,
       durationMs: 100,
     });
+  });
+
+  test("takes those that require the victim before it, in one decision with an outcome for each", async () => {
+    const { host, read } = house({ voice: 100, android: 200, discord: 50, stubs: 460 });
+    host.find("discord").requires = ["android"];
+    host.find("android").requires = ["voice"];
+    await read();
+    expect(host.log).toEqual([
+      "stop discord",
+      "gone discord",
+      "stop android",
+      "gone android",
+      "stop voice",
+      "gone voice",
+    ]);
+    expect(host.mostStopping).toBe(1);
+    expect(host.records).toHaveLength(1);
+    expect(host.records[0]?.outcomes.map(({ plugin, actualBytes }) => [plugin, actualBytes])).toEqual([
+      ["discord", 50 * MiB],
+      ["android", 200 * MiB],
+      ["voice", 100 * MiB],
+    ]);
+  });
+
+  test("kills the rest of a group when memory reaches the emergency line while the first is stopped", async () => {
+    const { host, scaler, clock } = house({ voice: 300, android: 200, discord: 200, stubs: 150 }, 5_000);
+    host.find("android").requires = ["voice"];
+    const reading = host.measure();
+    if (reading) scaler.onReading(reading);
+    await clock.advance(100);
+    host.baseBytes = 110 * MiB;
+    const worse = host.measure();
+    if (worse) scaler.onReading(worse);
+    await clock.advance(10);
+    expect(host.log.slice(0, 5)).toEqual([
+      "stop android",
+      "hasten android",
+      "gone android",
+      "kill voice",
+      "gone voice",
+    ]);
+    expect(host.records[0]?.outcomes.map(({ urgent }) => urgent)).toEqual([true, true]);
   });
 
   test("never takes the last one, and says once that nothing is left", async () => {
@@ -240,15 +283,44 @@ describe("restoring", () => {
   });
 });
 
+test("a plugin that is being restored has its memory reserved until it runs", async () => {
+  const { host, scaler } = house({ voice: 300, android: 200, discord: 50, stubs: 50 });
+  for (const name of ["voice", "android"]) host.find(name).state = "shed";
+  host.baseBytes = 250 * MiB;
+  scaler.onPluginState("voice", "starting");
+  expect(scaler.mayStart("android")).toEqual({
+    ok: false,
+    reason:
+      "there is no room: 85.0 % of the budget would be used with its usual 200 MiB and 300 MiB that those which are starting still take",
+  });
+  scaler.onPluginState("voice", "running");
+  expect(scaler.mayStart("android")).toEqual({ ok: true });
+});
+
+test("a second copy of a running plugin needs its memory once more", async () => {
+  const { host, scaler } = house({ voice: 300, android: 200, discord: 50, stubs: 50 });
+  expect(scaler.mayOverlap("voice").ok).toBe(false);
+  expect(scaler.mayOverlap("discord")).toEqual({ ok: true });
+  host.find("android").state = "shed";
+  expect(scaler.mayOverlap("voice")).toEqual({ ok: true });
+  scaler.overlapEnded("voice");
+  expect(scaler.mayStart("android")).toEqual({ ok: true });
+});
+
 describe("starting plugins", () => {
   test("is refused while memory is short, saying so", async () => {
     const { host, scaler } = house({ voice: 300, android: 200, discord: 200, stubs: 150 });
-    expect(scaler.mayStart()).toEqual({
+    expect(scaler.mayStart("voice")).toEqual({
       ok: false,
       reason: "memory is short: 85.0 % of the budget is used, the shed line is 80.0 %",
     });
     host.find("voice").state = "shed";
-    expect(scaler.mayStart()).toEqual({ ok: true });
+    expect(scaler.mayStart("discord")).toEqual({ ok: true });
+  });
+
+  test("the one that is never shed may start however short memory is", async () => {
+    const { scaler } = house({ voice: 300, android: 200, discord: 200, stubs: 150 });
+    expect(scaler.mayStart("stubs")).toEqual({ ok: true });
   });
 });
 

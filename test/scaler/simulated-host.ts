@@ -14,6 +14,7 @@ interface SimulatedPlugin {
   stopMs: number;
   /** How long it stays though it was killed. */
   stuckMs: number;
+  requires: string[];
 }
 
 export class SimulatedHost implements Actuator, Recorder {
@@ -41,6 +42,7 @@ export class SimulatedHost implements Actuator, Recorder {
       state: "running",
       stopMs,
       stuckMs: 0,
+      requires: [],
     }));
   }
 
@@ -52,16 +54,18 @@ export class SimulatedHost implements Actuator, Recorder {
   };
 
   plugins(): PluginFacts[] {
-    return this.plugins_.map(({ name, state, bytes }) => ({
+    return this.plugins_.map(({ name, state, bytes, requires }) => ({
       name,
       state,
+      requires,
       footprintBytes: state === "running" ? bytes : null,
       learnedBytes: bytes,
     }));
   }
 
   footprintBytes(name: string): number | null {
-    return this.find(name).bytes;
+    const { state, bytes } = this.find(name);
+    return state === "running" || state === "starting" ? bytes : null;
   }
 
   async shed(name: string, { urgent }: { urgent: boolean }): Promise<Carried> {

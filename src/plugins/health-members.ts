@@ -1,0 +1,43 @@
+/** How a plugin is: the worst of what its processes answer. */
+
+import type { HealthReport } from "../sdk/plugin.ts";
+import type { Instance } from "./instance.ts";
+import { isServing } from "./lifecycle.ts";
+import type { Supervisor } from "./supervisor.ts";
+import { type CallResult, failed } from "./transport.ts";
+
+const severity = { healthy: 0, degraded: 1, unhealthy: 2 } as const;
+
+const severityOf = (result: CallResult<HealthReport>): number =>
+  result.ok ? severity[result.value.status] : 3;
+
+/**
+ * Asks each process that takes requests, and tells the supervisor what came of it. One that was taken out of service
+ * meanwhile says nothing about the plugin: then those are asked that took over. Never rejects.
+ */
+export async function checkMembers(
+  supervisor: Supervisor,
+  check: (instance: Instance) => Promise<CallResult<HealthReport>>,
+  signal: AbortSignal | undefined,
+): Promise<CallResult<HealthReport>> {
+  for (;;) {
+    const asked = supervisor.members;
+    if (asked.length === 0 || !isServing(supervisor.state))
+      return failed("unavailable", `${supervisor.name} is ${supervisor.state}: ${supervisor.reason}`);
+    const results = await Promise.all(asked.map(({ instance }) => check(instance)));
+    const still = results.filter((_, index) => {
+      const member = asked[index];
+      return member !== undefined && supervisor.members.includes(member);
+    });
+    const worst = still.toSorted((a, b) => severityOf(b) - severityOf(a))[0];
+    if (!worst) {
+      // All of them were replaced, or have ended.
+      if (supervisor.members.length > 0 && !signal?.aborted) continue;
+      return results[0] ?? failed("unavailable", `${supervisor.name} is ${supervisor.state}`);
+    }
+    if (worst.ok)
+      supervisor.judge(worst.value.status === "healthy", worst.value.detail ?? worst.value.status);
+    else if (worst.kind !== "cancelled") supervisor.judge(false, `health check: ${worst.message}`);
+    return worst;
+  }
+}

@@ -1,0 +1,18 @@
+/** One version of a plugin: what its manifest says, and where its files lie. */
+
+import type { Manifest } from "./manifest.ts";
+
+export interface PluginVersion {
+  manifest: Manifest;
+  /** Null for a plugin inside the executable. */
+  folder: string | null;
+  /** Of the folder's content, where it has been read; see content-hash.ts. */
+  contentHash: string | null;
+  /** The folder is a kept copy: the plugin's own has other content by now. */
+  kept: boolean;
+}
+
+/** "1.2.0", and which content where that is known: "1.2.0 (3f2a91c0)". */
+export function versionText({ manifest, contentHash }: PluginVersion): string {
+  return contentHash === null ? manifest.version : `${manifest.version} (${contentHash.slice(0, 8)})`;
+}

@@ -1,0 +1,162 @@
+/** Who there is: every plugin that was found, with its supervisor or with what is wrong with it. */
+
+import { sortDependencies } from "./dependencies.ts";
+import type { Discovery, FoundPlugin } from "./discovery.ts";
+import type { PluginVersion } from "./plugin-version.ts";
+import { invalidView, type PluginView, viewOf } from "./plugin-view.ts";
+import { invalidStanding, mostReady, type Standing } from "./standing.ts";
+import type { Supervisor } from "./supervisor.ts";
+
+/** What a new scan brought. */
+export interface RosterChanges {
+  added: Supervisor[];
+  /** Its manifest or folder is another one than the running version's. */
+  changed: { supervisor: Supervisor; next: PluginVersion }[];
+  /** Not found any more; still on the roster until `drop`. */
+  removed: Supervisor[];
+  /** Invalid now, by name; a running version of it goes on. */
+  invalid: { name: string; reason: string }[];
+}
+
+/** The version that was found; its content has not been read. */
+export function versionFound({ name, manifest, source }: FoundPlugin): PluginVersion {
+  if (!manifest) throw new Error(`${name} has no manifest`);
+  const folder = "folder" in source ? source.folder : null;
+  return { manifest, folder, contentHash: null, kept: false };
+}
+
+export class Roster {
+  readonly #supervisors = new Map<string, Supervisor>();
+  #found: ReadonlyMap<string, FoundPlugin> = new Map();
+  /** In this order each comes after what it requires. */
+  #order: readonly string[] = [];
+  #errors = new Map<string, string[]>();
+  #scannedMs = 0;
+  readonly #dependents = new Map<string, Supervisor[]>();
+  #standings: readonly Standing[] = [];
+  #standingOf = new Map<string, Standing>();
+  #standingsOfPlatform = new Map<string, Standing[]>();
+
+  /** Takes over what a scan found; `create` makes the supervisor of one that is new. */
+  take({ plugins }: Discovery, nowMs: number, create: (found: FoundPlugin) => Supervisor): RosterChanges {
+    const changes: RosterChanges = { added: [], changed: [], removed: [], invalid: [] };
+    this.#found = new Map(plugins.map((found) => [found.name, found]));
+    this.#scannedMs = nowMs;
+    this.#errors = this.#judge(plugins);
+    for (const found of plugins) {
+      const errors = this.#errors.get(found.name);
+      const supervisor = this.#supervisors.get(found.name);
+      if (errors || !found.manifest) {
+        changes.invalid.push({ name: found.name, reason: (errors ?? []).join("; ") });
+      } else if (!supervisor) {
+        const added = create(found);
+        this.#supervisors.set(found.name, added);
+        changes.added.push(added);
+      } else if (differs(supervisor, found)) changes.changed.push({ supervisor, next: versionFound(found) });
+    }
+    for (const [name, supervisor] of this.#supervisors)
+      if (!this.#found.has(name)) changes.removed.push(supervisor);
+    this.arrange();
+    return changes;
+  }
+
+  /** What is wrong with each plugin by itself, and with what it requires. */
+  #judge(plugins: readonly FoundPlugin[]): Map<string, string[]> {
+    const errors = new Map<string, string[]>();
+    for (const { name, manifest, errors: own } of plugins) if (!manifest) errors.set(name, [...own]);
+    // Of one whose new manifest is broken the running version still counts.
+    const nodes = plugins.flatMap(
+      ({ name, manifest }) => manifest ?? this.#supervisors.get(name)?.manifest ?? [],
+    );
+    const sorted = sortDependencies(nodes);
+    this.#order = sorted.order;
+    for (const [name, error] of sorted.errors) errors.set(name, [...(errors.get(name) ?? []), error]);
+    return errors;
+  }
+
+  /** Takes one off that was not found any more, once it has ended. */
+  drop(name: string): void {
+    this.#supervisors.delete(name);
+    this.arrange();
+  }
+
+  /** To be called when a plugin's platform or requirements may have changed: a new version took over. */
+  arrange(): void {
+    const listed = [...this.#found.keys()].map((name): Standing => {
+      return this.#supervisors.get(name) ?? invalidStanding(name, this.#errors.get(name) ?? []);
+    });
+    const supervisors = this.supervisors();
+    this.#standings = [...listed, ...supervisors.filter(({ name }) => !this.#found.has(name))];
+    this.#dependents.clear();
+    for (const supervisor of supervisors)
+      for (const required of supervisor.requires)
+        this.#dependents.set(required, [...(this.#dependents.get(required) ?? []), supervisor]);
+    this.#standingOf = new Map(this.#standings.map((standing) => [standing.name, standing]));
+    this.#standingsOfPlatform = Map.groupBy(this.#standings, ({ platform }) => platform);
+  }
+
+  supervisor(name: string): Supervisor | null {
+    return this.#supervisors.get(name) ?? null;
+  }
+
+  /** Every supervisor, in the order in which they were found. */
+  supervisors(): Supervisor[] {
+    return [...this.#supervisors.values()];
+  }
+
+  /** Every supervisor, each after what it requires. */
+  inOrder(): Supervisor[] {
+    const rank = new Map(this.#order.map((name, index) => [name, index]));
+    return this.supervisors().sort((a, b) => (rank.get(a.name) ?? Infinity) - (rank.get(b.name) ?? Infinity));
+  }
+
+  /** Those that require `name` directly. */
+  dependentsOf(name: string): readonly Supervisor[] {
+    return this.#dependents.get(name) ?? [];
+  }
+
+  /** The plugin as the last scan found it; null when it did not. */
+  found(name: string): FoundPlugin | null {
+    return this.#found.get(name) ?? null;
+  }
+
+  /** Every plugin, the invalid ones too, in the order of discovery. */
+  views(): PluginView[] {
+    return this.#standings.flatMap(({ name }) => this.view(name) ?? []);
+  }
+
+  /** One plugin; null when there is none of that name. */
+  view(name: string): PluginView | null {
+    const found = this.found(name);
+    const supervisor = this.#supervisors.get(name);
+    const errors = this.#errors.get(name) ?? [];
+    if (supervisor) return viewOf(supervisor, found?.source ?? null, errors);
+    return found ? invalidView(name, found.source, errors, this.#scannedMs) : null;
+  }
+
+  /** Every plugin as it stands, in the order of `views`: live, and the same objects until the roster changes. */
+  standings(): readonly Standing[] {
+    return this.#standings;
+  }
+
+  /** How one plugin stands, live; null when there is none of that name. */
+  standing(name: string): Standing | null {
+    return this.#standingOf.get(name) ?? null;
+  }
+
+  /** The platforms that plugins serve, in the order of discovery. */
+  platforms(): string[] {
+    return [...this.#standingsOfPlatform.keys()];
+  }
+
+  /** The plugin for a platform's next request: one that serves, else one that can; null when no plugin has it. */
+  serving(platform: string): Standing | null {
+    return mostReady(this.#standingsOfPlatform.get(platform) ?? []);
+  }
+}
+
+function differs({ version }: Supervisor, found: FoundPlugin): boolean {
+  if (version.kept) return false; // Its own folder is compared by content.
+  const { manifest, folder } = versionFound(found);
+  return folder !== version.folder || !Bun.deepEquals(manifest, version.manifest);
+}
