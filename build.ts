@@ -1,6 +1,6 @@
 /**
  * Builds everything that ships: what is embedded (`assembly/` to `dist/*.wasm` by asc, the files of the bundled
- * plugins to `dist/bundled.plugins`), then the executable `dist/conductor`.
+ * plugins and of the examples to `dist/*.plugins`), then the executable `dist/conductor`.
  *
  *   bun build.ts                    all of it
  *   bun build.ts --assets           only what is embedded
@@ -25,6 +25,9 @@ const root = import.meta.dir;
 const kernelPath = join(root, "dist/kernel.wasm");
 const adaptivePath = join(root, "dist/adaptive.wasm");
 const bundledPath = join(root, "dist/bundled.plugins");
+const examplesPath = join(root, "dist/examples.plugins");
+const examplesFolder = "test/fixtures/examples";
+const sdkSource = "src/sdk/plugin.ts";
 
 /** Platforms whose Bun runtime the package registry serves, by the name a user types. */
 const targets: Record<string, { bun: Bun.Build.CompileTarget; suffix: string }> = {
@@ -76,20 +79,31 @@ async function compileModule(source: string, output: string): Promise<void> {
   renameSync(unfinished, output);
 }
 
-/**
- * Gathers the bundled plugins' files, as text by path, so that the executable can read their manifests and unpack
- * them. Their modules are embedded on their own: one file cannot be both text and module in a bundle.
- */
-export function gatherBundledPlugins({ ifChanged = false } = {}): void {
-  if (ifChanged && isFresh(bundledPath, newestInput("plugins", "build.ts"))) return;
-  const folder = join(root, "plugins");
+/** Text of every file below `folder`, by its path there. */
+function textsIn(folder: string): Record<string, string> {
   const paths = readdirSync(folder, { recursive: true, encoding: "utf8" }).sort();
   const files = paths.filter((path) => statSync(join(folder, path)).isFile());
-  const texts = Object.fromEntries(files.map((path) => [path, readFileSync(join(folder, path), "utf8")]));
+  return Object.fromEntries(files.map((path) => [path, readFileSync(join(folder, path), "utf8")]));
+}
+
+function writeTexts(output: string, texts: Record<string, string>): void {
   mkdirSync(join(root, "dist"), { recursive: true });
-  const unfinished = `${bundledPath}.${process.pid}.tmp`;
+  const unfinished = `${output}.${process.pid}.tmp`;
   writeFileSync(unfinished, JSON.stringify(texts));
-  renameSync(unfinished, bundledPath);
+  renameSync(unfinished, output);
+}
+
+/**
+ * Gathers the bundled plugins' files, as text by path, so that the executable can read their manifests and unpack
+ * them. Their modules are embedded on their own: one file cannot be both text and module in a bundle. Beside them the
+ * examples, which new plugins are made from, with the source of the SDK.
+ */
+export function gatherBundledPlugins({ ifChanged = false } = {}): void {
+  if (!ifChanged || !isFresh(bundledPath, newestInput("plugins", "build.ts")))
+    writeTexts(bundledPath, textsIn(join(root, "plugins")));
+  if (ifChanged && isFresh(examplesPath, newestInput(examplesFolder, sdkSource, "build.ts"))) return;
+  const sdk = readFileSync(join(root, sdkSource), "utf8");
+  writeTexts(examplesPath, { ...textsIn(join(root, examplesFolder)), "conductor-plugin.ts": sdk });
 }
 
 function commit(): string {
@@ -102,7 +116,15 @@ async function buildExecutable(target: string | undefined, ifChanged: boolean): 
   if (target !== undefined && !known)
     throw new Error(`--target ${target}: must be one of ${Object.keys(targets).join(", ")}`);
   const outfile = join(root, "dist", known ? `conductor-${target}${known.suffix}` : "conductor");
-  const inputs = newestInput("src", "assembly", "plugins", "package.json", "bun.lock", "build.ts");
+  const inputs = newestInput(
+    "src",
+    "assembly",
+    "plugins",
+    examplesFolder,
+    "package.json",
+    "bun.lock",
+    "build.ts",
+  );
   if (ifChanged && isFresh(outfile, inputs)) return outfile;
   const unfinished = `${outfile}.${process.pid}.tmp`;
   const result = await Bun.build({

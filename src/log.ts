@@ -53,7 +53,8 @@ function asJson(level: LogLevel, event: string, fields: LogFields, nowMs: number
 /** What a terminal takes as a command: control characters, and those that turn the direction of text. */
 const unprintableCharacter = /[\p{Cc}\u200e\u200f\u2028-\u202e\u2066-\u2069]/gu;
 
-const escaped = (text: string): string =>
+/** `text` as a terminal may show it: what it would take as a command is written out. */
+export const escaped = (text: string): string =>
   text.replace(
     unprintableCharacter,
     (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, "0")}`,

@@ -9,6 +9,7 @@ const tools: Record<string, string> = {
   python3: "python3",
   setpriv: "util-linux",
   strace: "strace",
+  busybox: "busybox",
 };
 
 const missing = [

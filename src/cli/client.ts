@@ -2,6 +2,7 @@
 
 import { readFileSync } from "node:fs";
 import { dirname, resolve } from "node:path";
+import { SystemClock } from "../clock.ts";
 import { tokenPath } from "../http/token.ts";
 import { resolveLocation } from "../storage/location.ts";
 import { CliError, type Invocation } from "./command.ts";
@@ -41,29 +42,83 @@ function unreachable(error: unknown): string {
 
 const timeoutMs = 30_000;
 
-/** The JSON answer of the running conductor. Throws CliError with the remedy when there is none or it refuses. */
-export async function askConductor<T>(
+interface Asked {
+  method?: "GET" | "POST";
+  /** Sent as JSON. */
+  body?: unknown;
+}
+
+async function send(
   invocation: Invocation,
   path: string,
-  options: { method?: "GET" | "POST" } = {},
-): Promise<T> {
+  { method = "GET", body }: Asked,
+  { headers = {}, signal }: { headers?: Record<string, string>; signal: AbortSignal },
+): Promise<Response> {
   const { url, stateFolder } = serverOf(invocation);
   const token = tokenOf(invocation.environment, stateFolder);
-  let response: Response;
   try {
-    response = await fetch(`${url}${path}`, {
-      method: options.method ?? "GET",
-      headers: token === undefined ? {} : { Authorization: `Bearer ${token}` },
-      signal: AbortSignal.timeout(timeoutMs),
+    return await fetch(`${url}${path}`, {
+      method,
+      headers: {
+        ...headers,
+        ...(token === undefined ? {} : { Authorization: `Bearer ${token}` }),
+        ...(body === undefined ? {} : { "Content-Type": "application/json" }),
+      },
+      ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+      signal,
     });
   } catch (error) {
     throw new CliError(
       `no conductor answers at ${url} (${unreachable(error)}); start one with "conductor serve", or say with --config or --port which one you mean`,
     );
   }
+}
+
+/** The JSON of an answer; a refusal becomes a CliError with what the conductor said. */
+async function answerOf<T>(response: Response): Promise<T> {
   const body = (await response.json().catch(() => null)) as (T & { title?: string; detail?: string }) | null;
   if (response.ok && body !== null) return body;
   throw new CliError(
-    `${body?.title ?? `${url}${path}: HTTP ${response.status}`}: ${body?.detail ?? "no detail"}`,
+    `${body?.title ?? `${response.url}: HTTP ${response.status}`}: ${body?.detail ?? "no detail"}`,
   );
+}
+
+/** The JSON answer of the running conductor. Throws CliError with the remedy when there is none or it refuses. */
+export async function askConductor<T>(invocation: Invocation, path: string, asked: Asked = {}): Promise<T> {
+  const response = await send(invocation, path, asked, { signal: AbortSignal.timeout(timeoutMs) });
+  return answerOf<T>(response);
+}
+
+/** The server-sent events of the running conductor, until `signal` aborts or it ends. Throws CliError as above. */
+export async function followConductor(
+  invocation: Invocation,
+  path: string,
+  signal: AbortSignal,
+): Promise<ReadableStream<Uint8Array>> {
+  const late = new AbortController();
+  const response = await withDeadline(late, () =>
+    send(
+      invocation,
+      path,
+      {},
+      {
+        headers: { Accept: "text/event-stream" },
+        signal: AbortSignal.any([signal, late.signal]),
+      },
+    ),
+  );
+  if (!response.ok || response.body === null) return answerOf(response);
+  return response.body;
+}
+
+/** Aborts `late` when the answer has not begun in time; what comes after its beginning may take as long as it likes. */
+async function withDeadline(late: AbortController, run: () => Promise<Response>): Promise<Response> {
+  const timer = new SystemClock().after(timeoutMs, () =>
+    late.abort(new DOMException("no answer", "TimeoutError")),
+  );
+  try {
+    return await run();
+  } finally {
+    timer.cancel();
+  }
 }

@@ -1,57 +1,75 @@
-import { formatBytes } from "../config/units.ts";
+/** `conductor plugins`: lists the plugins, or hands over to one of its actions. */
+
+import { nearest } from "../config/nearest.ts";
 import { askConductor } from "./client.ts";
 import { CliError, type Command, exitCode, outputOption, serverOption, wantsJson } from "./command.ts";
-import { table } from "./table.ts";
+import type { PluginsAction } from "./plugins/action.ts";
+import { logsAction } from "./plugins/logs.ts";
+import { newAction } from "./plugins/new.ts";
+import { orderActions } from "./plugins/orders.ts";
+import { type PluginRow, pluginTable } from "./plugins/plugin-table.ts";
+import { testAction } from "./plugins/test.ts";
 
-export interface PluginRow {
-  name: string;
-  version: string | null;
-  runtime: string | null;
-  state: string;
-  reason: string;
-  restarts: number;
-  pids: number[];
-  footprint: { bytes: number; method: string } | null;
-}
+const actions: readonly PluginsAction[] = [...orderActions, logsAction, newAction, testAction];
 
-const actions = ["enable", "disable", "restart"];
+const forAll = { ...serverOption, ...outputOption };
+const forSome = {
+  follow: { type: "boolean", short: "f", help: "logs: go on until Ctrl-C" },
+  lines: { type: "string", short: "n", help: "logs: how many of the last lines, 0 to 1000 (default: 100)" },
+  runtime: { type: "string", help: "new: bun (default) or exec" },
+  language: { type: "string", help: "new: typescript (default), or for exec python (default) or sh" },
+  dir: { type: "string", help: "new: where its folder is made (default: ./plugins, if it is there, else .)" },
+  payload: { type: "string", help: 'test: payload of its requests, as JSON (default: {"text":"hello"})' },
+  type: { type: "string", help: "test: type of its requests (default: message)" },
+  "config-json": {
+    type: "string",
+    help: "test: settings for the plugin, as JSON, in place of those in --config",
+  },
+} as const;
 
-/** `conductor plugins`: lists them, or administers one. */
+/** `conductor plugins`: lists them, administers one, shows its log; makes and tests a plugin of one's own. */
 export const pluginsCommand: Command = {
   name: "plugins",
-  summary: "List the plugins, or enable, disable or restart one",
-  usage: "conductor plugins [enable NAME | disable NAME | restart NAME] [--port PORT] [-o json]",
-  options: { ...serverOption, ...outputOption },
-  positionals: 2,
+  summary: "List the plugins, administer one, read its log; make and test one",
+  usage: [
+    "conductor plugins [--port PORT] [-o json]",
+    ...actions.map(({ usage }) => `conductor plugins ${usage}`),
+  ].join("\n"),
+  options: { ...forAll, ...forSome },
+  // Each action takes its own number, and says so.
+  positionals: Number.POSITIVE_INFINITY,
   run: async (invocation) => {
-    const json = wantsJson(invocation);
-    const [action, name] = invocation.positionals;
-    if (action === undefined) {
-      const { plugins } = await askConductor<{ plugins: PluginRow[] }>(invocation, "/api/v1/plugins");
-      invocation.terminal.out(json ? JSON.stringify({ plugins }, null, 2) : pluginTable(plugins));
-      return exitCode.ok;
+    const { positionals, flags, terminal } = invocation;
+    const [asked, ...args] = positionals;
+    const action = asked === undefined ? null : find(asked);
+    const unread = Object.keys(forSome).find(
+      (flag) => flags[flag] !== undefined && !action?.flags.includes(flag),
+    );
+    if (unread !== undefined) {
+      const readers = actions.filter((each) => each.flags.includes(unread)).map(({ name }) => name);
+      throw new CliError(`--${unread}: only with plugins ${readers.join(", ")}`, exitCode.usage);
     }
-    if (!actions.includes(action))
-      throw new CliError(`${action}: expected one of ${actions.join(", ")}`, exitCode.usage);
-    if (name === undefined) throw new CliError(`${action}: expected the name of a plugin`, exitCode.usage);
-    const path = `/api/v1/plugins/${encodeURIComponent(name)}/${action}`;
-    const plugin = await askConductor<PluginRow>(invocation, path, { method: "POST" });
-    invocation.terminal.out(json ? JSON.stringify(plugin, null, 2) : pluginTable([plugin]));
+    if (action) return action.run(invocation, checkedArgs(action, args));
+    const json = wantsJson(invocation);
+    const { plugins } = await askConductor<{ plugins: PluginRow[] }>(invocation, "/api/v1/plugins");
+    terminal.out(json ? JSON.stringify({ plugins }, null, 2) : pluginTable(plugins));
     return exitCode.ok;
   },
 };
 
-/** The plugins as columns for a terminal. */
-export function pluginTable(plugins: readonly PluginRow[]): string {
-  const rows = plugins.map(({ name, version, runtime, state, footprint, restarts, pids, reason }) => [
-    name,
-    version ?? "?",
-    runtime ?? "?",
-    state,
-    footprint ? `${formatBytes(footprint.bytes)} ${footprint.method}` : "-",
-    String(restarts),
-    pids.join(" ") || "-",
-    reason,
-  ]);
-  return table([["NAME", "VERSION", "RUNTIME", "STATE", "MEMORY", "RESTARTS", "PIDS", "REASON"], ...rows]);
+function find(asked: string): PluginsAction {
+  const names = actions.map(({ name }) => name);
+  const action = actions.find(({ name }) => name === asked);
+  if (action) return action;
+  const near = nearest(asked, names);
+  const hint = near ? `did you mean "${near}"?` : `expected one of ${names.join(", ")}`;
+  throw new CliError(`${asked}: ${hint}`, exitCode.usage);
+}
+
+function checkedArgs({ name, takes, usage }: PluginsAction, args: readonly string[]): readonly string[] {
+  const missing = takes[args.length];
+  if (missing !== undefined) throw new CliError(`${name}: expected ${missing}`, exitCode.usage);
+  const extra = args[takes.length];
+  if (extra === undefined) return args;
+  throw new CliError(`${extra}: unexpected argument; usage: conductor plugins ${usage}`, exitCode.usage);
 }

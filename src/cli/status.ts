@@ -2,7 +2,7 @@ import { formatBytes, formatPercent } from "../config/units.ts";
 import { askConductor } from "./client.ts";
 import { type Command, exitCode, outputOption, serverOption, wantsJson } from "./command.ts";
 import { type ForecastView, trustOf } from "./forecast-facts.ts";
-import { type PluginRow, pluginTable } from "./plugins.ts";
+import { type PluginRow, pluginTable } from "./plugins/plugin-table.ts";
 
 interface ScalingStatus {
   measured: { usedBytes: number; budgetBytes: number; usedRatio: number } | null;

@@ -12,6 +12,7 @@ import type { Health } from "./make-health.ts";
 import type { Memory } from "./make-memory.ts";
 import { fallbackPlatforms } from "./make-plugins.ts";
 import type { State } from "./make-state.ts";
+import { keepLogs } from "./plugin-logs.ts";
 import { dispatcherOf, heldPluginsOf } from "./plugin-ports.ts";
 
 const minuteMs = 60_000;
@@ -66,6 +67,7 @@ export function openHttp(
       storage: state.storage,
       metrics: state.metrics,
       manager,
+      logs: keepLogs(foundation.events),
       // The last one measured of a plugin that has ended since is no longer true.
       footprintOf: (plugin) => (heldPluginsOf(manager).has(plugin) ? watch.footprintOf(plugin) : null),
       window,

@@ -7,6 +7,7 @@ import { forecastRoutes } from "./forecast.ts";
 import { type GuardOptions, hostGuard, requireToken, tokenOffLoopback } from "./guard.ts";
 import { breakerRoutes, healthRoutes } from "./health.ts";
 import { allowedMethods } from "./methods.ts";
+import { pluginLogRoutes } from "./plugin-logs.ts";
 import { pluginRoutes } from "./plugins.ts";
 import { problem } from "./problem.ts";
 import { requestRoutes } from "./requests.ts";
@@ -39,6 +40,7 @@ export function createApp(services: Services, guard: GuardOptions): Hono {
   );
   app.route("/api/v1/requests", requestRoutes(services));
   app.route("/api/v1/plugins", pluginRoutes(services, administrators));
+  app.route("/api/v1/plugins", pluginLogRoutes(services));
   app.route("/api/v1/resources", resourceRoutes(services));
   app.route("/api/v1/forecast", forecastRoutes(services));
   app.route("/api/v1/scaling", scalingRoutes(services, administrators));

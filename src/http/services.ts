@@ -10,6 +10,7 @@ import type { Log } from "../log.ts";
 import type { Metrics } from "../metrics/metrics.ts";
 import type { FootprintReading } from "../monitor/footprint.ts";
 import type { SampleWindow } from "../monitor/window.ts";
+import type { LogTail } from "../plugins/log-tail.ts";
 import type { PluginManager } from "../plugins/manager.ts";
 import type { Router } from "../routing/router.ts";
 import type { Scaler } from "../scaler/scaler.ts";
@@ -29,6 +30,8 @@ export interface Services {
   storage: Storage;
   metrics: Metrics;
   manager: PluginManager;
+  /** The last lines of each plugin. */
+  logs: LogTail;
   /** As last measured. */
   footprintOf: (plugin: string) => FootprintReading | null;
   window: SampleWindow;

@@ -20,6 +20,9 @@ const requirementPattern = new RegExp(
   String.raw`^([a-z][a-z0-9-]{0,63})(?:@(\*|${comparator}(?: +${comparator}){0,3}))?$`,
 );
 
+/** Processes of one plugin. */
+export const mostInstances = 64;
+
 /** Another plugin that must be ready first, and the versions of it that will do. */
 export interface Requirement {
   name: string;
@@ -158,7 +161,9 @@ const shape = z.strictObject({
   idleStop: duration(1_000, 86_400_000, "1s to 1d")
     .optional()
     .describe("lazy: stopped when no request came for so long"),
-  instances: whole(1, 64).default(1).describe("Processes of this plugin; requests go to the least busy"),
+  instances: whole(1, mostInstances)
+    .default(1)
+    .describe("Processes of this plugin; requests go to the least busy"),
   swap: z
     .enum(["beside", "stop-first"])
     .default("beside")

@@ -95,7 +95,11 @@ export class RpcClient implements Transport {
       if (!oldest.done) this.#givenUp.delete(oldest.value);
     }
     pending.settle(failure);
-    this.send(JSON.stringify({ jsonrpc: "2.0", method: "cancel", params: { id } }));
+    this.notify("cancel", { id });
+  }
+
+  notify(method: string, params: Json): boolean {
+    return this.#closed === null && this.send(JSON.stringify({ jsonrpc: "2.0", method, params }));
   }
 
   close(kind: FailureKind, message: string): void {

@@ -59,6 +59,8 @@ export interface Transport {
   readonly counters: Readonly<TransportCounters>;
   /** Calls `method`; never rejects. */
   call(method: string, params: Json, options: CallOptions): Promise<CallResult>;
+  /** Sends a message that wants no answer; false when so much waits already that it is refused. */
+  notify(method: string, params: Json): boolean;
   /** Fails what is in flight with `kind` and every later call with it too. */
   close(kind: FailureKind, message: string): void;
 }

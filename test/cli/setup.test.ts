@@ -167,3 +167,17 @@ test("schema prints a JSON Schema that takes the example with every setting, and
   expect(violations(schema, { ...everything, htpp: {} })).toEqual(["$.htpp: unknown"]);
   expect(violations(schema, { http: { port: "80" } })).toEqual(["$.http.port: string, not number"]);
 });
+
+test("schema plugin prints one that takes every bundled manifest, and refuses an unknown key", async () => {
+  const cwd = scratchFolder(defer);
+  const { code, out } = await conductor(["schema", "plugin"], { cwd });
+  expect(code).toBe(0);
+  const schema = JSON.parse(out) as Schema;
+  await conductor(["init"], { cwd });
+  for (const name of bundled) {
+    const manifest = Bun.YAML.parse(readFileSync(join(cwd, `plugins/${name}/plugin.yaml`), "utf8")) as object;
+    expect([name, violations(schema, manifest)]).toEqual([name, []]);
+    expect(violations(schema, { ...manifest, comand: [] })).toEqual(["$.comand: unknown"]);
+  }
+  expect(violations(schema, { version: "1.0.0" })).toEqual(["$.name: missing"]);
+});

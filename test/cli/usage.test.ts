@@ -52,8 +52,12 @@ test.each([
   [["status", "-x"], "Unknown option '-x'; see conductor status --help"],
   [["status", "now"], "now: unexpected argument; usage: conductor status [--port PORT] [-o json]"],
   [["status", "-o", "xml"], "-o xml: expected json or text"],
-  [["plugins", "halt", "voice"], "halt: expected one of enable, disable, restart"],
+  [
+    ["plugins", "halt", "voice"],
+    "halt: expected one of enable, disable, restart, reload, rollback, scale, logs, new, test",
+  ],
   [["plugins", "restart"], "restart: expected the name of a plugin"],
+  [["schema", "tables"], "tables: expected one of conductor, plugin"],
   [["serve", "--port"], "Option '-p, --port <value>' argument missing; see conductor serve --help"],
 ])("%j is wrong usage: one line, exit 2", async (args, line) => {
   const { code, out, err } = await conductor(args, { cwd: scratchFolder(defer) });

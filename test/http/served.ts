@@ -17,6 +17,7 @@ import { Metrics } from "../../src/metrics/metrics.ts";
 import type { Sample } from "../../src/monitor/sample.ts";
 import { SampleWindow } from "../../src/monitor/window.ts";
 import { pluginStates } from "../../src/plugins/lifecycle.ts";
+import { LogTail } from "../../src/plugins/log-tail.ts";
 import { PluginManager } from "../../src/plugins/manager.ts";
 import { Router } from "../../src/routing/router.ts";
 import { Scaler } from "../../src/scaler/scaler.ts";
@@ -195,6 +196,7 @@ export async function served({
   const parsed = configSchema.parse(config);
   const made = parts(clock, parsed);
   const manager = await discovered(clock);
+  const logs = new LogTail();
   let waitingFor: string | null = null;
   const services: Services = {
     ...made,
@@ -203,6 +205,7 @@ export async function served({
     policy: () => made.policy,
     startedAtMs: startMs,
     manager,
+    logs,
     footprintOf: (plugin) =>
       plugin === "voice" ? { plugin, bytes: 5 * MiB, method: "pss", processes: 1 } : null,
     gaps: () => ({ disk: 2 }),
@@ -218,6 +221,7 @@ export async function served({
     ...made,
     clock,
     manager,
+    logs,
     app,
     port: server.port,
     url,
