@@ -1,6 +1,6 @@
 /** What can be said of one plugin now. */
 
-import type { PluginSource } from "./discovery.ts";
+import { type PluginSource, sourceText } from "./found-plugin.ts";
 import type { PluginState } from "./lifecycle.ts";
 import type { Supervisor } from "./supervisor.ts";
 
@@ -47,8 +47,6 @@ export interface PluginView {
   requires: string[];
   start: "eager" | "lazy" | null;
 }
-
-const sourceText = (source: PluginSource): string => (source.kind === "bundled" ? "bundled" : source.folder);
 
 /** A plugin that cannot run. */
 export function invalidView(

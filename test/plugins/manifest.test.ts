@@ -125,7 +125,7 @@ describe("a mistake names its line, key, value, and what is allowed", () => {
     [
       "idleStop of an eager one",
       `${head}idleStop: 5m\n`,
-      "idleStop: 300000: expected none without start: lazy",
+      'idleStop: "5m": expected none without start: lazy',
     ],
     ["a hash that is none", `${head}sha256: abc\n`, 'sha256: "abc": expected the 64 hex digits'],
     ["requires", `${head}requires: [stubs@one]\n`, 'requires[0]: "stubs@one": expected a plugin'],
