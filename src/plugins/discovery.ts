@@ -89,7 +89,10 @@ export class PluginScanner {
     const lookup = searchPath === null ? null : programLookup(searchPath);
     const names = new PluginNames();
     const errors: Discovery["errors"] = [];
+    let looked = 0;
     const add = async (candidate: Candidate | null) => {
+      // Requests are served meanwhile, however many plugins there are.
+      if (++looked % 128 === 0) await new Promise<void>((resolve) => setImmediate(resolve));
       if (candidate) names.add(await this.#judge(candidate, lookup));
     };
     for (const dir of dirs) {
