@@ -26,13 +26,22 @@ export const loaderOf = (file: string) => loaders[extname(file)] ?? null;
 
 type Mistake = { message: string; position?: { line: number; column: number } | null };
 
-function mistakesIn(source: string, loader: "ts" | "tsx" | "js" | "jsx"): Mistake[] {
+function mistakesIn(source: string, parser: Bun.Transpiler): Mistake[] {
   try {
-    new Bun.Transpiler({ loader }).scanImports(source);
+    parser.scanImports(source);
     return [];
   } catch (error) {
     return error instanceof AggregateError ? (error.errors as Mistake[]) : [error as Mistake];
   }
+}
+
+/** One parser a language: making one costs more than parsing a small file. */
+const parsers = new Map<string, Bun.Transpiler>();
+
+function parserOf(loader: "ts" | "tsx" | "js" | "jsx"): Bun.Transpiler {
+  const parser = parsers.get(loader) ?? new Bun.Transpiler({ loader });
+  parsers.set(loader, parser);
+  return parser;
 }
 
 /** Parses entries, each once for every state of its file. */
@@ -53,7 +62,7 @@ export class EntrySyntax {
       const errors =
         "problem" in read
           ? [read.problem]
-          : mistakesIn(new TextDecoder().decode(read.bytes), loader)
+          : mistakesIn(new TextDecoder().decode(read.bytes), parserOf(loader))
               .slice(0, mostMistakes)
               .map(({ message, position }) => {
                 const place = position ? `:${position.line}:${position.column}` : "";

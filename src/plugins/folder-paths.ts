@@ -3,7 +3,7 @@
  * folders inside it to write to.
  */
 
-import { accessSync, constants, realpathSync, statSync } from "node:fs";
+import { accessSync, constants, lstatSync, realpathSync, statSync } from "node:fs";
 import { isAbsolute, join, normalize, relative, resolve, sep } from "node:path";
 
 const shown = (path: string): string => JSON.stringify(path.length > 80 ? `${path.slice(0, 77)}…` : path);
@@ -13,11 +13,16 @@ const leaves = (from: string, to: string): boolean => {
   return way === ".." || way.startsWith(`..${sep}`) || isAbsolute(way);
 };
 
+/** The usual case at the least cost: a file right in the folder and no link. */
+const isPlainFile = (path: string, folder: string): boolean =>
+  !path.includes("/") && (lstatSync(join(folder, path), { throwIfNoEntry: false })?.isFile() ?? false);
+
 /** Why `path`, relative to `folder`, is no file inside it; null when it is. Links are followed. */
 function insideProblem(path: string, folder: string): string | null {
   if (path.includes("\0")) return `${shown(path)}: expected a path without NUL`;
   if (leaves(folder, resolve(folder, normalize(path))))
     return `${shown(path)}: leaves the plugin's folder; expected a path inside it`;
+  if (isPlainFile(path, folder)) return null;
   let real: string;
   try {
     real = realpathSync(join(folder, path));
