@@ -29,7 +29,7 @@ const mostManifestBytes = 256 * 1024;
 
 /** The manifest's line that pins the content; only this form is left out of the hash, so nothing can hide in it. */
 const pinLines: Readonly<Record<string, RegExp>> = {
-  "plugin.yaml": /^sha256:[ \t]*(["']?)[0-9a-f]{64}\1[ \t]*\r?(?:\n|$)/m,
+  "plugin.yaml": /^sha256:[ \t]*(["']?)[0-9a-f]{64}\1[ \t]*(?:[ \t]#[^\n]*)?\r?(?:\n|$)/m,
   "package.json": /^[ \t]*"sha256":[ \t]*"[0-9a-f]{64}",?[ \t]*\r?(?:\n|$)/m,
 };
 
