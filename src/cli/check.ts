@@ -1,4 +1,10 @@
-import { discover, type FoundPlugin } from "../plugins/discovery.ts";
+import { join } from "node:path";
+import { pluginSearchPath } from "../plugins/child-environment.ts";
+import { scanCode } from "../plugins/code-scan.ts";
+import { contentHash } from "../plugins/content-hash.ts";
+import { sortDependencies } from "../plugins/dependencies.ts";
+import { type FoundPlugin, PluginScanner } from "../plugins/discovery.ts";
+import { folderOfSource } from "../plugins/found-plugin.ts";
 import { pluginPlaces } from "../plugins/plugin-folders.ts";
 import { type Command, configOption, exitCode, outputOption, wantsJson } from "./command.ts";
 import { configuration } from "./configuration.ts";
@@ -14,14 +20,23 @@ export const checkCommand: Command = {
     const json = wantsJson(invocation);
     const { config, file, baseFolder } = configuration(invocation);
     const places = await pluginPlaces(baseFolder, config.plugins.dirs, config.plugins.bundled);
-    const { plugins, errors } = await discover(places.dirs, places.bundled);
-    const found = [...errors.map(({ message }) => message), ...plugins.flatMap((plugin) => plugin.errors)];
-    const warnings = orderWarnings(config.scaler.order, plugins);
+    const searchPath = pluginSearchPath(invocation.environment);
+    const { plugins, errors } = await new PluginScanner({ ...places, searchPath }).scan();
+    const found = [
+      ...errors.map(({ message }) => message),
+      ...plugins.flatMap((plugin) => plugin.errors),
+      ...requirementErrors(plugins),
+    ];
+    const details = await Promise.all(plugins.map(detailsOf));
+    const warnings = [
+      ...orderWarnings(config.scaler.order, plugins),
+      ...details.flatMap((each) => each.warnings),
+    ];
     const ok = found.length === 0;
     if (json) {
-      const names = plugins.map(({ name, manifest }) => ({ name, valid: manifest !== null }));
+      const listed = details.map(({ warnings: _, ...listed }) => listed);
       invocation.terminal.out(
-        JSON.stringify({ ok, config: file, plugins: names, errors: found, warnings }, null, 2),
+        JSON.stringify({ ok, config: file, plugins: listed, errors: found, warnings }, null, 2),
       );
       return ok ? exitCode.ok : exitCode.failed;
     }
@@ -31,9 +46,47 @@ export const checkCommand: Command = {
     invocation.terminal.out(
       ok ? `ok: ${summary}` : `${found.length} ${found.length === 1 ? "problem" : "problems"}: ${summary}`,
     );
+    for (const { name, version, sha256, notes } of details) {
+      if (sha256 !== null) invocation.terminal.out(`  ${name} ${version} sha256: ${sha256}`);
+      for (const line of notes) invocation.terminal.out(`    ${line}`);
+    }
     return ok ? exitCode.ok : exitCode.failed;
   },
 };
+
+/** What requires something that is not there, or itself. */
+function requirementErrors(plugins: readonly FoundPlugin[]): string[] {
+  const manifests = plugins.flatMap(({ manifest }) => (manifest ? [manifest] : []));
+  const invalid = new Set(plugins.flatMap(({ name, manifest }) => (manifest ? [] : [name])));
+  return [...sortDependencies(manifests, invalid).errors].map(([name, error]) => `${name}: ${error}`);
+}
+
+interface Details {
+  name: string;
+  valid: boolean;
+  version: string | null;
+  /** Hash of the content, for `sha256:` in the manifest; null where there is none or it cannot be read. */
+  sha256: string | null;
+  warnings: string[];
+  /** What the code does that no permission covers. */
+  notes: string[];
+}
+
+/** The content's hash, and what the code does that the manifest does not ask for. */
+async function detailsOf({ name, manifest, source }: FoundPlugin): Promise<Details> {
+  const folder = folderOfSource(source);
+  const details = { name, valid: manifest !== null, version: manifest?.version ?? null };
+  if (folder === null || manifest === null) return { ...details, sha256: null, warnings: [], notes: [] };
+  const content = await contentHash(folder, { exclude: manifest.permissions.write });
+  const findings = scanCode(folder, manifest);
+  const of = (wanted: "warning" | "note") => findings.filter(({ kind }) => kind === wanted);
+  const warnings = of("warning").map(
+    ({ file, line, message }) => `${join(folder, file)}:${line}: ${name} ${message}`,
+  );
+  const notes = of("note").map(({ file, line, message }) => `${file}:${line}: ${message}`);
+  if (!content.ok) warnings.push(`${name}: has no hash: ${content.message}`);
+  return { ...details, sha256: content.ok ? content.hash : null, warnings, notes };
+}
 
 /** Plugins that the order does not name are shed first, which may not be what their owner expects. */
 function orderWarnings(order: readonly string[], plugins: readonly FoundPlugin[]): string[] {

@@ -6,6 +6,11 @@ const always = ["PATH", "HOME", "LANG", "LC_ALL", "TZ", "TMPDIR"];
 /** Secrets of the conductor itself: never passed on, even when a manifest asks for them. */
 const never = new Set(["CONDUCTOR_TOKEN", "NOTIFY_SOCKET", "LISTEN_FDS", "LISTEN_PID", "WATCHDOG_USEC"]);
 
+/** PATH of every plugin: the conductor's own, or the usual one where it has none. */
+export function pluginSearchPath(own: Readonly<Record<string, string | undefined>>): string {
+  return own.PATH ?? "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+}
+
 /** How the processes of a run, and of one instance in it, are told from others. */
 export function environmentMark(runId: string, instance: number | null): string[] {
   return [`CONDUCTOR_RUN=${runId}`, ...(instance === null ? [] : [`CONDUCTOR_INSTANCE=${instance}`])];
@@ -22,7 +27,7 @@ export function childEnvironment(
     const value = own[name];
     if (value !== undefined && !never.has(name)) environment[name] = value;
   }
-  environment.PATH ??= "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+  environment.PATH = pluginSearchPath(own);
   environment.CONDUCTOR_PLUGIN = plugin.name;
   environment.CONDUCTOR_RUN = plugin.runId;
   environment.CONDUCTOR_INSTANCE = String(plugin.instance);

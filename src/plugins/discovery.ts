@@ -1,163 +1,191 @@
-/** Finds the plugins: one folder a plugin in the given folders, and those inside the executable. */
-
-import { readdirSync, readFileSync, statSync } from "node:fs";
-import { basename, join } from "node:path";
-import { largestManifestBytes, type Manifest, parseManifest } from "./manifest.ts";
-
-/** A plugin inside the executable. */
-export interface BundledPlugin {
-  name: string;
-  /** Its plugin.yaml. */
-  manifestText: string;
-}
-
-export type PluginSource = { kind: "folder"; folder: string } | { kind: "bundled" };
-
-/** One plugin that was found; `manifest` is null when it is invalid, and `errors` says why. */
-export interface FoundPlugin {
-  /** Unique in the discovery: the manifest's name, or what comes nearest to one. */
-  name: string;
-  source: PluginSource;
-  manifest: Manifest | null;
-  errors: readonly string[];
-}
-
-export type DiscoveryErrorCode = "folder-missing" | "folder-unreadable" | "duplicate-name";
-
-/** A mistake that belongs to no one plugin. `message` is one line with the remedy. */
-export interface DiscoveryError {
-  code: DiscoveryErrorCode;
-  message: string;
-}
-
-export interface Discovery {
-  /** In the order of the folders, each by name; bundled ones last. */
-  plugins: FoundPlugin[];
-  errors: DiscoveryError[];
-}
-
-/** Most folders looked at, over all dirs. */
-const mostPlugins = 10_000;
-
-type Listing = { folders: string[] } | { error: DiscoveryError };
-
-function listFolders(dir: string): Listing {
-  try {
-    const entries = readdirSync(dir, { withFileTypes: true });
-    const folders = entries
-      .filter((entry) => (entry.isDirectory() || entry.isSymbolicLink()) && !entry.name.startsWith("."))
-      .map((entry) => join(dir, entry.name))
-      .sort();
-    return { folders: folders.slice(0, mostPlugins) };
-  } catch (error) {
-    const code = (error as NodeJS.ErrnoException).code;
-    if (code === "ENOENT")
-      return {
-        error: {
-          code: "folder-missing",
-          message: `${dir}: no such folder; create it or correct plugins.dirs`,
-        },
-      };
-    const reason =
-      code === "ENOTDIR"
-        ? "is no folder; correct plugins.dirs"
-        : code === "EACCES"
-          ? "may not be read by this user; change its permissions"
-          : `cannot be read (${code})`;
-    return { error: { code: "folder-unreadable", message: `${dir}: ${reason}` } };
-  }
-}
-
-/** The text of a manifest; `null` when the folder has none and so is no plugin. */
-function readManifest(file: string): { text: string } | { error: string } | null {
-  try {
-    const stat = statSync(file);
-    if (!stat.isFile()) return { error: `${file}: expected a file` };
-    if (stat.size > largestManifestBytes)
-      return { error: `${file}: ${stat.size} bytes: expected at most ${largestManifestBytes}` };
-    return { text: readFileSync(file, "utf8") };
-  } catch (error) {
-    const code = (error as NodeJS.ErrnoException).code;
-    if (code === "ENOENT" || code === "ENOTDIR") return null;
-    return {
-      error: `${file}: ${code === "EACCES" ? "may not be read by this user" : `cannot be read (${code})`}`,
-    };
-  }
-}
-
-async function findIn(folder: string): Promise<FoundPlugin | null> {
-  const file = join(folder, "plugin.yaml");
-  const read = readManifest(file);
-  if (read === null) return null;
-  const source: PluginSource = { kind: "folder", folder };
-  if ("error" in read) return { name: basename(folder), source, manifest: null, errors: [read.error] };
-  const parsed = await parseManifest(read.text, file, folder);
-  if (parsed.ok) return { name: parsed.manifest.name, source, manifest: parsed.manifest, errors: [] };
-  return { name: parsed.name ?? basename(folder), source, manifest: null, errors: parsed.errors };
-}
-
-async function findBundled({ name, manifestText }: BundledPlugin): Promise<FoundPlugin> {
-  const parsed = await parseManifest(manifestText, `bundled ${name}/plugin.yaml`, null);
-  const source: PluginSource = { kind: "bundled" };
-  if (parsed.ok) return { name: parsed.manifest.name, source, manifest: parsed.manifest, errors: [] };
-  return { name: parsed.name ?? name, source, manifest: null, errors: parsed.errors };
-}
-
-const placeOf = (plugin: FoundPlugin): string =>
-  plugin.source.kind === "bundled" ? "the executable" : plugin.source.folder;
-
 /**
- * Reads every manifest once. Never throws: a missing folder and a name that two plugins share are in `errors`, a broken
- * manifest is a plugin without one. Of two plugins of one name (letter case aside) the first found is kept, the second
- * is listed under another name as invalid.
+ * Finds the plugins: one folder a plugin in the given folders, npm packages beside them, those that the code around
+ * registers, and those inside the executable.
  */
-export async function discover(
-  dirs: readonly string[],
-  bundled: readonly BundledPlugin[],
-): Promise<Discovery> {
-  const discovery: Discovery = { plugins: [], errors: [] };
-  const byName = new Map<string, FoundPlugin>();
-  const add = (found: FoundPlugin) => {
-    const key = found.name.toLowerCase();
-    const first = byName.get(key);
-    if (!first) {
-      byName.set(key, found);
-      discovery.plugins.push(found);
-      return;
-    }
-    if (!first.manifest && found.manifest) {
-      // A broken one must not take the name of one that works.
-      const renamed = { ...first, name: freeName(first.name, byName) };
-      discovery.plugins[discovery.plugins.indexOf(first)] = renamed;
-      byName.set(renamed.name.toLowerCase(), renamed);
-      byName.set(key, found);
-      discovery.plugins.push(found);
-      return;
-    }
-    const message = `two plugins are called "${found.name}": ${placeOf(first)} is used, ${placeOf(found)} is not; rename or remove one`;
-    if (found.manifest) discovery.errors.push({ code: "duplicate-name", message });
-    const errors = [...found.errors, ...(found.manifest ? [message] : [])];
-    const renamed = { ...found, name: freeName(found.name, byName), manifest: null, errors };
-    byName.set(renamed.name.toLowerCase(), renamed);
-    discovery.plugins.push(renamed);
-  };
-  for (const dir of dirs) {
-    const listing = listFolders(dir);
-    if ("error" in listing) {
-      discovery.errors.push(listing.error);
-      continue;
-    }
-    for (const folder of listing.folders) {
-      const found = await findIn(folder);
-      if (found) add(found);
-    }
-  }
-  for (const plugin of bundled) add(await findBundled(plugin));
-  return discovery;
+
+import { basename, dirname, join } from "node:path";
+import { listPluginFolders } from "./folder-listing.ts";
+import { entryProblem, type ProgramLookup, programLookup } from "./folder-paths.ts";
+import type { BundledPlugin, Discovery, FoundPlugin, PluginSource } from "./found-plugin.ts";
+import {
+  largestManifestBytes,
+  type ParsedManifest,
+  parseManifestText,
+  parseManifestValue,
+} from "./manifest.ts";
+import { ManifestFiles } from "./manifest-files.ts";
+import { largestPackageBytes, packageField, packageFolders } from "./package-plugins.ts";
+import { ParsedFiles } from "./parsed-files.ts";
+import { PluginNames } from "./plugin-names.ts";
+import { ScanCache } from "./scan-cache.ts";
+
+export type { BundledPlugin, Discovery, DiscoveryError, FoundPlugin, PluginSource } from "./found-plugin.ts";
+
+export interface ScannerOptions {
+  /** Absolute paths of folders that hold one folder a plugin, and perhaps `node_modules`. */
+  dirs: readonly string[];
+  bundled: readonly BundledPlugin[];
+  /** PATH as plugins are given it; null: programs without a slash are looked up at each start only. */
+  searchPath: string | null;
 }
 
-function freeName(name: string, taken: ReadonlyMap<string, unknown>): string {
-  let number = 2;
-  while (taken.has(`${name.toLowerCase()}~${number}`)) number++;
-  return `${name}~${number}`;
+/** A plugin that the code around the manager hands over. */
+export interface Registration {
+  /** What its plugin.yaml would hold. */
+  manifest: Readonly<Record<string, unknown>>;
+  /** Where its files lie, absolute; null: it has none, and so can only be `runtime: exec` with a program on PATH. */
+  folder: string | null;
+}
+
+/** A manifest with all that is needed to judge it. */
+interface Candidate {
+  /** The file it is in, or what stands for one in messages; unique. */
+  file: string;
+  source: PluginSource;
+  folder: string | null;
+  /** What it is called when the manifest does not tell. */
+  otherwise: string;
+  parsed: ParsedManifest;
+  hash: string | null;
+  /** Where the manifest's keys are in the file; null: nowhere. */
+  keyPrefix: readonly string[] | null;
+}
+
+/** Scans as often as one likes: what did not change is not read again. */
+export class PluginScanner {
+  readonly #options: ScannerOptions;
+  readonly #yaml = new ParsedFiles<ParsedManifest>(largestManifestBytes, parseManifestText);
+  readonly #packages = new ParsedFiles(largestPackageBytes, packageField);
+  readonly #files = new ManifestFiles();
+  /** What the last scan found of each: its manifest, its entry, its errors. */
+  readonly #facts = new ScanCache<string>();
+  readonly #registered = new Map<number, Registration>();
+  #registrations = 0;
+  #running: Promise<unknown> = Promise.resolve();
+
+  constructor(options: ScannerOptions) {
+    this.#options = options;
+  }
+
+  /** From the next scan on it is found, until the function returned is called and another scan made. */
+  register(registration: Registration): () => void {
+    const id = ++this.#registrations;
+    this.#registered.set(id, registration);
+    return () => void this.#registered.delete(id);
+  }
+
+  /**
+   * Reads every manifest. Never rejects: a missing folder and a name that two plugins share are in `errors`, a broken
+   * manifest is a plugin without one. Calls at the same time wait for each other.
+   */
+  scan(): Promise<Discovery> {
+    const scan = this.#running.then(() => this.#scan());
+    this.#running = scan.catch(() => undefined);
+    return scan;
+  }
+
+  async #scan(): Promise<Discovery> {
+    const { dirs, bundled, searchPath } = this.#options;
+    const lookup = searchPath === null ? null : programLookup(searchPath);
+    const names = new PluginNames();
+    const errors: Discovery["errors"] = [];
+    let looked = 0;
+    const add = async (candidate: Candidate | null) => {
+      // Requests are served meanwhile, however many plugins there are.
+      if (++looked % 128 === 0) await new Promise<void>((resolve) => setImmediate(resolve));
+      if (candidate) names.add(await this.#judge(candidate, lookup));
+    };
+    for (const dir of dirs) {
+      const listing = listPluginFolders(dir);
+      errors.push(...listing.errors);
+      for (const folder of listing.folders) await add(await this.#inFolder(folder));
+      for (const { folder, problem } of listing.broken)
+        names.add(this.#broken({ kind: "folder", folder }, basename(folder), problem));
+      for (const folder of packageFolders(dir)) await add(await this.#inPackage(folder));
+    }
+    for (const [id, registration] of this.#registered) await add(registeredCandidate(id, registration));
+    for (const plugin of bundled) await add(await bundledCandidate(plugin));
+    for (const cache of [this.#yaml, this.#packages, this.#files, this.#facts]) cache.endScan();
+    return { plugins: names.plugins, errors: [...errors, ...names.errors] };
+  }
+
+  async #inFolder(folder: string): Promise<Candidate | null> {
+    return this.#inYaml(join(folder, "plugin.yaml"), { kind: "folder", folder }, basename(folder));
+  }
+
+  async #inYaml(file: string, source: PluginSource, otherwise: string): Promise<Candidate | null> {
+    const read = await this.#yaml.read(file);
+    if (read.kind === "absent") return null;
+    const base = { file, source, folder: dirname(file), otherwise, keyPrefix: [] };
+    if (read.kind === "problem")
+      return { ...base, parsed: { ok: false, name: null, errors: [read.problem] }, hash: null };
+    return { ...base, parsed: read.value, hash: read.hash };
+  }
+
+  async #inPackage(folder: string): Promise<Candidate | null> {
+    const file = join(folder, "package.json");
+    const read = await this.#packages.read(file);
+    // A package that cannot be read says nowhere that it is a plugin.
+    if (read.kind !== "parsed" || read.value.kind === "none") return null;
+    const field = read.value;
+    const otherwise = basename(folder);
+    const source: PluginSource = { kind: "package", folder, package: field.package || otherwise };
+    const base = { file, source, folder, otherwise, hash: read.hash, keyPrefix: ["conductor"] };
+    if (field.kind === "manifest") return { ...base, parsed: field.parsed };
+    const problem = entryProblem(field.path, folder);
+    const errors = problem === null ? [] : [`${file}: conductor: ${problem}`];
+    if (errors.length > 0) return { ...base, parsed: { ok: false, name: null, errors } };
+    const manifestFile = join(folder, field.path);
+    return this.#inYaml(manifestFile, { ...source, folder: dirname(manifestFile) }, otherwise);
+  }
+
+  #broken(source: PluginSource, name: string, problem: string): FoundPlugin {
+    const key = `${source.kind} ${name} ${problem}`;
+    const changed = this.#facts.get(key) === undefined;
+    this.#facts.set(key, problem);
+    return { name, source, manifest: null, errors: [problem], manifestHash: null, changed };
+  }
+
+  async #judge(candidate: Candidate, lookup: ProgramLookup | null): Promise<FoundPlugin> {
+    const { file, source, folder, otherwise, parsed, hash, keyPrefix } = candidate;
+    const { errors, state } = parsed.ok
+      ? await this.#files.check({ manifest: parsed.manifest, source, file, folder, hash, keyPrefix, lookup })
+      : { errors: parsed.errors, state: "" };
+    const facts = [hash, state, ...errors].join("\0");
+    const changed = this.#facts.get(file) !== facts;
+    this.#facts.set(file, facts);
+    const name = parsed.ok ? parsed.manifest.name : (parsed.name ?? otherwise);
+    const manifest = parsed.ok && errors.length === 0 ? parsed.manifest : null;
+    return { name, source, manifest, errors, manifestHash: hash, changed };
+  }
+}
+
+const hashOf = (text: string): string => new Bun.CryptoHasher("sha256").update(text).digest("hex");
+
+async function bundledCandidate({ name, manifestText }: BundledPlugin): Promise<Candidate> {
+  const file = `bundled ${name}/plugin.yaml`;
+  const parsed = await parseManifestText(manifestText, file);
+  const source: PluginSource = { kind: "bundled" };
+  return { file, source, folder: null, otherwise: name, parsed, hash: hashOf(manifestText), keyPrefix: null };
+}
+
+function registeredCandidate(id: number, { manifest, folder }: Registration): Candidate {
+  const source: PluginSource = { kind: "registered", folder };
+  const base = { source, folder, otherwise: `registered-${id}`, keyPrefix: null };
+  const file = `registered ${typeof manifest.name === "string" ? manifest.name.slice(0, 64) : id}`;
+  let text: string;
+  try {
+    text = JSON.stringify(manifest);
+  } catch (error) {
+    const reason = error instanceof Error ? error.message : String(error);
+    return { ...base, file, parsed: { ok: false, name: null, errors: [`${file}: ${reason}`] }, hash: null };
+  }
+  // A copy: what its owner changes later is another registration.
+  const parsed = parseManifestValue(JSON.parse(text), file);
+  return { ...base, file: `${file} (${id})`, parsed, hash: hashOf(text) };
+}
+
+/** Scans once. Programs on PATH are left to the start. */
+export function discover(dirs: readonly string[], bundled: readonly BundledPlugin[]): Promise<Discovery> {
+  return new PluginScanner({ dirs, bundled, searchPath: null }).scan();
 }

@@ -10,10 +10,13 @@ const whole = (min: number, max: number) => {
 };
 
 const versionText = 'expected a semantic version in quotes or with two dots, such as "1.2.0"';
+/** https://semver.org, question 2 of its FAQ, with numbers short enough to be exact. */
+const semanticVersionPattern =
+  /^(0|[1-9]\d{0,14})\.(0|[1-9]\d{0,14})\.(0|[1-9]\d{0,14})(-(0|[1-9]\d*|\d*[A-Za-z-][0-9A-Za-z-]*)(\.(0|[1-9]\d*|\d*[A-Za-z-][0-9A-Za-z-]*))*)?(\+[0-9A-Za-z-]+(\.[0-9A-Za-z-]+)*)?$/;
 const semanticVersion = z
   .string({ error: versionText })
   .max(64, versionText)
-  .regex(/^\d+\.\d+\.\d+(-[0-9A-Za-z.-]+)?(\+[0-9A-Za-z.-]+)?$/, versionText);
+  .regex(semanticVersionPattern, versionText);
 
 const comparator = String.raw`(?:[~^]|[<>]=?|=)?\d+(?:\.\d+){0,2}(?:-[0-9A-Za-z.-]+)?`;
 const requirementPattern = new RegExp(

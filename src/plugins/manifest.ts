@@ -2,7 +2,7 @@
 
 import { describeIssues, type LineOf } from "../config/issues.ts";
 import { needsStrictParser } from "./duplicate-keys.ts";
-import { commandProblem, entryProblem } from "./folder-paths.ts";
+import { type PathProblem, pathProblems } from "./manifest-paths.ts";
 import { type ManifestFields, manifestSchema } from "./manifest-schema.ts";
 
 /** Largest `plugin.yaml`. */
@@ -53,20 +53,83 @@ export type ParsedManifest =
 
 type Raw = { value: unknown; lineOf: LineOf } | { errors: string[] };
 
+/** Deepest nesting of a manifest's keys and lists, and most values in it. */
+const deepest = 64;
+const mostValues = 100_000;
+
 async function strictly(text: string, file: string): Promise<Raw> {
   // The strict parser is large and slow: it is loaded for what the fast one refuses, to say where the mistake is.
   const { parseYaml } = await import("../config/yaml.ts");
-  const parsed = parseYaml(text, file);
-  return parsed.ok ? parsed : { errors: parsed.errors };
+  try {
+    const parsed = parseYaml(text, file);
+    if (!parsed.ok) return parsed;
+    return isTooDeep(parsed.value) ? { errors: [tooDeep(file)] } : parsed;
+  } catch (error) {
+    if (error instanceof RangeError) return { errors: [tooDeep(file)] };
+    throw error;
+  }
+}
+
+const tooDeep = (file: string): string =>
+  `${file}: too much in it; expected at most ${deepest} levels of nesting and ${mostValues} values`;
+
+/** Level by level, since what is too deep would end a recursion the hard way. */
+function isTooDeep(value: unknown): boolean {
+  let level: unknown[] = [value];
+  let seen = 0;
+  for (let depth = 0; level.length > 0; depth++) {
+    seen += level.length;
+    if (depth > deepest || seen > mostValues) return true;
+    level = level.flatMap((each) => (typeof each === "object" && each !== null ? Object.values(each) : []));
+  }
+  return false;
 }
 
 function quickly(text: string): unknown {
   if (needsStrictParser(text)) return undefined;
   try {
-    return Bun.YAML.parse(text) ?? {};
+    const value = Bun.YAML.parse(text) ?? {};
+    return isTooDeep(value) ? undefined : value;
   } catch {
     return undefined; // The strict parser says what is wrong.
   }
+}
+
+/** What the text says, whatever the files it names are; `file` is named in errors. */
+export async function parseManifestText(text: string, file: string): Promise<ParsedManifest> {
+  const quick = quickly(text);
+  const fast = quick === undefined ? null : manifestSchema.safeParse(quick);
+  if (fast?.success) return { ok: true, manifest: manifestOf(fast.data) };
+  const raw = await strictly(text, file);
+  if ("errors" in raw) return { ok: false, name: null, errors: raw.errors };
+  return parseManifestValue(raw.value ?? {}, file, raw.lineOf);
+}
+
+/** The same for what a manifest would hold, already read from somewhere else. */
+export function parseManifestValue(
+  value: unknown,
+  file: string,
+  lineOf: LineOf = () => null,
+): ParsedManifest {
+  const name = nameIn(value);
+  if (isTooDeep(value)) return { ok: false, name, errors: [tooDeep(file)] };
+  const parsed = manifestSchema.safeParse(value);
+  if (parsed.success) return { ok: true, manifest: manifestOf(parsed.data) };
+  return { ok: false, name, errors: describeIssues(parsed.error, manifestSchema, value, file, lineOf) };
+}
+
+/** Problems with paths as errors with the lines of their keys. */
+export async function describePathProblems(
+  problems: readonly PathProblem[],
+  text: string,
+  file: string,
+  keyPrefix: readonly string[] = [],
+): Promise<string[]> {
+  const raw = await strictly(text, file);
+  return problems.map(({ key, problem }) => {
+    const line = "errors" in raw ? null : raw.lineOf([...keyPrefix, ...key.split(".")]);
+    return `${line === null ? file : `${file}:${line}`}: ${key}: ${problem}`;
+  });
 }
 
 /**
@@ -78,50 +141,20 @@ export async function parseManifest(
   file: string,
   folder: string | null,
 ): Promise<ParsedManifest> {
-  const quick = quickly(text);
-  const fast = quick === undefined ? null : manifestSchema.safeParse(quick);
-  if (fast?.success) {
-    const problems = pathProblems(fast.data, folder, file);
-    if (problems.length === 0) return { ok: true, manifest: manifestOf(fast.data) };
-  }
-  const raw = await strictly(text, file);
-  if ("errors" in raw) return { ok: false, name: null, errors: raw.errors };
-  const value = raw.value ?? {};
-  const name = nameIn(value);
-  const parsed = manifestSchema.safeParse(value);
-  if (!parsed.success)
-    return {
-      ok: false,
-      name,
-      errors: describeIssues(parsed.error, manifestSchema, value, file, raw.lineOf),
-    };
-  const errors = pathProblems(parsed.data, folder, file, raw.lineOf);
-  return errors.length > 0 ? { ok: false, name, errors } : { ok: true, manifest: manifestOf(parsed.data) };
+  const parsed = await parseManifestText(text, file);
+  if (!parsed.ok || folder === null) return parsed;
+  const problems = pathProblems(parsed.manifest, { folder, lookup: null });
+  if (problems.length === 0) return parsed;
+  return {
+    ok: false,
+    name: parsed.manifest.name,
+    errors: await describePathProblems(problems, text, file),
+  };
 }
 
 function nameIn(value: unknown): string | null {
   const name = typeof value === "object" && value !== null ? (value as { name?: unknown }).name : null;
   return typeof name === "string" && /^[a-z][a-z0-9-]{0,63}$/.test(name) ? name : null;
-}
-
-function pathProblems(
-  fields: ManifestFields,
-  folder: string | null,
-  file: string,
-  lineOf: LineOf = () => null,
-): string[] {
-  if (folder === null) return [];
-  const found: [string, string | null][] =
-    fields.runtime === "bun"
-      ? [["entry", entryProblem(fields.entry ?? "index.ts", folder)]]
-      : [["command", commandProblem(fields.command?.[0] ?? "", folder)]];
-  if (fields.health.command)
-    found.push(["health.command", commandProblem(fields.health.command[0] ?? "", folder)]);
-  return found.flatMap(([key, problem]) => {
-    if (problem === null) return [];
-    const line = lineOf(key.split("."));
-    return [`${line === null ? file : `${file}:${line}`}: ${key}: ${problem}`];
-  });
 }
 
 function manifestOf(fields: ManifestFields): Manifest {

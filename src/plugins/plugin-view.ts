@@ -1,7 +1,7 @@
 /** What can be said of one plugin now. */
 
-import type { PluginSource } from "./discovery.ts";
 import type { Enforced, LimitName } from "./enforcement.ts";
+import { type PluginSource, sourceText } from "./found-plugin.ts";
 import type { PluginState } from "./lifecycle.ts";
 import type { LimitInForce } from "./limit-in-force.ts";
 import type { Manifest } from "./manifest.ts";
@@ -59,8 +59,6 @@ export interface PluginView {
   requires: string[];
   start: "eager" | "lazy" | null;
 }
-
-const sourceText = (source: PluginSource): string => (source.kind === "bundled" ? "bundled" : source.folder);
 
 const nothing = { limit: null, mechanism: null, reason: null };
 

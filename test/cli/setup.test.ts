@@ -21,8 +21,12 @@ describe("init", () => {
     expect([checked.code, checked.err, checked.out]).toEqual([
       0,
       "",
-      `ok: conductor.yaml: ${bundled.join(", ")}\n`,
+      expect.stringContaining(`ok: conductor.yaml: ${bundled.join(", ")}\n`),
     ]);
+    // Its hash, and what no permission covers.
+    expect(checked.out).toMatch(
+      /\n {2}voice 1\.0\.0 sha256: [0-9a-f]{64}\n {4}espeak\.ts:\d+: uses Bun\.spawn: /,
+    );
 
     // A change shows that it is the file that runs, and not what is in the executable.
     const source = join(folder, "plugins/stubs/index.ts");
@@ -97,7 +101,9 @@ describe("check", () => {
       "conductor: warning: scaler.order does not name extra: shed before those it names",
       "conductor: warning: scaler.order names gone: there is no such plugin",
     ]);
-    expect(out).toBe("3 problems: conductor.yaml: bad, extra, good\n");
+    expect(out).toMatch(
+      /^3 problems: conductor\.yaml: bad, extra, good\n {2}extra 1\.0\.0 sha256: [0-9a-f]{64}\n {2}good 1\.0\.0 sha256: [0-9a-f]{64}\n$/,
+    );
     const json = await conductor(["check", "-o", "json"], { cwd });
     expect(json.code).toBe(1);
     expect(JSON.parse(json.out)).toMatchObject({
@@ -111,6 +117,76 @@ describe("check", () => {
       errors: [expect.any(String), expect.any(String), expect.any(String)],
       warnings: [expect.any(String), expect.any(String)],
     });
+  });
+
+  test("warns of what a plugin's code uses and its manifest does not ask for, and that is no failure", async () => {
+    const cwd = scratchFolder(defer);
+    writeFiles(cwd, {
+      "conductor.yaml": "scaler: { order: [bot] }\n",
+      "plugins/bot/plugin.yaml": "name: bot\nversion: 1.0.0\n",
+      "plugins/bot/index.ts": "export default {\n  handleRequest: () => fetch(process.env.URL),\n};\n",
+    });
+    const { code, problems } = await conductor(["check"], { cwd });
+    expect(code).toBe(0);
+    const at = `conductor: warning: ${cwd}/plugins/bot/index.ts:2: bot`;
+    expect(problems).toEqual([
+      `${at} calls fetch, and permissions.net is false`,
+      `${at} reads the variable URL, which permissions.env does not name: it is not set`,
+    ]);
+    const json = JSON.parse((await conductor(["check", "-o", "json"], { cwd })).out);
+    expect(json).toMatchObject({ ok: true, warnings: [expect.any(String), expect.any(String)] });
+    expect(json.plugins).toEqual([
+      {
+        name: "bot",
+        valid: true,
+        version: "1.0.0",
+        sha256: expect.stringMatching(/^[0-9a-f]{64}$/),
+        notes: [],
+      },
+    ]);
+  });
+
+  test("of plugins made to do harm lists each with its reason, and ends soon", async () => {
+    const cwd = scratchFolder(defer);
+    const yaml = (name: string, more: string) => `name: ${name}\nversion: 1.0.0\n${more}`;
+    const laughs = Array.from({ length: 12 }, (_, n) =>
+      n === 0
+        ? "a0: &a0 [x, x]"
+        : `a${n}: &a${n} [${Array(9)
+            .fill(`*a${n - 1}`)
+            .join(", ")}]`,
+    );
+    writeFiles(cwd, {
+      "plugins/huge/plugin.yaml": "#".repeat(10 * 2 ** 20),
+      "plugins/deep/plugin.yaml": `routes: ${"[".repeat(10_000)}`,
+      "plugins/dashes/plugin.yaml": `routes:\n ${"- ".repeat(10_000)}x\n`,
+      "plugins/laughs/plugin.yaml": `${laughs.join("\n")}\n`,
+      "plugins/climbs/plugin.yaml": yaml("climbs", "entry: ../../../etc/passwd\n"),
+      "plugins/writes/plugin.yaml": yaml("writes", "permissions: { write: [/etc] }\n"),
+      "plugins/writes/index.ts": "",
+      "plugins/broken/plugin.yaml": yaml("broken", ""),
+      "plugins/broken/index.ts": "\nconst x = ;\n",
+      "plugins/nothing/plugin.yaml": "",
+      "plugins/absent/plugin.yaml": yaml("absent", "runtime: exec\ncommand: [no-such-program-here]\n"),
+      "plugins/pipe/readme": "",
+    });
+    expect(Bun.spawnSync(["mkfifo", join(cwd, "plugins/pipe/plugin.yaml")]).exitCode).toBe(0);
+    const { code, out } = await conductor(["check", "-o", "json"], { cwd });
+    expect(code).toBe(1);
+    const errors = (JSON.parse(out).errors as string[]).join("\n");
+    for (const expected of [
+      "huge/plugin.yaml: 10485760 bytes: expected at most",
+      /deep\/plugin\.yaml.*\n/,
+      /dashes\/plugin\.yaml.*\n/,
+      /laughs\/plugin\.yaml.*\n/,
+      'entry: "../../../etc/passwd": leaves the plugin\'s folder',
+      'permissions.write: "/etc": expected a folder inside',
+      "broken/index.ts:2:11: syntax error: Unexpected ;",
+      "nothing/plugin.yaml: name: nothing: expected a text",
+      'command: "no-such-program-here": no such program on PATH',
+      "pipe/plugin.yaml: expected a file",
+    ])
+      expect(errors).toMatch(expected);
   });
 
   test("of a wrong configuration ends with 2", async () => {

@@ -147,7 +147,41 @@ describe("requirements", () => {
     ]);
     expect(order).toEqual(["e"]);
     expect(errors.get("a")).toBe("requires itself: a -> b -> c -> a; remove one of these");
-    expect(errors.get("d")).toBe("requires a, which cannot start");
+    expect(errors.get("d")).toBe("requires a, which cannot start: d -> a -> b -> c -> a, a cycle");
+  });
+
+  test("that are missing further on are told with the chain that leads there", () => {
+    const { order, errors } = sortDependencies(
+      [
+        node("a", "b"),
+        node("b", "c"),
+        node("c", "none"),
+        node("d", "e"),
+        node("e", "f@^2"),
+        node("f"),
+        node("g", "broken"),
+      ],
+      new Set(["broken"]),
+    );
+    expect(order).toEqual(["f"]);
+    expect(errors.get("a")).toBe("requires b, which cannot start: a -> b -> c -> none, which was not found");
+    expect(errors.get("d")).toBe("requires e, which cannot start: d -> e -> f@^2, but f is 1.2.0");
+    expect(errors.get("g")).toBe("requires broken, which is invalid");
+  });
+
+  test("of ten thousand plugins are sorted in less than two seconds: chains, cycles, and all behind one", () => {
+    const many = 10_000;
+    const names = Array.from({ length: many }, (_, n) => `p${n}`);
+    const chain = names.map((name, n) => (n === 0 ? node(name) : node(name, `p${n - 1}`)));
+    const ring = names.map((name, n) => node(name, `p${(n + 1) % many}`));
+    const behind = names.map((name, n) => node(name, n === 0 ? "none" : `p${n - 1}`));
+    const began = performance.now();
+    expect(sortDependencies(chain).order).toEqual(names);
+    const cycle = sortDependencies(ring).errors;
+    expect(cycle.size).toBe(many);
+    expect(cycle.get("p5")).toContain("9991 more");
+    expect(sortDependencies(behind).errors.get("p9999")).toContain("p9999 -> p9998 -> ");
+    expect(performance.now() - began).toBeLessThan(2_000);
   });
 
   test("that are missing or of another version are errors", () => {
