@@ -44,6 +44,7 @@ export async function openPlugins(foundation: Foundation, later: Later): Promise
     selfCommand: selfCommand(process.execPath, Bun.main),
     environment,
     dataFolder: (plugin) => (later.stateFolder === null ? null : join(later.stateFolder, "plugins", plugin)),
+    hiddenPaths: () => [later.stateFolder, loaded.file].filter((path) => path !== null),
     // The last of the order is never shed, so that it can stand in for the others: it starts however short memory is.
     mayStart: (plugin) =>
       (plugin === foundation.policy.order.at(-1) ? undefined : later.scaler?.mayStart()) ?? { ok: true },

@@ -2,6 +2,7 @@
 
 import type { Clock } from "../clock.ts";
 import type { Json } from "../sdk/plugin.ts";
+import type { SandboxPorts } from "./launch/sandbox-plan.ts";
 import type { LimitInForce } from "./limits.ts";
 import type { Manifest } from "./manifest.ts";
 import type { ProcessId } from "./proc-table.ts";
@@ -25,6 +26,7 @@ export interface InstancePorts {
   /** The conductor's own environment, from which little is passed on. */
   environment: Readonly<Record<string, string | undefined>>;
   limits: { apply(plugin: string, limitBytes: number | null): LimitInForce };
+  sandbox: SandboxPorts;
   guard: { add(id: ProcessId): void; remove(id: ProcessId): void };
   /** Pids that never belong to a plugin. */
   never(): ReadonlySet<number>;

@@ -4,15 +4,17 @@ import { type Clock, sleep } from "../clock.ts";
 import type { Json } from "../sdk/plugin.ts";
 import { ByteSocket } from "./byte-socket.ts";
 import { childEnvironment, environmentMark } from "./child-environment.ts";
+import type { Enforced, PermissionsEnforced } from "./enforcement.ts";
 import { type ExitCause, type ExitFacts, exitCause } from "./exit-cause.ts";
 import { openFrameTransport } from "./frame-transport.ts";
 import type { InitializeParams } from "./host.ts";
 import { readHostOomKills } from "./host-oom-kills.ts";
 import type { InstancePlan, InstancePorts } from "./instance-ports.ts";
+import { planSandbox } from "./launch/sandbox-plan.ts";
 import type { LimitInForce } from "./limits.ts";
 import { openLineTransport } from "./line-transport.ts";
 import { LogLines } from "./log-lines.ts";
-import { type ExitStatus, type PluginProcess, spawnPlugin } from "./plugin-process.ts";
+import { type ExitStatus, type PluginProcess, type SpawnOptions, spawnPlugin } from "./plugin-process.ts";
 import type { ProcessId } from "./proc-table.ts";
 import { type Target, terminate } from "./termination.ts";
 import {
@@ -66,6 +68,9 @@ export class Instance {
   /** Settles when the process has ended and what it left behind is gone. Never, when it could not be started. */
   readonly ended: Promise<EndReport> = this.#ended.promise;
   limit: LimitInForce = { cgroup: null, mechanism: "none", reason: null };
+  /** What holds it to its permissions; null until its program runs. */
+  permissions: PermissionsEnforced | null = null;
+  openFiles: Enforced | null = null;
   readonly #logs: LogLines[] = [];
   #process: PluginProcess | null = null;
   #open: OpenTransport | null = null;
@@ -103,14 +108,12 @@ export class Instance {
     this.limit = this.#ports.limits.apply(manifest.name, manifest.limits.memoryBytes);
     this.#oomBefore = { cgroup: this.limit.cgroup?.oomKills() ?? null, host: readHostOomKills() };
     const spawned = spawnPlugin({
+      ...this.launchOptions,
       command:
         manifest.runtime === "exec"
           ? manifest.command
           : [...this.#ports.selfCommand, "__host", manifest.name],
-      folder: this.plan.folder ?? "/",
       environment: this.#environment(),
-      cgroup: this.limit.cgroup,
-      oomScoreAdj: this.plan.oomScoreAdj,
       channel: manifest.runtime === "bun" ? "calls" : "stdin",
     });
     if (!spawned.ok) {
@@ -120,15 +123,42 @@ export class Instance {
     const child = spawned.process;
     this.#process = child;
     this.#ports.guard.add(child);
-    if (child.cgroupProblem !== null)
-      this.limit = { cgroup: null, mechanism: "none", reason: `not in its cgroup: ${child.cgroupProblem}` };
     void child.exited.then((status) => this.#exited(status));
     try {
       await this.#connect(child);
     } catch (error) {
       return { ok: false, message: `its sockets cannot be opened: ${error}` };
     }
-    return this.#initialize();
+    const launched = await this.#launched(child);
+    return launched.ok ? this.#initialize() : launched;
+  }
+
+  /** Waits until the program itself runs, and keeps what holds it. */
+  async #launched(child: PluginProcess): Promise<StartResult> {
+    const launched = await child.launched;
+    if (!launched.ok) return launched;
+    const { permissions, openFiles, cgroupProblem } = launched.report;
+    this.permissions = permissions;
+    this.openFiles = openFiles;
+    if (cgroupProblem !== null)
+      this.limit = { cgroup: null, mechanism: "none", reason: `not in its cgroup: ${cgroupProblem}` };
+    return { ok: true };
+  }
+
+  /** How any program of this plugin is started: with the same permissions and limits. */
+  get launchOptions(): Omit<SpawnOptions, "command" | "environment" | "channel"> {
+    const { clock, selfCommand, runId, sandbox } = this.#ports;
+    const { manifest, folder, oomScoreAdj } = this.plan;
+    return {
+      plugin: manifest.name,
+      runId,
+      selfCommand,
+      clock,
+      folder: folder ?? "/",
+      cgroup: this.limit.cgroup,
+      oomScoreAdj,
+      sandbox: (program) => planSandbox(this.plan, sandbox, program, selfCommand),
+    };
   }
 
   #environment(): Record<string, string> {
@@ -137,6 +167,7 @@ export class Instance {
       name,
       runtime,
       runId: this.#ports.runId,
+      dataFolder: this.plan.dataFolder,
     });
   }
 

@@ -6,6 +6,7 @@ import type { Log } from "../log.ts";
 import type { Json } from "../sdk/plugin.ts";
 import type { CgroupPlace } from "./cgroup-place.ts";
 import type { BundledPlugin } from "./discovery.ts";
+import type { Withheld } from "./launch/spec.ts";
 import type { Permission } from "./supervisor-ports.ts";
 
 export interface PluginManagerOptions {
@@ -32,6 +33,10 @@ export interface PluginManagerOptions {
   environment: Readonly<Record<string, string | undefined>>;
   /** A folder that the plugin may write to; null when there is none. */
   dataFolder(plugin: string): string | null;
+  /** What no plugin may read, absolute, asked at each start: conductor's state folder and configuration file. */
+  hiddenPaths?(): readonly string[];
+  /** Means of the kernel to do without, as on a host that lacks them. */
+  withhold?: readonly Withheld[];
   /** Asked before each start that no person ordered: is there memory for it? */
   mayStart(plugin: string): Permission;
   /** The memory cgroup to make others below; default: the one this process is in. Null: use none. */

@@ -122,6 +122,11 @@ export class PluginManager {
         environment,
         selfCommand,
         limits: { apply: (plugin, bytes) => this.#limits?.apply(plugin, bytes) ?? unlimited },
+        sandbox: {
+          pluginNames: () => this.#found.map(({ name }) => name),
+          hiddenPaths: () => this.#options.hiddenPaths?.() ?? [],
+          withhold: this.#options.withhold ?? [],
+        },
         guard: this.#guard,
         never: () => this.#never(),
       },

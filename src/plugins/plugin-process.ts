@@ -1,5 +1,11 @@
-/** Starts one program as a plugin's process: own session, own cgroup and score before it runs, its end seen at once. */
+/** Starts one program as a plugin's process: own session, within its permissions and limits, its end seen at once. */
 
+import type { Clock } from "../clock.ts";
+import { environmentMark } from "./child-environment.ts";
+import type { Enforced } from "./enforcement.ts";
+import { type Launched, launchOver } from "./launch/launch-link.ts";
+import type { PlannedSandbox, SandboxPlan } from "./launch/sandbox-plan.ts";
+import type { LaunchSpec } from "./launch/spec.ts";
 import { setOomScoreAdj } from "./oom-score.ts";
 import type { PluginCgroup } from "./plugin-cgroup.ts";
 import { readProcess } from "./proc-table.ts";
@@ -11,6 +17,8 @@ export interface ExitStatus {
 }
 
 export interface SpawnOptions {
+  plugin: string;
+  runId: string;
   command: readonly string[];
   folder: string;
   environment: Readonly<Record<string, string>>;
@@ -18,6 +26,10 @@ export interface SpawnOptions {
   oomScoreAdj: number | null;
   /** calls: the program keeps descriptor 3 for calls, and its stdin is empty. stdin: its stdin is that descriptor. */
   channel: "calls" | "stdin";
+  /** What `program` (absolute) may do. */
+  sandbox(program: string): PlannedSandbox;
+  selfCommand: readonly string[];
+  clock: Clock;
 }
 
 export interface PluginProcess {
@@ -27,24 +39,20 @@ export interface PluginProcess {
   exited: Promise<ExitStatus>;
   /** The parent's ends of the sockets, each to be opened at once and exactly once. */
   fds: { channel: number; stdout: number; stderr: number };
-  /** Why it runs outside its cgroup; null when it is inside or has none. */
-  cgroupProblem: string | null;
+  /** Settles when the program itself runs, or will not. Never rejects. */
+  launched: Promise<Launched>;
 }
 
 export type Spawned = { ok: true; process: PluginProcess } | { ok: false; message: string };
 
-/**
- * Run by the new process itself, so that nothing it starts can come before: enter the cgroup, take the score, put the
- * sockets in place, and become the program. Its errors are silent: the parent does the first two again and sees them.
- */
-const prelude = (stdin: string): string =>
-  `{ [ -z "$1" ] || echo $$ > "$1"; [ -z "$2" ] || echo "$2" > /proc/self/oom_score_adj; } 2>/dev/null; shift 2; exec "$@" ${stdin} 1>&4 2>&5 4>&- 5>&-`;
+/** Where there is no launcher: put the sockets in place and become the program. */
+const prelude = (stdin: string): string => `exec "$@" ${stdin} 1>&4 2>&5 4>&- 5>&-`;
 
 const shell = "/bin/sh";
 
-function whyNot(error: unknown, options: SpawnOptions): string {
+function whyNot(error: unknown, program: string): string {
   const code = (error as NodeJS.ErrnoException).code;
-  if (code === "ENOENT") return `cannot be started: ${shell} or the folder ${options.folder} does not exist`;
+  if (code === "ENOENT") return `cannot be started: ${program} does not exist any more`;
   if (code === "EAGAIN")
     return "cannot be started: too many processes; raise the limit (ulimit -u, TasksMax)";
   if (code === "EMFILE" || code === "ENFILE")
@@ -52,34 +60,84 @@ function whyNot(error: unknown, options: SpawnOptions): string {
   return `cannot be started: ${error instanceof Error ? error.message : String(error)}`;
 }
 
-/** Starts it. A program that does not exist or may not be executed is a failure with the reason. */
+/**
+ * Starts it. A program that does not exist or may not be executed is a failure with the reason; what only the launcher
+ * finds out is in `launched`.
+ */
 export function spawnPlugin(options: SpawnOptions): Spawned {
-  const [program = "", ...rest] = options.command;
+  const [program = ""] = options.command;
   const path = Bun.which(program, { PATH: options.environment.PATH ?? "", cwd: options.folder });
   if (path === null)
     return {
       ok: false,
       message: `${JSON.stringify(program)}: no such program ${program.includes("/") ? "" : "on PATH "}or not executable; install it or correct the command`,
     };
-  const score = options.oomScoreAdj === null ? "" : String(options.oomScoreAdj);
-  const stdin = options.channel === "stdin" ? "0<&3 3<&-" : "";
+  return process.platform === "linux" ? spawnLauncher(options, path) : spawnBare(options, path);
+}
+
+function specOf(options: SpawnOptions, path: string, sandbox: SandboxPlan): LaunchSpec {
+  const { plugin, environment, folder, channel, cgroup, oomScoreAdj, command } = options;
+  return {
+    ...sandbox,
+    plugin,
+    path,
+    argv: [path, ...command.slice(1)],
+    environment,
+    folder,
+    channel,
+    parentPid: process.pid,
+    cgroupProcsFiles: cgroup ? [cgroup.procsFile] : [],
+    oomScoreAdj,
+    nice: null,
+  };
+}
+
+/** In a folder that is not the plugin's, with nothing of the plugin's environment: it still has every privilege. */
+function spawnLauncher(options: SpawnOptions, path: string): Spawned {
+  const sandbox = options.sandbox(path);
+  if (!sandbox.ok) return sandbox;
+  const marks = environmentMark(options.runId, options.plugin).map((mark) => mark.split("=", 2));
+  const self = options.selfCommand;
   try {
-    const child = Bun.spawn(
-      [shell, "-c", prelude(stdin), "sh", options.cgroup?.procsFile ?? "", score, path, ...rest],
-      {
-        cwd: options.folder,
-        env: options.environment,
-        detached: true,
-        stdio: ["ignore", "ignore", "ignore", "pipe", "pipe", "pipe"],
-      },
-    );
-    return { ok: true, process: adopt(child, options) };
+    const child = Bun.spawn([...self, "__launch"], {
+      cwd: "/",
+      env: { ...(Object.fromEntries(marks) as Record<string, string>), ...launcherSettings },
+      detached: true,
+      stdio: ["ignore", "ignore", "ignore", "pipe", "pipe", "pipe", "pipe"],
+    });
+    const [, , , , , , status] = child.stdio as readonly unknown[];
+    if (typeof status !== "number") throw new Error("the runtime gave no socket for descriptor 6");
+    const launched = launchOver(status, specOf(options, path, sandbox.plan), options.clock);
+    return { ok: true, process: adopt(child, options, launched) };
   } catch (error) {
-    return { ok: false, message: whyNot(error, options) };
+    return { ok: false, message: whyNot(error, self[0] ?? "") };
   }
 }
 
-function adopt(child: Bun.Subprocess, options: SpawnOptions): PluginProcess {
+/** What the launcher's own runtime can do without: it runs for milliseconds. */
+const launcherSettings = {};
+
+const onlyLinux: Enforced = { mechanism: null, reason: "permissions and limits are enforced on Linux only" };
+
+function spawnBare(options: SpawnOptions, path: string): Spawned {
+  const stdin = options.channel === "stdin" ? "0<&3 3<&-" : "";
+  try {
+    const child = Bun.spawn([shell, "-c", prelude(stdin), "sh", path, ...options.command.slice(1)], {
+      cwd: options.folder,
+      env: options.environment,
+      detached: true,
+      stdio: ["ignore", "ignore", "ignore", "pipe", "pipe", "pipe"],
+    });
+    const env = { mechanism: "clean environment", reason: null };
+    const permissions = { env, net: onlyLinux, files: onlyLinux, user: onlyLinux, privileges: onlyLinux };
+    const report = { permissions, openFiles: onlyLinux, processes: null, cgroupProblem: null };
+    return { ok: true, process: adopt(child, options, Promise.resolve({ ok: true, report })) };
+  } catch (error) {
+    return { ok: false, message: whyNot(error, `${shell} or the folder ${options.folder}`) };
+  }
+}
+
+function adopt(child: Bun.Subprocess, options: SpawnOptions, launched: Promise<Launched>): PluginProcess {
   const [, , , channel, stdout, stderr] = child.stdio as readonly unknown[];
   if (typeof channel !== "number" || typeof stdout !== "number" || typeof stderr !== "number")
     throw new Error("the runtime gave no socket for a descriptor above 2");
@@ -92,17 +150,6 @@ function adopt(child: Bun.Subprocess, options: SpawnOptions): PluginProcess {
       signal: child.signalCode === null ? null : String(child.signalCode),
     })),
     fds: { channel, stdout, stderr },
-    cgroupProblem: enter(options.cgroup, child.pid),
+    launched,
   };
-}
-
-function enter(cgroup: PluginCgroup | null, pid: number): string | null {
-  try {
-    cgroup?.add(pid);
-    return null;
-  } catch (error) {
-    const code = (error as NodeJS.ErrnoException).code;
-    // ESRCH: it ended already, having been inside.
-    return code === "ESRCH" ? null : `${cgroup?.folder}: ${code}`;
-  }
 }

@@ -1,6 +1,7 @@
 /** What can be said of one plugin now. */
 
 import type { PluginSource } from "./discovery.ts";
+import { type PermissionName, type PermissionsEnforced, unenforced } from "./enforcement.ts";
 import type { PluginState } from "./lifecycle.ts";
 import type { Supervisor } from "./supervisor.ts";
 
@@ -30,6 +31,10 @@ export interface PluginView {
     /** For one request; null where the manifest is invalid. */
     requestTimeoutMs: number | null;
   };
+  /** What holds it to each permission, as it took effect; null while it does not run. */
+  permissions: PermissionsEnforced | null;
+  /** The permissions that were to be held and are not: it runs because it is trusted. */
+  unenforced: PermissionName[];
   inFlight: number;
   queued: number;
   /** The folder, or "bundled". */
@@ -70,6 +75,8 @@ export function invalidView(
     lastExit: null,
     lastError: errors[0] ?? null,
     limits: { memoryBytes: null, mechanism: null, reason: null, requestTimeoutMs: null },
+    permissions: null,
+    unenforced: [],
     inFlight: 0,
     queued: 0,
     source: sourceText(source),
@@ -101,6 +108,8 @@ export function viewOf(supervisor: Supervisor, source: PluginSource): PluginView
       reason: instance?.limit.reason ?? null,
       requestTimeoutMs: manifest.limits.requestTimeoutMs,
     },
+    permissions: instance?.permissions ?? null,
+    unenforced: instance?.permissions ? unenforced(instance.permissions) : [],
     inFlight: gate.running,
     queued: gate.queued,
     source: sourceText(source),

@@ -1,0 +1,246 @@
+/**
+ * The launcher: this executable for the few milliseconds before it becomes a plugin. It reads what the plugin may do from
+ * its socket, makes the kernel hold that for its own process, tells what took effect, and executes the program: same
+ * pid, same thread, since Landlock and seccomp bind a thread. Where something cannot be held and the plugin is not
+ * trusted, it says so and ends without having run anything of the plugin.
+ *
+ * Order matters. Rules are made while everything can still be opened; the cgroup is entered when the memory that a
+ * launcher needs is taken, so that it is not counted as the plugin's; the user changes before the death signal, which a
+ * change clears; no_new_privs comes before Landlock and seccomp, which need it.
+ */
+
+import { readdirSync, readSync, statSync, writeFileSync, writeSync } from "node:fs";
+import type { Enforced, PermissionsEnforced } from "../enforcement.ts";
+import { bubblewrapArguments, bubblewrapMissing } from "./bubblewrap.ts";
+import { enterEmptyNetwork } from "./empty-network.ts";
+import { type ListFolder, planFiles } from "./file-rules.ts";
+import {
+  landlockAbi,
+  landlockGap,
+  landlockMissing,
+  makeRuleset,
+  type Ruleset,
+  restrictSelf,
+} from "./landlock.ts";
+import { Libc } from "./libc.ts";
+import {
+  becomeUser,
+  dieWithParent,
+  forbidNewPrivileges,
+  limitOpenFiles,
+  limitProcesses,
+} from "./privileges.ts";
+import { refusal } from "./refusal.ts";
+import { denySockets, type SocketRule } from "./seccomp.ts";
+import { type LaunchMessage, type LaunchSpec, launchFds, longestSpecBytes } from "./spec.ts";
+import { probeSupport } from "./support-probe.ts";
+
+/** Signals that this runtime ignores, and a program expects not to be. */
+const ignoredSignals = { SIGPIPE: 13, SIGXFSZ: 25 } as const;
+
+function readSpec(): LaunchSpec {
+  const chunks: Buffer[] = [];
+  const piece = Buffer.alloc(64 * 1024);
+  for (let total = 0; total <= longestSpecBytes; ) {
+    const count = readSync(launchFds.status, piece);
+    if (count === 0) throw new Error("the conductor is gone");
+    chunks.push(Buffer.from(piece.subarray(0, count)));
+    total += count;
+    if (piece[count - 1] === 0x0a) return JSON.parse(Buffer.concat(chunks).toString("utf8")) as LaunchSpec;
+  }
+  throw new Error(`what it is to start is described in more than ${longestSpecBytes} bytes`);
+}
+
+const tell = (message: LaunchMessage): void => {
+  writeSync(launchFds.status, `${JSON.stringify(message)}\n`);
+};
+
+/** Its output goes where the plugin's will: what fails here is in the plugin's log. */
+function arrangeDescriptors(libc: Libc, channel: LaunchSpec["channel"]): void {
+  if (channel === "stdin") {
+    libc.dup2(launchFds.channel, 0);
+    libc.close(launchFds.channel);
+  }
+  libc.dup2(launchFds.stdout, 1);
+  libc.dup2(launchFds.stderr, 2);
+  libc.close(launchFds.stdout);
+  libc.close(launchFds.stderr);
+  libc.closeOnExec(launchFds.status);
+}
+
+const listFolder: ListFolder = (folder) => {
+  try {
+    const entries = readdirSync(folder, { withFileTypes: true });
+    return entries.map((entry) => ({ name: entry.name, link: entry.isSymbolicLink() }));
+  } catch {
+    return null; // What this user cannot list, the plugin could not read either.
+  }
+};
+
+function kindOf(path: string): "folder" | "file" | null {
+  try {
+    return statSync(path).isDirectory() ? "folder" : "file";
+  } catch {
+    return null; // There is nothing.
+  }
+}
+
+/** Writes `text` to a file of the kernel; null, or the error. */
+function put(path: string, text: string): string | null {
+  try {
+    writeFileSync(path, text);
+    return null;
+  } catch (error) {
+    return `${path}: ${(error as NodeJS.ErrnoException).code}`;
+  }
+}
+
+interface Rules {
+  ruleset: Ruleset | null;
+  files: Enforced;
+  /** What sockets may still be opened; null: the kernel need not watch them. */
+  sockets: SocketRule | null;
+  net: Enforced;
+}
+
+/** Everything that can be made before it takes effect, and the empty network, which takes effect at once. */
+function makeRules(libc: Libc, spec: LaunchSpec): Rules {
+  const abi = spec.withhold.includes("landlock") ? 0 : landlockAbi(libc);
+  const wrapped = spec.bubblewrap !== null;
+  const listen = spec.net.kind === "listen" ? spec.net.port : null;
+  const plan = wrapped ? null : planFiles(spec.files, spec.path, listFolder);
+  const wanted = plan !== null || listen !== null;
+  let ruleset = wanted ? makeRuleset(libc, { abi, grants: plan?.grants ?? null, tcpPort: listen }) : null;
+  const net = netOf(libc, spec, abi, ruleset);
+  // Where TCP cannot be held, files still can.
+  if (ruleset?.ok === false && listen !== null && plan)
+    ruleset = makeRuleset(libc, { abi, grants: plan.grants, tcpPort: null });
+  return { ruleset, files: filesOf(spec, abi, ruleset, plan?.reduced ?? false), ...net };
+}
+
+function filesOf(spec: LaunchSpec, abi: number, ruleset: Ruleset | null, reduced: boolean): Enforced {
+  if (spec.bubblewrap !== null) return { mechanism: spec.bubblewrap.version, reason: null };
+  const missing = spec.bubblewrapMissing ? bubblewrapMissing : null;
+  if (!ruleset?.ok) {
+    const because = ruleset?.reason ?? landlockMissing;
+    return { mechanism: null, reason: missing === null ? because : `${because}; ${missing}` };
+  }
+  const few = reduced
+    ? "too much lies beside the hidden files to list it, so only system folders and its own can be read"
+    : null;
+  const reasons = [missing, landlockGap(abi), few].filter((reason) => reason !== null);
+  return {
+    mechanism: `Landlock (ABI ${abi})`,
+    reason: reasons.length > 0 ? reasons.join("; ") : null,
+  };
+}
+
+function netOf(
+  libc: Libc,
+  spec: LaunchSpec,
+  abi: number,
+  ruleset: Ruleset | null,
+): Pick<Rules, "net" | "sockets"> {
+  if (spec.net.kind === "all") return { net: { mechanism: null, reason: null }, sockets: null };
+  if (spec.net.kind === "listen")
+    return ruleset?.ok
+      ? { net: { mechanism: `seccomp and Landlock (ABI ${abi})`, reason: null }, sockets: "listen" }
+      : { net: { mechanism: null, reason: ruleset?.reason ?? landlockMissing }, sockets: null };
+  if (spec.bubblewrap !== null)
+    return { net: { mechanism: spec.bubblewrap.version, reason: null }, sockets: null };
+  const refused = spec.withhold.includes("network namespace") ? "withheld" : enterEmptyNetwork(libc);
+  if (refused === null) return { net: { mechanism: "network namespace", reason: null }, sockets: null };
+  return { net: { mechanism: "seccomp", reason: null }, sockets: "none" };
+}
+
+/** What holds only once no_new_privs does. */
+function restrict(libc: Libc, rules: Rules): Pick<PermissionsEnforced, "files" | "net"> {
+  let { files, net } = rules;
+  if (rules.ruleset?.ok) {
+    const failure = restrictSelf(libc, rules.ruleset.fd);
+    if (failure !== null) {
+      if (files.mechanism?.startsWith("Landlock")) files = { mechanism: null, reason: failure };
+      if (rules.sockets === "listen") net = { mechanism: null, reason: failure };
+    }
+  }
+  if (rules.sockets !== null && net.mechanism !== null) {
+    const failure = denySockets(libc, rules.sockets);
+    if (failure !== null) net = { mechanism: null, reason: failure };
+  }
+  return { files, net };
+}
+
+/** Becomes the plugin, or yields why not. */
+function become(libc: Libc, spec: LaunchSpec): string {
+  for (const signal of Object.values(ignoredSignals)) libc.resetSignal(signal);
+  const { path, argv, environment } = spec;
+  if (spec.bubblewrap !== null)
+    return libc.execve(spec.bubblewrap.path, ["bwrap", ...bubblewrapArguments(spec, kindOf)], environment);
+  const failure = libc.execve(path, argv, environment);
+  // A script without its first line "#!": the shell's, as every shell has it.
+  return failure === "ENOEXEC"
+    ? libc.execve("/bin/sh", ["sh", path, ...argv.slice(1)], environment)
+    : failure;
+}
+
+const executionFailures: Record<string, string> = {
+  ENOENT: "no such program, or the interpreter that its first line names does not exist",
+  EACCES: "not executable; try chmod +x",
+  E2BIG: "its arguments and environment are too large",
+  ENOEXEC: "not executable: the kernel does not know its format",
+};
+
+/** Sets everything up and executes the program: comes back only with why it did not. */
+function launch(libc: Libc, spec: LaunchSpec): string | null {
+  try {
+    process.chdir(spec.folder);
+  } catch (error) {
+    return `cannot be started: the folder ${spec.folder} cannot be entered (${(error as NodeJS.ErrnoException).code})`;
+  }
+  if (spec.oomScoreAdj !== null) put("/proc/self/oom_score_adj", String(spec.oomScoreAdj));
+  if (spec.nice !== null) libc.setpriority(spec.nice);
+  const openFiles = limitOpenFiles(libc, spec.openFiles);
+  const processes = spec.processes === null ? null : limitProcesses(libc, spec.processes);
+  const rules = makeRules(libc, spec);
+  const outside = spec.cgroupProcsFiles.flatMap((path) => put(path, String(process.pid)) ?? []);
+  const user = spec.bubblewrap === null ? becomeUser(libc, spec.user) : wrappedUser(spec);
+  const privileges = forbidNewPrivileges(libc);
+  if (!dieWithParent(libc, spec.parentPid)) return "conductor is gone";
+  const { files, net } = restrict(libc, rules);
+  const env = { mechanism: "clean environment", reason: null };
+  const permissions: PermissionsEnforced = { env, net, files, user, privileges };
+  const refused = spec.trusted ? null : refusal(permissions);
+  if (refused !== null) return refused;
+  tell({ report: { permissions, openFiles, processes, cgroupProblem: outside[0] ?? null } });
+  const failure = become(libc, spec);
+  return `${JSON.stringify(spec.path)}: ${executionFailures[failure] ?? `cannot be executed (${failure})`}`;
+}
+
+/** bwrap drops every capability itself. */
+const wrappedUser = ({ user }: LaunchSpec): Enforced =>
+  user.kind === "conductor"
+    ? { mechanism: null, reason: user.reason }
+    : { mechanism: "root without capabilities", reason: "bubblewrap needs root to set up its namespaces" };
+
+/** The launcher's whole life: it ends by becoming the plugin. Yields the exit code when it could not. */
+export function runLauncher(argv: readonly string[]): number {
+  if (argv[0] === "probe") {
+    process.stdout.write(`${JSON.stringify(probeSupport())}\n`);
+    return 0;
+  }
+  let spec: LaunchSpec;
+  try {
+    spec = readSpec();
+  } catch {
+    process.stderr.write("__launch is started by conductor itself; run: conductor serve\n");
+    return 2;
+  }
+  try {
+    const libc = Libc.open();
+    arrangeDescriptors(libc, spec.channel);
+    tell({ failure: launch(libc, spec) ?? "it was not started" });
+  } catch (error) {
+    tell({ failure: `cannot be started: ${error instanceof Error ? error.message : error}` });
+  }
+  return 1;
+}
