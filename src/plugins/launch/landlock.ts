@@ -2,6 +2,7 @@
 
 import { constants } from "node:fs";
 import type { Access, Grant } from "./file-rules.ts";
+import { landlockTcp } from "./landlock-versions.ts";
 import type { Libc } from "./libc.ts";
 
 /** Bits of `handled_access_fs`, and the first ABI that has them (include/uapi/linux/landlock.h). */
@@ -18,7 +19,7 @@ const right = {
 } as const;
 const makeDeviceNodes = (1n << 6n) | (1n << 11n);
 
-const firstAbi = { refer: 2, truncate: 3, tcp: 4, ioctlDevice: 5, scopes: 6 } as const;
+const firstAbi = { refer: 2, truncate: 3, tcp: landlockTcp.abi, ioctlDevice: 5, scopes: 6 } as const;
 const tcpRights = { bind: 1n, connect: 2n } as const;
 /** Connecting to abstract unix sockets, and signals: only within the sandbox. */
 const scopes = 3n;
@@ -62,13 +63,6 @@ const onFiles = right.execute | right.writeFile | right.readFile | right.truncat
 export const grantedRights = (access: Access, isFolder: boolean, abi: number): bigint =>
   byAccess[access] & handledFileRights(abi) & (isFolder ? ~0n : onFiles);
 
-/** What is missing of the kernel's protection at this ABI, for a person; null when nothing is. */
-export function landlockGap(abi: number): string | null {
-  if (abi < firstAbi.truncate)
-    return "before Linux 6.2 (Landlock ABI 3) files outside can still be emptied where their owner lets it";
-  return null;
-}
-
 /** The Landlock ABI of this kernel: 0 where it has none or it is switched off. */
 export function landlockAbi(libc: Libc): number {
   const asked = libc.syscall("landlock_create_ruleset", 0, 0, 1);
@@ -78,7 +72,7 @@ export function landlockAbi(libc: Libc): number {
 export const landlockMissing =
   "this kernel offers no Landlock; it needs Linux 5.13 and, where it is switched off, landlock in the boot parameter lsm=";
 
-const landlockTcpMissing = "this kernel's Landlock cannot hold TCP ports; it needs Linux 6.7 (ABI 4)";
+const landlockTcpMissing = `this kernel's Landlock cannot hold TCP ports; it needs Linux ${landlockTcp.linux} (ABI ${landlockTcp.abi})`;
 
 const O_PATH = 0o10000000;
 

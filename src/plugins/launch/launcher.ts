@@ -14,14 +14,8 @@ import type { Enforced, PermissionsEnforced } from "../enforcement.ts";
 import { bubblewrapArguments, bubblewrapMissing } from "./bubblewrap.ts";
 import { enterEmptyNetwork } from "./empty-network.ts";
 import { type ListFolder, planFiles } from "./file-rules.ts";
-import {
-  landlockAbi,
-  landlockGap,
-  landlockMissing,
-  makeRuleset,
-  type Ruleset,
-  restrictSelf,
-} from "./landlock.ts";
+import { landlockAbi, landlockMissing, makeRuleset, type Ruleset, restrictSelf } from "./landlock.ts";
+import { landlockGap } from "./landlock-versions.ts";
 import { Libc } from "./libc.ts";
 import {
   becomeUser,
@@ -220,7 +214,7 @@ function launch(libc: Libc, spec: LaunchSpec): string | null {
 const wrappedUser = ({ user }: LaunchSpec): Enforced =>
   user.kind === "conductor"
     ? { mechanism: null, reason: user.reason }
-    : { mechanism: "root without capabilities", reason: "bubblewrap needs root to set up its namespaces" };
+    : { mechanism: "root without capabilities", reason: user.kind === "root" ? user.reason : null };
 
 /** The launcher's whole life: it ends by becoming the plugin. Yields the exit code when it could not. */
 export function runLauncher(argv: readonly string[]): number {

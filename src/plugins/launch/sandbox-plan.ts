@@ -74,7 +74,7 @@ const withTarget = (path: string, bits: number): Want[] =>
 
 function userOf(
   { manifest, folder }: InstancePlan,
-  programs: readonly string[],
+  wants: readonly Want[],
   writable: readonly string[],
   ports: SandboxPorts,
 ): LaunchUser {
@@ -84,14 +84,14 @@ function userOf(
       reason: "runs as the conductor's own user; run conductor as root to give each plugin a user of its own",
     };
   const uid = pluginUser(manifest.name, ports.pluginNames());
-  const wants: Want[] = [
-    ...programs.flatMap((path) => withTarget(path, 5)),
+  const all: Want[] = [
+    ...wants,
     ...(folder === null ? [] : withTarget(folder, 5)),
     ...(folder === null ? [] : filesIn(folder).map((path) => ({ path, bits: 4 }))),
     // What it writes to becomes its own: only the way there has to be open.
     ...writable.map((path) => ({ path: join(path, ".."), bits: 1 })),
   ];
-  const closed = closedPath(uid, wants, readBits);
+  const closed = closedPath(uid, all, readBits);
   return closed === null
     ? { kind: "own", uid, gid: uid }
     : { kind: "root", reason: `it cannot have a user of its own (uid ${uid}): ${closed}` };
@@ -111,6 +111,12 @@ function writableFolders({ manifest, folder, dataFolder: data }: InstancePlan): 
   return { ok: true, paths };
 }
 
+const rootInBubblewrap: LaunchUser = {
+  kind: "root",
+  reason:
+    "bubblewrap needs root to make its namespaces; inside them root owns nothing that can be written to",
+};
+
 /** Plans it, makes the folders that it writes to and hands them over. `program` is absolute. */
 export function planSandbox(
   plan: InstancePlan,
@@ -121,16 +127,21 @@ export function planSandbox(
   const { manifest, folder } = plan;
   const folders = writableFolders(plan);
   if (!folders.ok) return folders;
-  const programs = [program, ...(manifest.runtime === "bun" ? selfCommand.filter(isAbsolute) : [])];
-  const user = userOf(plan, programs, folders.paths, ports);
+  // From source, this program is the runtime with a script.
+  const scripts = manifest.runtime === "bun" ? selfCommand.slice(1).filter(isAbsolute) : [];
+  const wants = [...withTarget(program, 5), ...scripts.flatMap((path) => withTarget(path, 4))];
+  const asked = manifest.permissions.sandbox === "bubblewrap";
+  const bubblewrap = asked ? findBubblewrap() : null;
+  const user =
+    bubblewrap !== null && process.getuid?.() === 0
+      ? rootInBubblewrap
+      : userOf(plan, wants, folders.paths, ports);
   try {
     if (user.kind !== "conductor")
       for (const path of folders.paths) handOver(path, user.kind === "own" ? user.uid : 0);
   } catch (error) {
     return { ok: false, message: error instanceof Error ? error.message : String(error) };
   }
-  const asked = manifest.permissions.sandbox === "bubblewrap";
-  const bubblewrap = asked ? findBubblewrap() : null;
   return {
     ok: true,
     plan: {
@@ -142,7 +153,7 @@ export function planSandbox(
       user,
       files: {
         hidden: ports.hiddenPaths().flatMap(real),
-        readable: [...programs, ...(folder === null ? [] : [folder])].flatMap(real),
+        readable: [program, ...scripts, ...(folder === null ? [] : [folder])].flatMap(real),
         writable: folders.paths,
       },
       bubblewrap,

@@ -1,6 +1,6 @@
 /** What the conductor tells a launcher, and what the launcher answers: one JSON line each way on one socket. */
 
-import type { Enforced, PermissionsEnforced } from "../enforcement.ts";
+import type { LimitsEnforced, PermissionsEnforced } from "../enforcement.ts";
 
 /** The descriptors of a launcher; the plugin keeps 0 to 2, and `calls` where its channel is "calls". */
 export const launchFds = { channel: 3, stdout: 4, stderr: 5, status: 6 } as const;
@@ -63,9 +63,9 @@ export interface LaunchSpec {
 /** What took effect before the program was started. */
 export interface LaunchReport {
   permissions: PermissionsEnforced;
-  openFiles: Enforced;
+  openFiles: LimitsEnforced["openFiles"];
   /** Null where no limit was to be set. */
-  processes: Enforced | null;
+  processes: LimitsEnforced["processes"] | null;
   /** Why it runs outside a cgroup; null when it is inside or has none. */
   cgroupProblem: string | null;
 }
