@@ -76,6 +76,7 @@ export interface Managed {
   /** The answers of a plugin to its probes, in their order. */
   probe(name: string, probes: readonly Probe[]): Promise<unknown[]>;
   health(name: string): Promise<unknown>;
+  restart(name: string): Promise<void>;
   /** Kills it with SIGKILL, as the kernel would. */
   kill(): Promise<void>;
   end(): Promise<void>;
@@ -164,6 +165,10 @@ export async function startManaged(options: ManagedOptions): Promise<Managed> {
       return answer.value;
     },
     health: async (name) => (await ask(`${name} health`)).health,
+    restart: async (name) => {
+      const { restarted } = await ask(`${name} restart`);
+      if (!restarted.ok) throw new Error(restarted.message);
+    },
     kill: async () => {
       child.kill("SIGKILL");
       await child.exited;

@@ -4,6 +4,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, test } from "bun:test
 import { existsSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { firstPluginUser } from "../../src/plugins/launch/plugin-user.ts";
+import { eventually } from "./harness.ts";
 import { compileManager, isRoot, type Managed, nobody, proberPlugin, startManaged } from "./managed.ts";
 
 let compiled: Awaited<ReturnType<typeof compileManager>>;
@@ -144,11 +145,10 @@ describe.each(cases)("a plugin with runtime %s of a conductor run by %s", (runti
     };
     const managed = await start(as, { bot: proberPlugin("bot", runtime, more), web: server });
     expect(managed.view("web").permissions?.net.mechanism).toContain("seccomp and Landlock");
-    for (let answer: unknown = null; ; ) {
-      answer = await managed.health("web");
-      if ((answer as { ok?: boolean }).ok) break;
-      expect(JSON.stringify(answer)).toContain("ECONNREFUSED");
-    }
+    await eventually(async () => {
+      const answer = (await managed.health("web")) as { ok: boolean; message?: string };
+      return answer.ok;
+    });
     const others = [
       ["tcp", "127.0.0.1", tcp.port],
       ["udp", "127.0.0.1", udp.port],
