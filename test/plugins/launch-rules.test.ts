@@ -255,6 +255,7 @@ describe("what a user can reach", () => {
     "/root/bot": { mode: 0o755, uid: 0, gid: 0 },
     "/srv": { mode: 0o711, uid: 0, gid: 0 },
     "/srv/bot": { mode: 0o750, uid: 0, gid: 70_001 },
+    "/srv/secret": { mode: 0o600, uid: 0, gid: 0 },
     "/srv/own": { mode: 0o700, uid: 70_001, gid: 0 },
   };
   test.each([
@@ -264,6 +265,7 @@ describe("what a user can reach", () => {
     ["/srv", 5, "/srv is closed to other users; open it with: chmod o+rx /srv"],
     ["/root/bot", 5, "/root is closed to other users; open it with: chmod o+x /root"],
     ["/srv/missing/file", 4, null],
+    ["/srv/secret", 4, "/srv/secret is closed to other users; open it with: chown 70001 /srv/secret"],
   ])("%s with bits %d: %p", (path, bits, expected) => {
     expect(closedPath(70_001, [{ path, bits }], (each) => modes[each] ?? null)).toBe(expected);
   });

@@ -87,14 +87,14 @@ export interface ManagedOptions {
   as: "root" | "user";
   plugins: Record<string, Record<string, string>>;
   withhold?: Withheld[];
-  environment?: Record<string, string>;
-  selfCommand?: string[];
+  /** Nobody but its owner can enter the folder that everything lies in. */
+  closed?: boolean;
 }
 
 let runs = 0;
 
 /** The folder that `start` works in. */
-function prepare({ plugins, as }: ManagedOptions): string {
+function prepare({ plugins, as, closed }: ManagedOptions): string {
   const base = realpathSync(mkdtempSync(join(tmpdir(), "conductor-managed-")));
   chmodSync(base, 0o755);
   const put = (path: string, text: string, mode: number) => {
@@ -114,6 +114,7 @@ function prepare({ plugins, as }: ManagedOptions): string {
   const owned = ["state", "state/plugins", "state/token", "state/conductor.db", "plugins"];
   const folders = [...owned, ...Object.keys(plugins).map((name) => `plugins/${name}`)];
   if (as === "user" && isRoot) for (const path of folders) chownSync(join(base, path), nobody, nobody);
+  if (closed) chmodSync(base, 0o700);
   return base;
 }
 
@@ -131,7 +132,7 @@ export async function startManaged(options: ManagedOptions): Promise<Managed> {
   };
   const child = Bun.spawn([options.executable, "manage", JSON.stringify(settings)], {
     cwd: "/",
-    env: { PATH: "/usr/bin:/bin", HOME: base, CONDUCTOR_SECRET: "hunter2", ...options.environment },
+    env: { PATH: "/usr/bin:/bin", HOME: base, CONDUCTOR_SECRET: "hunter2" },
     stdin: "pipe",
     stdout: "pipe",
     stderr: "inherit",

@@ -31,7 +31,7 @@ afterEach(async () => {
 const start = async (
   as: "root" | "user",
   plugins: Record<string, Record<string, string>>,
-  more: { withhold?: ("landlock" | "network namespace")[] } = {},
+  more: { withhold?: ("landlock" | "network namespace")[]; closed?: boolean } = {},
 ): Promise<Managed> => {
   open = await startManaged({ executable: compiled.executable, as, plugins, ...more });
   return open;
@@ -123,6 +123,7 @@ describe.each(cases)("a plugin with runtime %s of a conductor run by %s", (runti
     const managed = await start(as, { bot: proberPlugin("bot", runtime, more) });
     const folder = join(managed.base, "plugins/bot");
     expect(managed.view("bot").permissions?.net).toEqual({ mechanism: null, reason: null });
+    if (as === "root") expect(managed.view("bot").permissions?.user.mechanism).toStartWith("uid ");
     expect(
       await managed.probe("bot", [
         ["tcp", "127.0.0.1", tcp.port],
@@ -167,6 +168,55 @@ describe.each(cases)("a plugin with runtime %s of a conductor run by %s", (runti
     ]);
   }, 30_000);
 });
+
+test.skipIf(!isRoot)(
+  "a plugin whose user could not reach its folder stays root, owns nothing that it could give away, and says why",
+  async () => {
+    const plugins = { bot: proberPlugin("bot", "exec"), bun: proberPlugin("bun", "bun") };
+    const managed = await start("root", plugins, { closed: true });
+    const { base } = managed;
+    for (const name of ["bot", "bun"]) {
+      const { state, permissions } = managed.view(name);
+      expect(state).toBe("ready");
+      expect(permissions?.user.mechanism).toBe("root without capabilities");
+      expect(permissions?.user.reason).toEndWith(
+        `${base} is closed to other users; open it with: chmod o+x ${base}`,
+      );
+      const data = join(base, "state/plugins", name);
+      expect(
+        await managed.probe(name, [
+          ["run", "id", "-u"],
+          ["status", "CapEff"],
+          ["status", "CapBnd"],
+          ["chmod", join(base, "state/token"), 0o644],
+          ["chmod", join(base, "plugins"), 0o777],
+          ["chmod", "/usr/bin/python3", 0o4755],
+          ["write", join(base, "plugins", name, "plugin.yaml")],
+          ["read", join(base, "state/token")],
+          ["write", join(data, "kept")],
+          ["chmod", join(data, "kept"), 0o600],
+          ["write", "/dev/null"],
+          ["temporary"],
+        ]),
+      ).toEqual([
+        "0",
+        "0000000000000000",
+        "0000000000000000",
+        "EROFS",
+        "EROFS",
+        "EROFS",
+        expect.stringMatching(/^(EROFS|EACCES)$/),
+        "EACCES",
+        "ok",
+        "ok",
+        "ok",
+        join(data, "tmp"),
+      ]);
+    }
+    expect(statSync(join(base, "state/token")).mode & 0o777).toBe(0o600);
+  },
+  30_000,
+);
 
 describe.each(isRoot ? (["root", "user"] as const) : (["user"] as const))("a conductor run by %s", (as) => {
   test("without network namespaces keeps a plugin from the network by seccomp", async () => {

@@ -24,6 +24,7 @@ import {
   limitOpenFiles,
   limitProcesses,
 } from "./privileges.ts";
+import { makeMountsReadOnly } from "./read-only-mounts.ts";
 import { refusal } from "./refusal.ts";
 import { denySockets, type SocketRule } from "./seccomp.ts";
 import { type LaunchMessage, type LaunchSpec, launchFds, longestSpecBytes } from "./spec.ts";
@@ -197,7 +198,8 @@ function launch(libc: Libc, spec: LaunchSpec): string | null {
   const processes = spec.processes === null ? null : limitProcesses(libc, spec.processes);
   const rules = makeRules(libc, spec);
   const outside = spec.cgroupProcsFiles.flatMap((path) => put(path, String(process.pid)) ?? []);
-  const user = spec.bubblewrap === null ? becomeUser(libc, spec.user) : wrappedUser(spec);
+  const mounts = spec.user.kind === "root" && spec.bubblewrap === null ? shieldRoot(libc, spec) : null;
+  const user = spec.bubblewrap === null ? becomeUser(libc, spec.user, mounts) : wrappedUser(spec);
   const privileges = forbidNewPrivileges(libc);
   if (!dieWithParent(libc, spec.parentPid)) return "conductor is gone";
   const { files, net } = restrict(libc, rules);
@@ -208,6 +210,14 @@ function launch(libc: Libc, spec: LaunchSpec): string | null {
   tell({ report: { permissions, openFiles, processes, cgroupProblem: outside[0] ?? null } });
   const failure = become(libc, spec);
   return `${JSON.stringify(spec.path)}: ${executionFailures[failure] ?? `cannot be executed (${failure})`}`;
+}
+
+/** Keeps one that stays root from giving away what is root's; null, or why not. */
+function shieldRoot(libc: Libc, spec: LaunchSpec): string | null {
+  const failure = makeMountsReadOnly(libc, [...spec.files.writable, "/dev/shm", "/dev/pts"]);
+  // The folder that was entered may be below what was mounted anew.
+  process.chdir(spec.folder);
+  return failure;
 }
 
 /** bwrap drops every capability itself. */

@@ -22,6 +22,7 @@ const functions = {
   socket: { args: ["i32", "i32", "i32"], returns: "i32" },
   ioctl: { args: ["i32", "u64", "ptr"], returns: "i32" },
   unshare: { args: ["i32"], returns: "i32" },
+  mount: { args: ["ptr", "ptr", "ptr", "u64", "ptr"], returns: "i32" },
   setpriority: { args: ["i32", "i32", "i32"], returns: "i32" },
   getrlimit: { args: ["i32", "ptr"], returns: "i32" },
   setrlimit: { args: ["i32", "ptr"], returns: "i32" },
@@ -51,7 +52,12 @@ const numbers = {
   x64: { setgroups: 116, setresuid: 117, setresgid: 119, capset: 126 },
   arm64: { setgroups: 159, setresuid: 147, setresgid: 149, capset: 91 },
 } as const;
-const shared = { landlock_create_ruleset: 444, landlock_add_rule: 445, landlock_restrict_self: 446 } as const;
+const shared = {
+  mount_setattr: 442,
+  landlock_create_ruleset: 444,
+  landlock_add_rule: 445,
+  landlock_restrict_self: 446,
+} as const;
 
 export type SyscallName = keyof (typeof numbers)["x64"] | keyof typeof shared;
 export type CallResult = { ok: true; value: number } | { ok: false; error: string };
@@ -134,6 +140,15 @@ export class Libc {
 
   unshare(flags: number): CallResult {
     return this.#result(this.#functions.unshare(flags));
+  }
+
+  mount(source: string, target: string, flags: number): CallResult {
+    const [from, to] = [cText(source), cText(target)];
+    return this.#result(this.#functions.mount(ptr(from), ptr(to), null, flags, null));
+  }
+
+  setMountAttributes(folder: number, path: string, flags: number, attributes: BigUint64Array): CallResult {
+    return this.syscall("mount_setattr", folder, cText(path), flags, attributes, attributes.byteLength);
   }
 
   setpriority(nice: number): CallResult {

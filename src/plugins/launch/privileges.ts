@@ -40,8 +40,11 @@ export function limitProcesses(libc: Libc, most: number): Enforced {
     : { mechanism: null, reason: `RLIMIT_NPROC cannot be set (${done.error})` };
 }
 
-/** Becomes the user, without any capability. A refused step keeps what was, and is the reason. */
-export function becomeUser(libc: Libc, user: LaunchUser): Enforced {
+/**
+ * Becomes the user, without any capability. A refused step keeps what was, and is the reason. `mounts` is why root's files
+ * are not shielded by read-only mounts; null when they are.
+ */
+export function becomeUser(libc: Libc, user: LaunchUser, mounts: string | null): Enforced {
   if (user.kind === "conductor") return { mechanism: null, reason: user.reason };
   // Without this capability the next steps still empty the sets, and no_new_privs keeps exec from filling them.
   for (let capability = 0; capability < mostCapabilities; capability++)
@@ -51,9 +54,10 @@ export function becomeUser(libc: Libc, user: LaunchUser): Enforced {
   const dropped = dropCapabilities(libc);
   if (dropped !== null) return { mechanism: null, reason: dropped };
   if (user.kind === "own" && changed === null) return { mechanism: `uid ${user.uid}`, reason: null };
+  const open = mounts === null ? "" : `; it can change the permissions of root's files: ${mounts}`;
   return {
     mechanism: "root without capabilities",
-    reason: user.kind === "root" ? user.reason : changed,
+    reason: `${user.kind === "root" ? user.reason : changed}${open}`,
   };
 }
 

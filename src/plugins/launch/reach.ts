@@ -18,7 +18,8 @@ export interface Want {
   bits: number;
 }
 
-const words: Record<number, string> = { 1: "x", 4: "r", 5: "rx", 7: "rwx" };
+const readFile = 4;
+const words: Record<number, string> = { 1: "x", 5: "rx", 7: "rwx" };
 
 function allows({ mode, uid, gid }: Bits, user: number, bits: number): boolean {
   const own = uid === user ? mode >> 6 : gid === user ? mode >> 3 : mode;
@@ -40,8 +41,10 @@ export function closedPath(user: number, wants: readonly Want[], read: ReadBits)
     const way: Want[] = [...above(path).map((folder) => ({ path: folder, bits: 1 })), { path, bits }];
     for (const step of way) {
       const found = read(step.path);
-      if (found && !allows(found, user, step.bits))
-        return `${step.path} is closed to other users; open it with: chmod o+${words[step.bits] ?? "rwx"} ${step.path}`;
+      if (!found || allows(found, user, step.bits)) continue;
+      // A file that others may not read is likely a secret: it is given to this user, not to everyone.
+      const remedy = step.bits === readFile ? `chown ${user}` : `chmod o+${words[step.bits] ?? "rwx"}`;
+      return `${step.path} is closed to other users; open it with: ${remedy} ${step.path}`;
     }
   }
   return null;

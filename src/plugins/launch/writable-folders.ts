@@ -40,6 +40,8 @@ export function writableFolder(folder: string, path: string): MadeFolder {
     const own = realpathSync(folder);
     const existing = existingPart(wanted);
     if (existing !== own && !isInside(existing, own)) return refuse("is a link out of the plugin's folder");
+    // The plugin's user has to get through to it.
+    mkdirSync(dirname(wanted), { recursive: true, mode: 0o755 });
     mkdirSync(wanted, { recursive: true, mode: 0o700 });
     const real = realpathSync(wanted);
     return isInside(real, own) ? { ok: true, path: real } : refuse("is a link out of the plugin's folder");
