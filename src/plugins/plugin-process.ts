@@ -101,7 +101,7 @@ function spawnLauncher(options: SpawnOptions, path: string): Spawned {
   try {
     const child = Bun.spawn([...self, "__launch"], {
       cwd: "/",
-      env: { ...(Object.fromEntries(marks) as Record<string, string>), ...launcherSettings },
+      env: Object.fromEntries(marks) as Record<string, string>,
       detached: true,
       stdio: ["ignore", "ignore", "ignore", "pipe", "pipe", "pipe", "pipe"],
     });
@@ -113,9 +113,6 @@ function spawnLauncher(options: SpawnOptions, path: string): Spawned {
     return { ok: false, message: whyNot(error, self[0] ?? "") };
   }
 }
-
-/** What the launcher's own runtime can do without: it runs for milliseconds. */
-const launcherSettings = {};
 
 const onlyLinux: Enforced = { mechanism: null, reason: "permissions and limits are enforced on Linux only" };
 

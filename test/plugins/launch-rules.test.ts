@@ -302,8 +302,8 @@ test.each([
   [all, null],
   [{ ...all, net: { mechanism: null, reason: null } }, null],
   [{ ...all, user: open }, null],
-  [{ ...all, net: open }, "grant it (permissions: { net: true }); or set trust: true"],
-  [{ ...all, files: open }, "permissions.files cannot be enforced here: no such thing"],
+  [{ ...all, net: open }, "grant it in its plugin.yaml (permissions: { net: true }); or set trust: true"],
+  [{ ...all, files: open }, "permissions.files cannot be enforced here: no such thing; or set trust: true"],
   [{ ...all, files: open, user: open }, "permissions.user cannot be enforced here"],
   [{ ...all, privileges: open }, "permissions.privileges"],
 ])("a plugin that nobody vouched for is refused for what is open: %#", (permissions, expected) => {

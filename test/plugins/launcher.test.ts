@@ -224,12 +224,12 @@ describe.each(isRoot ? (["root", "user"] as const) : (["user"] as const))(
         executable: compiled.executable,
         as,
         plugins: {
-          few: proberPlugin("few", "exec", "limits: { openFiles: 99 }\n"),
+          few: proberPlugin("few", "exec", "limits: { openFiles: 16 }\n"),
           many: proberPlugin("many", "exec", more),
         },
       });
       managed = started;
-      expect(await started.probe("few", [["limit", "RLIMIT_NOFILE"]])).toEqual([[99, 99]]);
+      expect(await started.probe("few", [["limit", "RLIMIT_NOFILE"]])).toEqual([[16, 16]]);
       // Root without CAP_SYS_RESOURCE, as in a container, cannot raise it either.
       const raise = as === "root" ? "ulimit -n 1048576 2>&-; " : "";
       const own = Bun.spawnSync(["sh", "-c", `${raise}ulimit -Hn`]).stdout.toString();

@@ -5,17 +5,15 @@
  * trusted, it says so and ends without having run anything of the plugin.
  *
  * Order matters. Rules are made while everything can still be opened; the cgroup is entered when the memory that a
- * launcher needs is taken, so that it is not counted as the plugin's; the user changes before the death signal, which a
- * change clears; no_new_privs comes before Landlock and seccomp, which need it.
+ * launcher needs is taken, so that it is not counted as the plugin's; open files are limited when no more are opened,
+ * and while that may still be raised; the user changes before the death signal, which a change clears; no_new_privs
+ * comes before Landlock and seccomp, which need it.
  */
 
-import { readdirSync, readSync, statSync, writeFileSync, writeSync } from "node:fs";
+import { readSync, statSync, writeFileSync, writeSync } from "node:fs";
 import type { Enforced, PermissionsEnforced } from "../enforcement.ts";
-import { bubblewrapArguments, bubblewrapMissing } from "./bubblewrap.ts";
-import { enterEmptyNetwork } from "./empty-network.ts";
-import { type ListFolder, planFiles } from "./file-rules.ts";
-import { landlockAbi, landlockMissing, makeRuleset, type Ruleset, restrictSelf } from "./landlock.ts";
-import { landlockGap } from "./landlock-versions.ts";
+import { bubblewrapArguments } from "./bubblewrap.ts";
+import { makeRules, restrict } from "./kernel-rules.ts";
 import { Libc } from "./libc.ts";
 import {
   becomeUser,
@@ -26,7 +24,6 @@ import {
 } from "./privileges.ts";
 import { makeMountsReadOnly } from "./read-only-mounts.ts";
 import { refusal } from "./refusal.ts";
-import { denySockets, type SocketRule } from "./seccomp.ts";
 import { type LaunchMessage, type LaunchSpec, launchFds, longestSpecBytes } from "./spec.ts";
 import { probeSupport } from "./support-probe.ts";
 
@@ -63,15 +60,6 @@ function arrangeDescriptors(libc: Libc, channel: LaunchSpec["channel"]): void {
   libc.closeOnExec(launchFds.status);
 }
 
-const listFolder: ListFolder = (folder) => {
-  try {
-    const entries = readdirSync(folder, { withFileTypes: true });
-    return entries.map((entry) => ({ name: entry.name, link: entry.isSymbolicLink() }));
-  } catch {
-    return null; // What this user cannot list, the plugin could not read either.
-  }
-};
-
 function kindOf(path: string): "folder" | "file" | null {
   try {
     return statSync(path).isDirectory() ? "folder" : "file";
@@ -90,81 +78,6 @@ function put(path: string, text: string): string | null {
   }
 }
 
-interface Rules {
-  ruleset: Ruleset | null;
-  files: Enforced;
-  /** What sockets may still be opened; null: the kernel need not watch them. */
-  sockets: SocketRule | null;
-  net: Enforced;
-}
-
-/** Everything that can be made before it takes effect, and the empty network, which takes effect at once. */
-function makeRules(libc: Libc, spec: LaunchSpec): Rules {
-  const abi = spec.withhold.includes("landlock") ? 0 : landlockAbi(libc);
-  const wrapped = spec.bubblewrap !== null;
-  const listen = spec.net.kind === "listen" ? spec.net.port : null;
-  const plan = wrapped ? null : planFiles(spec.files, spec.path, listFolder);
-  const wanted = plan !== null || listen !== null;
-  let ruleset = wanted ? makeRuleset(libc, { abi, grants: plan?.grants ?? null, tcpPort: listen }) : null;
-  const net = netOf(libc, spec, abi, ruleset);
-  // Where TCP cannot be held, files still can.
-  if (ruleset?.ok === false && listen !== null && plan)
-    ruleset = makeRuleset(libc, { abi, grants: plan.grants, tcpPort: null });
-  return { ruleset, files: filesOf(spec, abi, ruleset, plan?.reduced ?? false), ...net };
-}
-
-function filesOf(spec: LaunchSpec, abi: number, ruleset: Ruleset | null, reduced: boolean): Enforced {
-  if (spec.bubblewrap !== null) return { mechanism: spec.bubblewrap.version, reason: null };
-  const missing = spec.bubblewrapMissing ? bubblewrapMissing : null;
-  if (!ruleset?.ok) {
-    const because = ruleset?.reason ?? landlockMissing;
-    return { mechanism: null, reason: missing === null ? because : `${because}; ${missing}` };
-  }
-  const few = reduced
-    ? "too much lies beside the hidden files to list it, so only system folders and its own can be read"
-    : null;
-  const reasons = [missing, landlockGap(abi), few].filter((reason) => reason !== null);
-  return {
-    mechanism: `Landlock (ABI ${abi})`,
-    reason: reasons.length > 0 ? reasons.join("; ") : null,
-  };
-}
-
-function netOf(
-  libc: Libc,
-  spec: LaunchSpec,
-  abi: number,
-  ruleset: Ruleset | null,
-): Pick<Rules, "net" | "sockets"> {
-  if (spec.net.kind === "all") return { net: { mechanism: null, reason: null }, sockets: null };
-  if (spec.net.kind === "listen")
-    return ruleset?.ok
-      ? { net: { mechanism: `seccomp and Landlock (ABI ${abi})`, reason: null }, sockets: "listen" }
-      : { net: { mechanism: null, reason: ruleset?.reason ?? landlockMissing }, sockets: null };
-  if (spec.bubblewrap !== null)
-    return { net: { mechanism: spec.bubblewrap.version, reason: null }, sockets: null };
-  const refused = spec.withhold.includes("network namespace") ? "withheld" : enterEmptyNetwork(libc);
-  if (refused === null) return { net: { mechanism: "network namespace", reason: null }, sockets: null };
-  return { net: { mechanism: "seccomp", reason: null }, sockets: "none" };
-}
-
-/** What holds only once no_new_privs does. */
-function restrict(libc: Libc, rules: Rules): Pick<PermissionsEnforced, "files" | "net"> {
-  let { files, net } = rules;
-  if (rules.ruleset?.ok) {
-    const failure = restrictSelf(libc, rules.ruleset.fd);
-    if (failure !== null) {
-      if (files.mechanism?.startsWith("Landlock")) files = { mechanism: null, reason: failure };
-      if (rules.sockets === "listen") net = { mechanism: null, reason: failure };
-    }
-  }
-  if (rules.sockets !== null && net.mechanism !== null) {
-    const failure = denySockets(libc, rules.sockets);
-    if (failure !== null) net = { mechanism: null, reason: failure };
-  }
-  return { files, net };
-}
-
 /** Becomes the plugin, or yields why not. */
 function become(libc: Libc, spec: LaunchSpec): string {
   for (const signal of Object.values(ignoredSignals)) libc.resetSignal(signal);
@@ -181,12 +94,13 @@ function become(libc: Libc, spec: LaunchSpec): string {
 const executionFailures: Record<string, string> = {
   ENOENT: "no such program, or the interpreter that its first line names does not exist",
   EACCES: "not executable; try chmod +x",
+  EAGAIN: "its user has too many processes; raise limits.processes",
   E2BIG: "its arguments and environment are too large",
   ENOEXEC: "not executable: the kernel does not know its format",
 };
 
 /** Sets everything up and executes the program: comes back only with why it did not. */
-function launch(libc: Libc, spec: LaunchSpec): string | null {
+function launch(libc: Libc, spec: LaunchSpec): string {
   try {
     process.chdir(spec.folder);
   } catch (error) {
@@ -194,10 +108,10 @@ function launch(libc: Libc, spec: LaunchSpec): string | null {
   }
   if (spec.oomScoreAdj !== null) put("/proc/self/oom_score_adj", String(spec.oomScoreAdj));
   if (spec.nice !== null) libc.setpriority(spec.nice);
-  const openFiles = limitOpenFiles(libc, spec.openFiles);
-  const processes = spec.processes === null ? null : limitProcesses(libc, spec.processes);
   const rules = makeRules(libc, spec);
   const outside = spec.cgroupProcsFiles.flatMap((path) => put(path, String(process.pid)) ?? []);
+  const openFiles = limitOpenFiles(libc, spec.openFiles);
+  const processes = spec.processes === null ? null : limitProcesses(libc, spec.processes);
   const mounts = spec.user.kind === "root" && spec.bubblewrap === null ? shieldRoot(libc, spec) : null;
   const user = spec.bubblewrap === null ? becomeUser(libc, spec.user, mounts) : wrappedUser(spec);
   const privileges = forbidNewPrivileges(libc);
@@ -242,7 +156,7 @@ export function runLauncher(argv: readonly string[]): number {
   try {
     const libc = Libc.open();
     arrangeDescriptors(libc, spec.channel);
-    tell({ failure: launch(libc, spec) ?? "it was not started" });
+    tell({ failure: launch(libc, spec) });
   } catch (error) {
     tell({ failure: `cannot be started: ${error instanceof Error ? error.message : error}` });
   }

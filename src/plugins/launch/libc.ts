@@ -36,6 +36,7 @@ const errorNames: Record<number, string> = {
   2: "ENOENT",
   7: "E2BIG",
   8: "ENOEXEC",
+  11: "EAGAIN",
   12: "ENOMEM",
   13: "EACCES",
   20: "ENOTDIR",
