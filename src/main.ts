@@ -28,6 +28,10 @@ async function run(role: string | undefined): Promise<number> {
     ]);
     return runHost(args.slice(1), { loadBundled });
   }
+  if (role === "__launch") {
+    const { runLauncher } = await import("./plugins/launch/launcher.ts");
+    return runLauncher(args.slice(1));
+  }
   if (role === "__guard") {
     const { runGuard } = await import("./plugins/guard.ts");
     return runGuard(args.slice(1));

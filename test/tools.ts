@@ -1,5 +1,5 @@
 /**
- * Installs what the tests use beside Bun: promtool, espeak-ng, python3, … With apt-get as root; elsewhere it says what
+ * Installs what the tests use beside Bun: promtool, espeak-ng, python3, bwrap, … With apt-get as root; elsewhere it says what
  * to install, and the tests that need it fail with the same words.
  */
 
@@ -7,6 +7,7 @@ const tools: Record<string, string> = {
   promtool: "prometheus",
   "espeak-ng": "espeak-ng",
   python3: "python3",
+  bwrap: "bubblewrap",
   setpriv: "util-linux",
   strace: "strace",
   busybox: "busybox",

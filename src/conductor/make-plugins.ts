@@ -47,9 +47,14 @@ export async function openPlugins(foundation: Foundation, later: Later): Promise
     mayStart: (plugin) => later.scaler?.mayStart(plugin) ?? { ok: true },
     mayOverlap: (plugin) => later.scaler?.mayOverlap(plugin) ?? { ok: true },
     overlapEnded: (plugin) => later.scaler?.overlapEnded(plugin),
+    keptFolder: () => (later.stateFolder === null ? null : join(later.stateFolder, "plugins-kept")),
+    watch: true,
+    healthTimeoutMs: loaded.config.health.timeout,
+    hiddenPaths: () => [later.stateFolder, loaded.file].filter((path) => path !== null),
   });
   const { errors } = await manager.discover();
-  if (errors.length > 0) throw new Error(errors.map(({ message }) => message).join("\n"));
+  const folders = errors.filter(({ code }) => code !== "duplicate-name");
+  if (folders.length > 0) throw new Error(folders.map(({ message }) => message).join("\n"));
   for (const { name, state, reason } of manager.list())
     if (state === "invalid") log.error("plugin.invalid", { plugin: name, reason });
   return manager;

@@ -1,6 +1,6 @@
 /** Step "database and metrics": what is kept, what is counted, and the forecast that runs on it. */
 
-import { mkdirSync } from "node:fs";
+import { chmodSync, mkdirSync, statSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";
 import type { Config } from "../config/schema.ts";
 import type { AdaptiveKernel } from "../forecast/adaptive.ts";
@@ -44,8 +44,9 @@ export async function openState(foundation: Foundation): Promise<State> {
     },
   );
   const { retention } = config.storage;
+  const location = resolveLocation(storagePath(config, baseFolder), environment);
   const storage = openStorage({
-    location: resolveLocation(storagePath(config, baseFolder), environment),
+    location,
     retention: {
       samplesMs: retention.samples,
       metricsMs: retention.metrics,
@@ -63,7 +64,7 @@ export async function openState(foundation: Foundation): Promise<State> {
       because: "the state is in memory, so nobody can read the administrator's token from a file",
       remedy: "give one with CONDUCTOR_TOKEN, or set storage.path",
     });
-  if (stateFolder !== null) mkdirSync(join(stateFolder, "plugins"), { recursive: true, mode: 0o700 });
+  if (stateFolder !== null) makePluginsFolder(stateFolder, location.source !== "storage.path");
   return {
     storage,
     stateFolder,
@@ -74,6 +75,18 @@ export async function openState(foundation: Foundation): Promise<State> {
     adaptive,
     kernelFellBackBecause: fellBackBecause,
   };
+}
+
+/**
+ * The folder of the plugins' data folders. Where each plugin has a user of its own, that user must get through to its own
+ * one: it may enter, not list, and the files on the way are for conductor's user alone. A folder that was named by hand
+ * may hold more than ours, and stays as it is.
+ */
+function makePluginsFolder(stateFolder: string, isOurs: boolean): void {
+  const folder = join(stateFolder, "plugins");
+  mkdirSync(folder, { recursive: true, mode: 0o700 });
+  if (process.getuid?.() !== 0) return;
+  for (const each of isOurs ? [stateFolder, folder] : [folder]) chmodSync(each, statSync(each).mode | 0o001);
 }
 
 /** Both kernels of one kind. Throws where the configuration insists on WASM and it does not run. */

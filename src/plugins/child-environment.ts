@@ -1,5 +1,7 @@
 /** The environment of a plugin: nothing of the conductor's but what is listed. */
 
+import { join } from "node:path";
+
 /** Harmless, and most programs need them. */
 const always = ["PATH", "HOME", "LANG", "LC_ALL", "TZ", "TMPDIR"];
 
@@ -20,13 +22,21 @@ export function environmentMark(runId: string, instance: number | null): string[
 export function childEnvironment(
   own: Readonly<Record<string, string | undefined>>,
   allowed: readonly string[],
-  plugin: { name: string; runId: string; instance: number; runtime: "bun" | "exec" },
+  plugin: {
+    name: string;
+    runId: string;
+    instance: number;
+    runtime: "bun" | "exec";
+    dataFolder: string | null;
+  },
 ): Record<string, string> {
   const environment: Record<string, string> = {};
   for (const name of [...always, ...allowed]) {
     const value = own[name];
     if (value !== undefined && !never.has(name)) environment[name] = value;
   }
+  // Nothing else is writable for it.
+  if (plugin.dataFolder !== null) environment.TMPDIR = join(plugin.dataFolder, "tmp");
   environment.PATH = pluginSearchPath(own);
   environment.CONDUCTOR_PLUGIN = plugin.name;
   environment.CONDUCTOR_RUN = plugin.runId;

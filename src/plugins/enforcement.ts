@@ -14,6 +14,18 @@ export type PermissionName = "env" | "net" | "files" | "user" | "privileges";
 export type LimitsEnforced = Record<LimitName, Enforced>;
 export type PermissionsEnforced = Record<PermissionName, Enforced>;
 
+/**
+ * The permissions that were to be held and are not. The user counts only where nothing holds the files: a plugin that
+ * runs as conductor's own user is still kept from conductor's files by Landlock.
+ */
+export function unenforced(permissions: PermissionsEnforced): PermissionName[] {
+  const names: PermissionName[] = ["env", "net", "files", "user", "privileges"];
+  return names.filter((name) => {
+    const { mechanism, reason } = permissions[name];
+    return mechanism === null && reason !== null && (name !== "user" || permissions.files.mechanism === null);
+  });
+}
+
 /** What this host could enforce: a line of `conductor doctor`. */
 export interface Support {
   /** Such as "limits.memory" or "permissions.net". */

@@ -56,22 +56,19 @@ async function readLastLine({ fds }: PluginProcess, clock: Clock, bytesPerSecond
   return { finish };
 }
 
-/** Runs `command` in the plugin's folder and cgroups, with its environment. Never rejects. */
+/** Runs `command` in the plugin's folder and cgroups, with its environment and permissions. Never rejects. */
 export async function checkByCommand(
   command: readonly string[],
   subject: CheckSubject,
   { timeoutMs, signal }: CallOptions,
 ): Promise<CallResult<HealthReport>> {
   const { instance, clock, runId } = subject;
-  const { manifest, number, folder, oomScoreAdj } = instance.plan;
-  const plugin = { name: manifest.name, runId, instance: number, runtime: "exec" } as const;
+  const { manifest, number, dataFolder } = instance.plan;
+  const plugin = { name: manifest.name, runId, instance: number, runtime: "exec", dataFolder } as const;
   const spawned = spawnPlugin({
+    ...instance.launchOptions,
     command,
-    folder: folder ?? "/",
     environment: childEnvironment(subject.environment, manifest.permissions.env, plugin),
-    cgroupProcsFiles: instance.limit.procsFiles,
-    niceness: instance.limit.niceness,
-    oomScoreAdj,
     channel: "stdin",
   });
   if (!spawned.ok) return failed("unavailable", `health.command ${spawned.message}`);
@@ -92,6 +89,8 @@ export async function checkByCommand(
   if (ended === "timeout")
     return failed("timeout", `health.command did not end within ${Math.round(timeoutMs)} ms`);
   if (ended === "cancelled") return failed("cancelled", "the caller went away");
+  const launched = await child.launched;
+  if (!launched.ok) return failed("unavailable", `health.command ${launched.message}`);
   const detail = line || `health.command ended with ${ended.exitCode ?? ended.signal}`;
   return { ok: true, value: { status: ended.exitCode === 0 ? "healthy" : "unhealthy", detail } };
 }

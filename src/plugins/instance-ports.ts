@@ -2,6 +2,7 @@
 
 import type { Clock } from "../clock.ts";
 import type { Json } from "../sdk/plugin.ts";
+import type { SandboxPorts } from "./launch/sandbox-plan.ts";
 import type { LimitInForce, ManifestLimits } from "./limit-in-force.ts";
 import type { Manifest } from "./manifest.ts";
 import type { ProcessId } from "./proc-table.ts";
@@ -32,6 +33,7 @@ export interface InstancePorts {
     /** Watches over the memory of a tree that no cgroup holds, until the result is called. */
     watch(root: ProcessId, limitBytes: number, onOver: OnOver): () => void;
   };
+  sandbox: SandboxPorts;
   guard: { add(id: ProcessId): void; remove(id: ProcessId): void };
   /** Pids that never belong to a plugin. */
   never(): ReadonlySet<number>;

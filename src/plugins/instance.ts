@@ -4,15 +4,22 @@ import { type Clock, sleep } from "../clock.ts";
 import type { Json } from "../sdk/plugin.ts";
 import { ByteSocket } from "./byte-socket.ts";
 import { childEnvironment, environmentMark } from "./child-environment.ts";
+import type { PermissionsEnforced } from "./enforcement.ts";
 import { type ExitCause, type ExitFacts, exitCause } from "./exit-cause.ts";
 import { openFrameTransport } from "./frame-transport.ts";
 import type { InitializeParams } from "./host.ts";
 import { readHostOomKills } from "./host-oom-kills.ts";
 import type { InstancePlan, InstancePorts } from "./instance-ports.ts";
-import { type LimitInForce, limitsWithoutCgroups, withoutNotEntered } from "./limit-in-force.ts";
+import { planSandbox } from "./launch/sandbox-plan.ts";
+import {
+  type LimitInForce,
+  limitsWithoutCgroups,
+  withLaunched,
+  withoutNotEntered,
+} from "./limit-in-force.ts";
 import { openLineTransport } from "./line-transport.ts";
 import { LogLines } from "./log-lines.ts";
-import { type ExitStatus, type PluginProcess, spawnPlugin } from "./plugin-process.ts";
+import { type ExitStatus, type PluginProcess, type SpawnOptions, spawnPlugin } from "./plugin-process.ts";
 import type { ProcessId } from "./proc-table.ts";
 import { signalProcess } from "./process-family.ts";
 import { type Target, terminate } from "./termination.ts";
@@ -67,6 +74,8 @@ export class Instance {
   /** Settles when the process has ended and what it left behind is gone. Never, when it could not be started. */
   readonly ended: Promise<EndReport> = this.#ended.promise;
   limit: LimitInForce;
+  /** What holds it to its permissions; null until its program runs. */
+  permissions: PermissionsEnforced | null = null;
   readonly #logs: LogLines[] = [];
   #process: PluginProcess | null = null;
   #open: OpenTransport | null = null;
@@ -108,15 +117,12 @@ export class Instance {
     this.limit = this.#ports.limits.apply(manifest.name, manifest.limits, number);
     this.#oomBefore = { cgroup: this.limit.cgroup?.oomKills() ?? null, host: readHostOomKills() };
     const spawned = spawnPlugin({
+      ...this.launchOptions,
       command:
         manifest.runtime === "exec"
           ? manifest.command
           : [...this.#ports.selfCommand, "__host", manifest.name],
-      folder: this.plan.folder ?? "/",
       environment: this.#environment(),
-      cgroupProcsFiles: this.limit.procsFiles,
-      niceness: this.limit.niceness,
-      oomScoreAdj: this.plan.oomScoreAdj,
       channel: manifest.runtime === "bun" ? "calls" : "stdin",
     });
     if (!spawned.ok) {
@@ -126,15 +132,47 @@ export class Instance {
     const child = spawned.process;
     this.#process = child;
     this.#ports.guard.add(child);
-    this.limit = withoutNotEntered(this.limit, manifest.limits, child.cgroupProblems);
-    this.#watchMemory(child);
     void child.exited.then((status) => this.#exited(status));
     try {
       await this.#connect(child);
     } catch (error) {
       return { ok: false, message: `its sockets cannot be opened: ${error}` };
     }
-    return this.#initialize();
+    const launched = await this.#launched(child);
+    return launched.ok ? this.#initialize() : launched;
+  }
+
+  /** Waits until the program itself runs, and keeps what holds it. */
+  async #launched(child: PluginProcess): Promise<StartResult> {
+    const launched = await child.launched;
+    if (!launched.ok) return launched;
+    const { permissions, openFiles, processes, cgroupProblems } = launched.report;
+    this.permissions = permissions;
+    this.limit = withLaunched(withoutNotEntered(this.limit, this.plan.manifest.limits, cgroupProblems), {
+      openFiles,
+      processes,
+    });
+    this.#watchMemory(child);
+    return { ok: true };
+  }
+
+  /** How any program of this plugin is started: with the same permissions and limits. */
+  get launchOptions(): Omit<SpawnOptions, "command" | "environment" | "channel"> {
+    const { clock, selfCommand, runId, sandbox } = this.#ports;
+    const { manifest, folder, oomScoreAdj } = this.plan;
+    return {
+      plugin: manifest.name,
+      runId,
+      instance: this.plan.number,
+      selfCommand,
+      clock,
+      folder: folder ?? "/",
+      cgroupProcsFiles: this.limit.procsFiles,
+      niceness: this.limit.niceness,
+      limitProcesses: this.limit.processesWithoutCgroup !== null,
+      oomScoreAdj,
+      sandbox: (program) => planSandbox(this.plan, sandbox, program, selfCommand),
+    };
   }
 
   /** Where no cgroup holds its memory, we do: it ends as after a kill by the kernel. */
@@ -159,6 +197,7 @@ export class Instance {
       runtime,
       runId: this.#ports.runId,
       instance: this.plan.number,
+      dataFolder: this.plan.dataFolder,
     });
   }
 

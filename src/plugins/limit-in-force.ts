@@ -79,10 +79,7 @@ export function limitInForce(limits: ManifestLimits, held: Readonly<Record<Contr
       memory: memoryHeld(memoryBytes, held.memory),
       cpu: cpuHeld(cpuCores, held.cpu),
       processes: processesHeld(held.pids),
-      openFiles: {
-        mechanism: null,
-        reason: "limits.openFiles is not enforced: conductor sets no such limit",
-      },
+      openFiles: unlimited, // Until the launcher tells what took effect.
     },
     niceness: cpuCores !== null && held.cpu.cgroup === null ? yieldingNiceness : null,
     watchBytes: held.memory.cgroup === null && canWatchStatm ? memoryBytes : null,
@@ -112,4 +109,14 @@ export function withoutNotEntered(
   };
   const { memory, cpu, pids } = limit.held;
   return limitInForce(limits, { memory: left(memory), cpu: left(cpu), pids: left(pids) });
+}
+
+/** With what the launcher did before the program ran. */
+export function withLaunched(
+  limit: LimitInForce,
+  launched: { openFiles: Enforced; processes: Enforced | null },
+): LimitInForce {
+  const { openFiles } = launched;
+  const processes = launched.processes ?? limit.enforced.processes;
+  return { ...limit, enforced: { ...limit.enforced, openFiles, processes } };
 }

@@ -6,6 +6,7 @@ import type { Log } from "../log.ts";
 import type { Json } from "../sdk/plugin.ts";
 import type { CgroupPlaces } from "./cgroup-place.ts";
 import type { BundledPlugin } from "./discovery.ts";
+import type { Withheld } from "./launch/spec.ts";
 import type { Permission } from "./supervisor-ports.ts";
 
 export interface PluginManagerOptions {
@@ -32,12 +33,20 @@ export interface PluginManagerOptions {
   environment: Readonly<Record<string, string | undefined>>;
   /** A folder that the plugin may write to; null when there is none. */
   dataFolder(plugin: string): string | null;
+  /** What no plugin may read, absolute, asked at each start: conductor's state folder and configuration file. */
+  hiddenPaths?(): readonly string[];
+  /** Means of the kernel to do without, as on a host that lacks them. */
+  withhold?: readonly Withheld[];
   /** Asked before each start that no person ordered: is there memory for it? */
   mayStart(plugin: string): Permission;
   /** Asked before a second copy of a running plugin is started beside it: is there memory for both? */
   mayOverlap?(plugin: string): Permission;
   /** Told when only one of the two is left, whichever. */
   overlapEnded?(plugin: string): void;
+  /** Where proven versions of plugins are kept, to go back to; asked once, by `startAll`. Null or absent: nowhere. */
+  keptFolder?(): string | null;
+  /** Whether the folders are watched, and what changes in them is acted on; default: no. */
+  watch?: boolean;
   /** For the health checks that a new version must pass before it takes over; default 2 s. */
   healthTimeoutMs?: number;
   /** The cgroups to make others below; default: those this process is in. Null: use none. */

@@ -1,7 +1,8 @@
 /** All plugins: finds them, starts and stops them in order, and is the one way to reach them. */
 
 import type { HealthReport, PluginRequest } from "../sdk/plugin.ts";
-import { type Discovery, discover, type FoundPlugin } from "./discovery.ts";
+import { pluginSearchPath } from "./child-environment.ts";
+import { type Discovery, type FoundPlugin, PluginScanner, type Registration } from "./discovery.ts";
 import { dispatchTo } from "./dispatch.ts";
 import { type FootprintTarget, footprintTarget } from "./footprint-target.ts";
 import { GuardClient } from "./guard-client.ts";
@@ -10,8 +11,9 @@ import { checkMembers } from "./health-members.ts";
 import type { Instance } from "./instance.ts";
 import { isServing } from "./lifecycle.ts";
 import { limitsWithoutCgroups } from "./limit-in-force.ts";
-import { Limits } from "./limits.ts";
+import type { Limits } from "./limits.ts";
 import type { PluginManagerOptions } from "./manager-options.ts";
+import { keptDown, type Refusal, type Started, type Stopped } from "./orders.ts";
 import { type PluginPlanner, planner } from "./planner.ts";
 import type { PluginView } from "./plugin-view.ts";
 import { Requirements } from "./requirements.ts";
@@ -21,21 +23,15 @@ import type { Standing } from "./standing.ts";
 import { StatmWatch } from "./statm-watch.ts";
 import { Supervisor } from "./supervisor.ts";
 import type { Permission, StopIntent, StopReport, SupervisorPorts } from "./supervisor-ports.ts";
+import { takeCgroups } from "./take-cgroups.ts";
 import { type CallOptions, type CallResult, failed } from "./transport.ts";
 import { Updates } from "./updates.ts";
+import { VersionStore } from "./version-store.ts";
+import { Versions } from "./versions.ts";
+import { PluginWatch } from "./watch-plugins.ts";
 
 export type { FootprintTarget } from "./footprint-target.ts";
-
-/** Why an order to a plugin was not carried out. `message` says what to do. */
-export interface Refusal {
-  ok: false;
-  code: "unknown-plugin" | "invalid" | "shed" | "disabled" | "start-failed" | "not-replaced";
-  message: string;
-}
-
-/** `notes`: what the person who ordered it should know about how it was done. */
-export type Started = { ok: true; notes?: readonly string[] } | Refusal;
-export type Stopped = { ok: true; report: StopReport } | Refusal;
+export type { Refusal, Started, Stopped } from "./orders.ts";
 
 /** All plugins are ended within this time, whatever they do. */
 const shutdownMs = 9_000;
@@ -48,6 +44,9 @@ export class PluginManager {
   readonly #requirements: Requirements;
   readonly #updates: Updates;
   readonly #planner: PluginPlanner;
+  readonly #scanner: PluginScanner;
+  readonly #folders: PluginWatch;
+  readonly #versions: Versions;
   #limits: Limits | null = null;
   readonly #watch: StatmWatch;
   #closing = false;
@@ -60,11 +59,25 @@ export class PluginManager {
     this.#watch = new StatmWatch(clock);
     this.#guard = new GuardClient({ selfCommand, runId, clock, log });
     this.#requirements = new Requirements(this.#roster, options.graceMs);
-    this.#planner = planner(options, this.#roster);
+    this.#versions = new Versions(log, () => clock.nowMs());
+    this.#planner = planner(options, this.#roster, this.#versions);
+    this.#scanner = new PluginScanner({
+      dirs: options.dirs,
+      bundled: options.bundled,
+      searchPath: pluginSearchPath(options.environment),
+    });
+    this.#folders = new PluginWatch({
+      dirs: options.dirs,
+      clock,
+      log,
+      changed: () => void this.rescan(),
+      ignored: (path) => this.#roster.writes(path),
+    });
     this.#updates = new Updates({
       options,
       roster: this.#roster,
-      scan: () => this.#scan(),
+      versions: this.#versions,
+      scan: () => this.#scanner.scan(),
       create: (found) => this.#create(found),
       remove: (supervisor) => this.#remove(supervisor),
     });
@@ -72,13 +85,18 @@ export class PluginManager {
 
   /** Reads every manifest. Call it once, before anything else. What is wrong is in the result and in `list`. */
   async discover(): Promise<Discovery> {
-    const discovery = await this.#scan();
+    if (this.#options.watch) this.#folders.start();
+    const discovery = await this.#scanner.scan();
     this.#roster.take(discovery, this.#options.clock.nowMs(), (found) => this.#create(found));
     return discovery;
   }
 
-  #scan(): Promise<Discovery> {
-    return discover(this.#options.dirs, this.#options.bundled);
+  /**
+   * A plugin of the code around the manager, found by the next `discover` or `rescan`; it ends with the rescan after the
+   * returned function was called.
+   */
+  register(registration: Registration): () => void {
+    return this.#scanner.register(registration);
   }
 
   #create(found: FoundPlugin): Supervisor {
@@ -88,7 +106,10 @@ export class PluginManager {
   /** Starts the guard, takes the cgroups, then every eager plugin, in parallel where none requires the other. */
   async startAll(): Promise<void> {
     await this.#guard.start();
-    this.#limits = this.#takeCgroups();
+    this.#limits = takeCgroups(this.#options, this.#guard);
+    const keptFolder = this.#options.keptFolder?.() ?? null;
+    this.#versions.open(keptFolder === null ? null : new VersionStore(keptFolder));
+    await this.#updates.applyPins();
     // Where there is no room for all, the last to be shed is the first to be asked for.
     const { order } = this.#options;
     const eager = this.#roster
@@ -98,20 +119,6 @@ export class PluginManager {
     await Promise.all(
       eager.map((supervisor) => supervisor.start("started with conductor", { automatic: true })),
     );
-  }
-
-  #takeCgroups(): Limits {
-    const { runId, cgroupPlace, log } = this.#options;
-    const ownPids = () => [process.pid, ...(this.#guard.pid === null ? [] : [this.#guard.pid])];
-    const limits = new Limits({
-      runId,
-      ownPids,
-      ...(cgroupPlace === undefined ? {} : { place: cgroupPlace }),
-    });
-    if (limits.runFolders.length > 0) this.#guard.setCgroups(limits.runFolders);
-    const reasons = limits.reasons();
-    if (Object.keys(reasons).length > 0) log.warn("plugins.no_cgroups", reasons);
-    return limits;
   }
 
   #ports(): SupervisorPorts {
@@ -130,6 +137,11 @@ export class PluginManager {
             this.#limits?.apply(plugin, limits, number) ?? limitsWithoutCgroups(limits, "conductor starts"),
           watch: (root, limitBytes, onOver) => this.#watch.add(root, limitBytes, onOver),
         },
+        sandbox: {
+          pluginNames: () => this.#roster.standings().map(({ name }) => name),
+          hiddenPaths: () => this.#options.hiddenPaths?.() ?? [],
+          withhold: this.#options.withhold ?? [],
+        },
         guard: this.#guard,
         never: () => this.#never(),
       },
@@ -142,6 +154,8 @@ export class PluginManager {
         log.info("plugin.state", { plugin, from, to, reason });
         publisher.publish("plugin.state", { plugin, from, to, reason });
         this.#requirements.follow(plugin, to, reason);
+        const supervisor = this.#roster.supervisor(plugin);
+        if (to === "ready" && supervisor) this.#versions.proven(supervisor);
       },
       exited: ({ plugin, report, expected, remaining }) =>
         publisher.publish("plugin.exit", { plugin, ...report.status, expected, remaining }),
@@ -290,6 +304,15 @@ export class PluginManager {
     return keptDown(supervisor, { shed: false, disabled: false }) ?? this.#updates.reload(supervisor, reason);
   }
 
+  /** The version that ran well before takes over, until the folder holds something new. */
+  async rollback(name: string, reason = "rolled back by hand"): Promise<Started> {
+    const supervisor = this.#find(name);
+    if (!(supervisor instanceof Supervisor)) return supervisor;
+    return (
+      keptDown(supervisor, { shed: false, disabled: false }) ?? this.#updates.rollback(supervisor, reason)
+    );
+  }
+
   /** So many processes of it, from now on. */
   async scale(name: string, instances: number): Promise<Started> {
     const supervisor = this.#find(name);
@@ -341,6 +364,7 @@ export class PluginManager {
   /** Ends every plugin, each before what it requires, within 10 s; then the cgroups and the guard. */
   async shutdown(): Promise<{ gone: boolean }> {
     this.#closing = true;
+    this.#folders.stop();
     this.#requirements.close("conductor is ending");
     const gone = await stopInOrder(this.#roster.inOrder(), {
       clock: this.#options.clock,
@@ -355,19 +379,4 @@ export class PluginManager {
     if (gone) await this.#guard.close();
     return { gone };
   }
-}
-
-/** Why a plugin that is shed or disabled is not started by an order that does not lift that; else null. */
-function keptDown(supervisor: Supervisor, lifts: { shed: boolean; disabled: boolean }): Refusal | null {
-  const { name } = supervisor;
-  const wanted = supervisor.wanted();
-  if (wanted === "disabled" && !lifts.disabled)
-    return { ok: false, code: "disabled", message: `${name} is disabled; enable it first` };
-  if (wanted === "shed" && !lifts.shed)
-    return {
-      ok: false,
-      code: "shed",
-      message: `${name} is shed for memory; it is restored when there is room`,
-    };
-  return null;
 }

@@ -5,12 +5,13 @@ import type { PluginManagerOptions } from "./manager-options.ts";
 import { oomScoreAdj } from "./oom-score.ts";
 import type { PluginVersion } from "./plugin-version.ts";
 import type { Roster } from "./roster.ts";
+import type { Versions } from "./versions.ts";
 
 export interface PluginPlanner {
   plan(version: PluginVersion): InstancePlan;
 }
 
-export function planner(options: PluginManagerOptions, roster: Roster): PluginPlanner {
+export function planner(options: PluginManagerOptions, roster: Roster, versions: Versions): PluginPlanner {
   /**
    * The kernel's order of killing is the degradation order: unnamed ones by name, then the named ones; but what the last
    * of the order requires goes with it.
@@ -37,14 +38,18 @@ export function planner(options: PluginManagerOptions, roster: Roster): PluginPl
   /** Instances that were started; the number of the latest. */
   let instances = 0;
   return {
-    plan: ({ manifest, folder }) => ({
-      manifest,
-      number: ++instances,
-      folder,
-      dataFolder: options.dataFolder(manifest.name),
-      config: options.config[manifest.name] ?? {},
-      startTimeoutMs: options.startTimeoutMs,
-      oomScoreAdj: scoreOf(manifest.name),
-    }),
+    plan: (version) => {
+      versions.starting(version);
+      const { manifest, folder } = version;
+      return {
+        manifest,
+        number: ++instances,
+        folder,
+        dataFolder: options.dataFolder(manifest.name),
+        config: options.config[manifest.name] ?? {},
+        startTimeoutMs: options.startTimeoutMs,
+        oomScoreAdj: scoreOf(manifest.name),
+      };
+    },
   };
 }

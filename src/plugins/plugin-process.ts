@@ -1,7 +1,11 @@
-/** Starts one program as a plugin's process: own session, own cgroups and score before it runs, its end seen at once. */
+/** Starts one program as a plugin's process: own session, within its permissions and limits, its end seen at once. */
 
-import { readdirSync, writeFileSync } from "node:fs";
-import { setPriority } from "node:os";
+import type { Clock } from "../clock.ts";
+import { environmentMark } from "./child-environment.ts";
+import type { Enforced } from "./enforcement.ts";
+import { type Launched, launchOver } from "./launch/launch-link.ts";
+import type { PlannedSandbox, SandboxPlan } from "./launch/sandbox-plan.ts";
+import type { LaunchSpec } from "./launch/spec.ts";
 import { setOomScoreAdj } from "./oom-score.ts";
 import { readProcess } from "./proc-table.ts";
 
@@ -12,16 +16,26 @@ export interface ExitStatus {
 }
 
 export interface SpawnOptions {
+  plugin: string;
+  runId: string;
+  /** Number of the instance in the run. */
+  instance: number;
   command: readonly string[];
   folder: string;
   environment: Readonly<Record<string, string>>;
-  /** `cgroup.procs` of every cgroup that it is to be in. */
+  /** `cgroup.procs` of each cgroup that it runs in. */
   cgroupProcsFiles: readonly string[];
-  /** For it and all that it starts; null: as the conductor's own. */
+  /** Null leaves it. */
   niceness: number | null;
+  /** No cgroup holds the number of its processes: a user of its own is to. */
+  limitProcesses: boolean;
   oomScoreAdj: number | null;
   /** calls: the program keeps descriptor 3 for calls, and its stdin is empty. stdin: its stdin is that descriptor. */
   channel: "calls" | "stdin";
+  /** What `program` (absolute) may do. */
+  sandbox(program: string): PlannedSandbox;
+  selfCommand: readonly string[];
+  clock: Clock;
 }
 
 export interface PluginProcess {
@@ -31,25 +45,20 @@ export interface PluginProcess {
   exited: Promise<ExitStatus>;
   /** The parent's ends of the sockets, each to be opened at once and exactly once. */
   fds: { channel: number; stdout: number; stderr: number };
-  /** The cgroups that it could not enter; empty when it is in all. */
-  cgroupProblems: readonly { procsFile: string; code: string }[];
+  /** Settles when the program itself runs, or will not. Never rejects. */
+  launched: Promise<Launched>;
 }
 
 export type Spawned = { ok: true; process: PluginProcess } | { ok: false; message: string };
 
-/**
- * Run by the new process itself, so that nothing it starts can come before: enter the cgroups, take the score, put the
- * sockets in place, and become the program. Arguments: the score or nothing, how many files, the files, the program.
- * Its errors are silent: the parent does the first two again and sees them.
- */
-const prelude = (stdin: string): string =>
-  `{ [ -z "$1" ] || echo "$1" > /proc/self/oom_score_adj; conductor_files=$2; shift 2; while [ "$conductor_files" -gt 0 ]; do echo $$ > "$1"; shift; conductor_files=$((conductor_files - 1)); done; } 2>/dev/null; exec "$@" ${stdin} 1>&4 2>&5 4>&- 5>&-`;
+/** Where there is no launcher: put the sockets in place and become the program. */
+const prelude = (stdin: string): string => `exec "$@" ${stdin} 1>&4 2>&5 4>&- 5>&-`;
 
 const shell = "/bin/sh";
 
-function whyNot(error: unknown, options: SpawnOptions): string {
+function whyNot(error: unknown, program: string): string {
   const code = (error as NodeJS.ErrnoException).code;
-  if (code === "ENOENT") return `cannot be started: ${shell} or the folder ${options.folder} does not exist`;
+  if (code === "ENOENT") return `cannot be started: ${program} does not exist any more`;
   if (code === "EAGAIN")
     return "cannot be started: too many processes; raise the limit (ulimit -u, TasksMax)";
   if (code === "EMFILE" || code === "ENFILE")
@@ -57,40 +66,87 @@ function whyNot(error: unknown, options: SpawnOptions): string {
   return `cannot be started: ${error instanceof Error ? error.message : String(error)}`;
 }
 
-/** Starts it. A program that does not exist or may not be executed is a failure with the reason. */
+/**
+ * Starts it. A program that does not exist or may not be executed is a failure with the reason; what only the launcher
+ * finds out is in `launched`.
+ */
 export function spawnPlugin(options: SpawnOptions): Spawned {
-  const [program = "", ...rest] = options.command;
+  const [program = ""] = options.command;
   const path = Bun.which(program, { PATH: options.environment.PATH ?? "", cwd: options.folder });
   if (path === null)
     return {
       ok: false,
       message: `${JSON.stringify(program)}: no such program ${program.includes("/") ? "" : "on PATH "}or not executable; install it or correct the command`,
     };
-  const score = options.oomScoreAdj === null ? "" : String(options.oomScoreAdj);
-  const stdin = options.channel === "stdin" ? "0<&3 3<&-" : "";
+  return process.platform === "linux" ? spawnLauncher(options, path) : spawnBare(options, path);
+}
+
+function specOf(options: SpawnOptions, path: string, sandbox: SandboxPlan): LaunchSpec {
+  const { plugin, environment, folder, channel, cgroupProcsFiles, niceness, oomScoreAdj, command } = options;
+  return {
+    ...sandbox,
+    plugin,
+    path,
+    argv: [path, ...command.slice(1)],
+    environment,
+    folder,
+    channel,
+    parentPid: process.pid,
+    cgroupProcsFiles,
+    oomScoreAdj,
+    nice: niceness,
+    // The kernel counts them by user: while a new version takes over, there are twice as many.
+    processes: options.limitProcesses && sandbox.processes !== null ? 2 * sandbox.processes : null,
+  };
+}
+
+/** In a folder that is not the plugin's, with nothing of the plugin's environment: it still has every privilege. */
+function spawnLauncher(options: SpawnOptions, path: string): Spawned {
+  const sandbox = options.sandbox(path);
+  if (!sandbox.ok) return sandbox;
+  const marks = environmentMark(options.runId, options.instance).map((mark) => mark.split("=", 2));
+  const self = options.selfCommand;
   try {
-    const files = options.cgroupProcsFiles;
-    const child = Bun.spawn(
-      [shell, "-c", prelude(stdin), "sh", score, String(files.length), ...files, path, ...rest],
-      {
-        cwd: options.folder,
-        env: options.environment,
-        detached: true,
-        stdio: ["ignore", "ignore", "ignore", "pipe", "pipe", "pipe"],
-      },
-    );
-    return { ok: true, process: adopt(child, options) };
+    const child = Bun.spawn([...self, "__launch"], {
+      cwd: "/",
+      env: Object.fromEntries(marks) as Record<string, string>,
+      detached: true,
+      stdio: ["ignore", "ignore", "ignore", "pipe", "pipe", "pipe", "pipe"],
+    });
+    const [, , , , , , status] = child.stdio as readonly unknown[];
+    if (typeof status !== "number") throw new Error("the runtime gave no socket for descriptor 6");
+    const launched = launchOver(status, specOf(options, path, sandbox.plan), options.clock);
+    return { ok: true, process: adopt(child, options, launched) };
   } catch (error) {
-    return { ok: false, message: whyNot(error, options) };
+    return { ok: false, message: whyNot(error, self[0] ?? "") };
   }
 }
 
-function adopt(child: Bun.Subprocess, options: SpawnOptions): PluginProcess {
+const onlyLinux: Enforced = { mechanism: null, reason: "permissions and limits are enforced on Linux only" };
+
+function spawnBare(options: SpawnOptions, path: string): Spawned {
+  const stdin = options.channel === "stdin" ? "0<&3 3<&-" : "";
+  try {
+    const child = Bun.spawn([shell, "-c", prelude(stdin), "sh", path, ...options.command.slice(1)], {
+      cwd: options.folder,
+      env: options.environment,
+      detached: true,
+      stdio: ["ignore", "ignore", "ignore", "pipe", "pipe", "pipe"],
+    });
+    const env = { mechanism: "clean environment", reason: null };
+    const permissions = { env, net: onlyLinux, files: onlyLinux, user: onlyLinux, privileges: onlyLinux };
+    const report = { permissions, openFiles: onlyLinux, processes: null, cgroupProblems: [] };
+    return { ok: true, process: adopt(child, options, Promise.resolve({ ok: true, report })) };
+  } catch (error) {
+    return { ok: false, message: whyNot(error, `${shell} or the folder ${options.folder}`) };
+  }
+}
+
+function adopt(child: Bun.Subprocess, options: SpawnOptions, launched: Promise<Launched>): PluginProcess {
   const [, , , channel, stdout, stderr] = child.stdio as readonly unknown[];
   if (typeof channel !== "number" || typeof stdout !== "number" || typeof stderr !== "number")
     throw new Error("the runtime gave no socket for a descriptor above 2");
   if (options.oomScoreAdj !== null) setOomScoreAdj(child.pid, options.oomScoreAdj);
-  if (options.niceness !== null) beNice(child.pid, options.niceness);
   return {
     pid: child.pid,
     startTicks: readProcess(child.pid)?.startTicks ?? 0,
@@ -99,26 +155,6 @@ function adopt(child: Bun.Subprocess, options: SpawnOptions): PluginProcess {
       signal: child.signalCode === null ? null : String(child.signalCode),
     })),
     fds: { channel, stdout, stderr },
-    cgroupProblems: options.cgroupProcsFiles.flatMap((file) => enter(file, child.pid)),
+    launched,
   };
-}
-
-function enter(procsFile: string, pid: number): { procsFile: string; code: string }[] {
-  try {
-    writeFileSync(procsFile, String(pid));
-    return [];
-  } catch (error) {
-    const code = (error as NodeJS.ErrnoException).code ?? String(error);
-    // ESRCH: it ended already, having been inside.
-    return code === "ESRCH" ? [] : [{ procsFile, code }];
-  }
-}
-
-/** A niceness is a thread's own and goes to what that starts: all threads that there are already take it. */
-function beNice(pid: number, niceness: number): void {
-  try {
-    for (const thread of readdirSync(`/proc/${pid}/task`)) setPriority(Number(thread), niceness);
-  } catch {
-    return; // It ended already; where there is no /proc, nothing is promised.
-  }
 }

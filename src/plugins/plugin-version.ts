@@ -6,8 +6,10 @@ export interface PluginVersion {
   manifest: Manifest;
   /** Null for a plugin inside the executable. */
   folder: string | null;
-  /** Of the folder's content, where it has been read; see content-hash.ts. */
+  /** Of the folder's content, 64 hex digits; null until it has been read. */
   contentHash: string | null;
+  /** What told the content apart when its first process was started; null before. See content-hash.ts. */
+  fingerprint: string | null;
   /** The folder is a kept copy: the plugin's own has other content by now. */
   kept: boolean;
 }

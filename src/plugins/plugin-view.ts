@@ -1,6 +1,12 @@
 /** What can be said of one plugin now. */
 
-import type { Enforced, LimitName } from "./enforcement.ts";
+import {
+  type Enforced,
+  type LimitName,
+  type PermissionName,
+  type PermissionsEnforced,
+  unenforced,
+} from "./enforcement.ts";
 import { type PluginSource, sourceText } from "./found-plugin.ts";
 import type { PluginState } from "./lifecycle.ts";
 import type { LimitInForce } from "./limit-in-force.ts";
@@ -42,6 +48,10 @@ export interface PluginView {
     /** Each limit of the manifest (bytes, cores, counts; null: none), and what holds it while the plugin runs. */
     enforced: Record<LimitName, Enforced & { limit: number | null }>;
   };
+  /** What holds it to each permission, as it took effect; null while it does not run. */
+  permissions: PermissionsEnforced | null;
+  /** The permissions that were to be held and are not: it runs because it is trusted. */
+  unenforced: PermissionName[];
   inFlight: number;
   queued: number;
   /** The folder, or "bundled". */
@@ -117,6 +127,8 @@ export function invalidView(
       queue: null,
       enforced: { memory: nothing, cpu: nothing, processes: nothing, openFiles: nothing },
     },
+    permissions: null,
+    unenforced: [],
     inFlight: 0,
     queued: 0,
     source: sourceText(source),
@@ -153,6 +165,8 @@ export function viewOf(
     lastExit: supervisor.lastExit,
     lastError: supervisor.lastError,
     limits: limitsView(manifest, instance?.limit ?? null),
+    permissions: instance?.permissions ?? null,
+    unenforced: instance?.permissions ? unenforced(instance.permissions) : [],
     inFlight: gate.running,
     queued: gate.queued,
     source: source ? sourceText(source) : "gone",

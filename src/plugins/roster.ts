@@ -1,7 +1,8 @@
 /** Who there is: every plugin that was found, with its supervisor or with what is wrong with it. */
 
+import { join, relative } from "node:path";
 import { sortDependencies } from "./dependencies.ts";
-import type { Discovery, FoundPlugin } from "./discovery.ts";
+import { type Discovery, type FoundPlugin, folderOfSource } from "./found-plugin.ts";
 import type { PluginVersion } from "./plugin-version.ts";
 import { invalidView, type PluginView, viewOf } from "./plugin-view.ts";
 import { invalidStanding, mostReady, type Standing } from "./standing.ts";
@@ -21,8 +22,7 @@ export interface RosterChanges {
 /** The version that was found; its content has not been read. */
 export function versionFound({ name, manifest, source }: FoundPlugin): PluginVersion {
   if (!manifest) throw new Error(`${name} has no manifest`);
-  const folder = "folder" in source ? source.folder : null;
-  return { manifest, folder, contentHash: null, kept: false };
+  return { manifest, folder: folderOfSource(source), contentHash: null, fingerprint: null, kept: false };
 }
 
 export class Roster {
@@ -93,6 +93,18 @@ export class Roster {
         this.#dependents.set(required, [...(this.#dependents.get(required) ?? []), supervisor]);
     this.#standingOf = new Map(this.#standings.map((standing) => [standing.name, standing]));
     this.#standingsOfPlatform = Map.groupBy(this.#standings, ({ platform }) => platform);
+  }
+
+  /** Whether `path` is in a folder that a plugin writes to itself, so that its changes are none of the plugin. */
+  writes(path: string): boolean {
+    for (const { manifest, source } of this.#found.values()) {
+      const folder = folderOfSource(source);
+      if (folder === null || !path.startsWith(`${folder}/`)) continue;
+      const inside = relative(folder, path);
+      if (manifest?.permissions.write.some((own) => inside === own || inside.startsWith(`${own}/`)))
+        return true;
+    }
+    return false;
   }
 
   supervisor(name: string): Supervisor | null {

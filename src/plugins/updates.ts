@@ -2,15 +2,17 @@
 
 import type { SwapOutcome } from "../events/events.ts";
 import type { Discovery, FoundPlugin } from "./discovery.ts";
+import { folderOfSource } from "./found-plugin.ts";
 import type { PluginManagerOptions } from "./manager-options.ts";
-import type { PluginVersion } from "./plugin-version.ts";
-import { versionText } from "./plugin-version.ts";
-import type { Roster, RosterChanges } from "./roster.ts";
+import { type PluginVersion, versionText } from "./plugin-version.ts";
+import { type Roster, type RosterChanges, versionFound } from "./roster.ts";
 import type { Supervisor } from "./supervisor.ts";
+import type { Versions } from "./versions.ts";
 
 export interface UpdatesPorts {
   options: PluginManagerOptions;
   roster: Roster;
+  versions: Versions;
   scan(): Promise<Discovery>;
   create(found: FoundPlugin): Supervisor;
   /** Ends one whose folder is gone and takes it off the roster. */
@@ -19,7 +21,7 @@ export interface UpdatesPorts {
 
 export type Replaced =
   | { ok: true; notes: string[] }
-  | { ok: false; code: "not-replaced" | "invalid"; message: string };
+  | { ok: false; code: "not-replaced" | "nothing-kept" | "invalid"; message: string };
 
 export class Updates {
   readonly #ports: UpdatesPorts;
@@ -36,6 +38,22 @@ export class Updates {
     return mine;
   }
 
+  /** Puts back what earlier rollbacks decided. To be called before anything is started. */
+  applyPins(): Promise<void> {
+    const { roster, versions, options } = this.#ports;
+    return this.#inTurn(async () => {
+      for (const supervisor of roster.supervisors()) {
+        const own = this.#ownFolder(supervisor);
+        const version = own === null ? null : await versions.pinned(supervisor, own);
+        if (own === null || version === null) continue;
+        versions.setAside(supervisor, own);
+        await supervisor.replace(version, { beside: false, reason: "it was rolled back" });
+        options.log.info("plugin.rolled_back", { plugin: supervisor.name, version: versionText(version) });
+      }
+      roster.arrange();
+    });
+  }
+
   /** Starts what is new, exchanges what changed, ends what is gone. */
   rescan(): Promise<void> {
     return this.#inTurn(async () => {
@@ -47,27 +65,63 @@ export class Updates {
   /** The plugin as it now lies in its folder takes over, changed or not. */
   reload(supervisor: Supervisor, reason: string): Promise<Replaced> {
     return this.#inTurn(async () => {
-      const changes = await this.#take();
       const { name } = supervisor;
+      const changes = await this.#take();
       await this.#apply(changes, name);
       const invalid = changes.invalid.find((each) => each.name === name);
-      if (invalid)
+      const found = this.#ports.roster.found(name);
+      if (invalid || !found)
         return {
           ok: false,
           code: "invalid",
-          message: `${invalid.reason}; ${versionText(supervisor.version)} goes on`,
+          message: `${invalid?.reason ?? "its folder is gone"}; ${versionText(supervisor.version)} goes on`,
         };
-      const next = changes.changed.find((each) => each.supervisor === supervisor)?.next ?? supervisor.version;
-      return this.#replace(supervisor, { ...next }, reason);
+      return this.#replace(supervisor, versionFound(found), reason, "swapped");
     });
   }
 
+  /** The version that ran well before takes over, until the folder holds something new. */
+  rollback(supervisor: Supervisor, reason: string): Promise<Replaced> {
+    return this.#inTurn(async () => {
+      const { versions } = this.#ports;
+      const before = await versions.before(supervisor);
+      if (!before.ok)
+        return {
+          ok: false,
+          code: "nothing-kept",
+          message: `${supervisor.name} has nothing to go back to: ${before.problem}`,
+        };
+      const replaced = await this.#replace(supervisor, before.version, reason, "rolled_back");
+      const own = this.#ownFolder(supervisor);
+      if (!replaced.ok || own === null) return replaced;
+      versions.setAside(supervisor, own);
+      const problem = await versions.pin(supervisor, own);
+      const notes = [...replaced.notes, `${versionText(supervisor.version)} runs until ${own} changes`];
+      if (problem !== null) notes.push(`not after a restart of conductor: ${problem}`);
+      return { ok: true, notes };
+    });
+  }
+
+  #ownFolder({ name }: Supervisor): string | null {
+    const found = this.#ports.roster.found(name);
+    return found ? folderOfSource(found.source) : null;
+  }
+
   async #take(): Promise<RosterChanges> {
-    const { options, roster, scan, create } = this.#ports;
+    const { options, roster, scan, create, versions } = this.#ports;
     const discovery = await scan();
     for (const { code, message } of discovery.errors)
       options.log.error("plugins.discovery", { code, message });
-    return roster.take(discovery, options.clock.nowMs(), create);
+    const changes = roster.take(discovery, options.clock.nowMs(), create);
+    const known = new Set([...changes.changed, ...changes.invalid].map((each) => nameOf(each)));
+    for (const supervisor of roster.supervisors()) {
+      const own = this.#ownFolder(supervisor);
+      const found = roster.found(supervisor.name);
+      if (own === null || !found || known.has(supervisor.name) || !versions.changed(supervisor, own))
+        continue;
+      changes.changed.push({ supervisor, next: versionFound(found) });
+    }
+    return changes;
   }
 
   /** Carries out what a scan brought, but for the plugin called `except`. */
@@ -80,18 +134,25 @@ export class Updates {
       ...eager.map((supervisor) => supervisor.start("found in its folder", { automatic: true })),
       ...changes.changed
         .filter(({ supervisor }) => supervisor.name !== except)
-        .map(({ supervisor, next }) => this.#replace(supervisor, next, "its folder changed")),
+        .map(({ supervisor, next }) => this.#replace(supervisor, next, "its folder changed", "swapped")),
     ]);
   }
 
-  async #replace(supervisor: Supervisor, next: PluginVersion, reason: string): Promise<Replaced> {
+  async #replace(
+    supervisor: Supervisor,
+    next: PluginVersion,
+    reason: string,
+    success: SwapOutcome,
+  ): Promise<Replaced> {
     const { name, version: before } = supervisor;
-    const { roster, options } = this.#ports;
+    const { roster, options, versions } = this.#ports;
     const why = this.#whyInPlace(before, next);
     const outcome = await supervisor.replace(next, { beside: why === null, reason });
     options.overlapEnded?.(name);
+    if (!outcome.ok) await this.#keptOld(supervisor);
+    else if (!next.kept) versions.admit(name);
     roster.arrange();
-    const done: SwapOutcome = !outcome.ok ? "kept_old" : why === null ? "swapped" : "stopped_first";
+    const done: SwapOutcome = !outcome.ok ? "kept_old" : why === null ? success : "stopped_first";
     const told = {
       plugin: name,
       from: versionText(before),
@@ -101,10 +162,21 @@ export class Updates {
     };
     options.log[outcome.ok ? "info" : "error"]("plugin.swapped", told);
     options.publisher.publish("plugin.swapped", told);
+    versions.proven(supervisor);
     if (outcome.ok) return { ok: true, notes: why === null ? [] : [`stopped first, then started: ${why}`] };
-    const serving =
-      supervisor.members.length > 0 ? `${versionText(before)} goes on` : `${name} is ${supervisor.state}`;
-    return { ok: false, code: "not-replaced", message: `${outcome.message}; ${serving}` };
+    const { members, state } = supervisor;
+    const now = members.length > 0 ? `${versionText(before)} goes on` : `${name} is ${state}`;
+    return { ok: false, code: "not-replaced", message: `${outcome.message}; ${now}` };
+  }
+
+  /** Its folder holds what does not run: later starts of the version that goes on are from its kept copy. */
+  async #keptOld(supervisor: Supervisor): Promise<void> {
+    const { versions } = this.#ports;
+    const own = this.#ownFolder(supervisor);
+    if (own !== null) versions.setAside(supervisor, own);
+    await versions.settled();
+    const copy = await versions.ownCopy(supervisor);
+    if (copy) supervisor.version = copy;
   }
 
   /** Why the old version has to be stopped first; null when the new one may run beside it. */
@@ -118,3 +190,6 @@ export class Updates {
     return room.ok ? null : room.reason;
   }
 }
+
+const nameOf = (change: { name: string } | { supervisor: Supervisor }): string =>
+  "name" in change ? change.name : change.supervisor.name;

@@ -6,6 +6,7 @@ import { dirname, join, resolve } from "node:path";
 import { SystemClock } from "../../src/clock.ts";
 import type { EventMap, EventName } from "../../src/events/events.ts";
 import { silentLog } from "../../src/log.ts";
+import type { SandboxPlan } from "../../src/plugins/launch/sandbox-plan.ts";
 import { PluginManager } from "../../src/plugins/manager.ts";
 import type { PluginManagerOptions } from "../../src/plugins/manager-options.ts";
 import { hasEnvironment, listProcesses } from "../../src/plugins/proc-table.ts";
@@ -15,6 +16,19 @@ export const clock = new SystemClock();
 
 /** How a host or a guard is started from source. */
 export const selfFromSource = [process.execPath, "--no-env-file", join(fixtures, "main.ts")];
+
+/** What a program may do that is not the subject: read everything, write nowhere, use the network. */
+export const openSandbox: SandboxPlan = {
+  openFiles: 4_096,
+  processes: null,
+  trusted: false,
+  net: { kind: "all" },
+  user: { kind: "conductor", reason: "it stays as it is" },
+  files: { hidden: [], readable: [], writable: [] },
+  bubblewrap: null,
+  bubblewrapMissing: false,
+  withhold: [],
+};
 
 type Files = Record<string, string>;
 

@@ -140,7 +140,7 @@ describe("restarts", () => {
   });
 
   test("come after a failed start too", async () => {
-    open = await harness({ bot: small("bot", quickly, "fail-once") });
+    open = await harness({ bot: small("bot", `${quickly}permissions: { write: [kept] }\n`, "fail-once") });
     await open.manager.startAll();
     await eventually(() => open?.manager.view("bot")?.state === "ready");
     expect(statesOf(open, "bot")).toEqual(["starting", "failed", "starting", "ready"]);

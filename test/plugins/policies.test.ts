@@ -196,7 +196,7 @@ test("a name with spaces and parentheses does not confuse the reading of /proc/P
 
 test("the environment holds nothing that is not allowed, and PATH always", () => {
   const own = { SECRET: "1", HOME: "/h", CONDUCTOR_TOKEN: "t", NOTIFY_SOCKET: "n", KEY: "k" };
-  const plugin = { name: "bot", runId: "r", instance: 7, runtime: "exec" } as const;
+  const plugin = { name: "bot", runId: "r", instance: 7, runtime: "exec", dataFolder: null } as const;
   const given = childEnvironment(own, ["KEY", "CONDUCTOR_TOKEN", "NOTIFY_SOCKET"], plugin);
   expect(Object.keys(given).sort()).toEqual([
     "CONDUCTOR_INSTANCE",

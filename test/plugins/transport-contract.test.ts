@@ -7,7 +7,7 @@ import { openFrameTransport } from "../../src/plugins/frame-transport.ts";
 import { openLineTransport } from "../../src/plugins/line-transport.ts";
 import { type PluginProcess, spawnPlugin } from "../../src/plugins/plugin-process.ts";
 import { largestMessageBytes, type OpenTransport, type Transport } from "../../src/plugins/transport.ts";
-import { clock, eventually, fixtures } from "./harness.ts";
+import { clock, eventually, fixtures, openSandbox, selfFromSource } from "./harness.ts";
 
 const soon = { timeoutMs: 3_000 };
 
@@ -22,6 +22,13 @@ describe.each(["lines", "frames"] as const)("a transport over %s", (kind) => {
     notices = [];
     junk = [];
     const spawned = spawnPlugin({
+      plugin: "peer",
+      runId: "transport",
+      instance: 1,
+      limitProcesses: false,
+      selfCommand: selfFromSource,
+      clock,
+      sandbox: () => ({ ok: true, plan: openSandbox }),
       command: [process.execPath, join(fixtures, "peer.ts"), kind],
       folder: fixtures,
       environment: { PATH: process.env.PATH ?? "" },

@@ -102,13 +102,15 @@ export class ManagedPlugin {
   /** Proportional set size of its processes now; null when it cannot be read. */
   memoryBytes(): number | null {
     const own = this.manager.footprintTargets().filter(({ plugin }) => plugin === this.name);
-    const readings = footprints(own.map((target) => ({ ...target, cgroup: null })));
+    const readings = footprints(
+      own.map(({ plugin, rootPids }) => ({ plugin, rootPids, cgroups: [], rootPidsOutside: rootPids })),
+    );
     return readings.length === 0 ? null : readings.reduce((sum, { bytes }) => sum + bytes, 0);
   }
 
   /** Pids of processes that carry its mark. */
   processes(): number[] {
-    const mark = environmentMark(this.options.runId, this.name);
+    const mark = [...environmentMark(this.options.runId, null), `CONDUCTOR_PLUGIN=${this.name}`];
     return listProcesses()
       .map(({ pid }) => pid)
       .filter((pid) => hasEnvironment(pid, mark));

@@ -4,6 +4,8 @@ import type { Json } from "../../sdk/plugin.ts";
 import { ByteSocket } from "../byte-socket.ts";
 import { childEnvironment, environmentMark } from "../child-environment.ts";
 import { openFrameTransport } from "../frame-transport.ts";
+import type { InstancePlan } from "../instance-ports.ts";
+import { planSandbox, type SandboxPorts } from "../launch/sandbox-plan.ts";
 import { openLineTransport } from "../line-transport.ts";
 import { LogLines } from "../log-lines.ts";
 import type { Manifest } from "../manifest.ts";
@@ -23,6 +25,15 @@ export interface RawPlan {
   onLine(stream: "stdout" | "stderr" | "log", line: string): void;
 }
 
+/** No instance of the manager has this number. */
+const instance = 0;
+
+const sandboxPorts = (plugin: string): SandboxPorts => ({
+  pluginNames: () => [plugin],
+  hiddenPaths: () => [],
+  withhold: [],
+});
+
 export class RawProcess {
   readonly #sockets: ByteSocket[] = [];
   /** What the latest output was that is no message; null when all were. */
@@ -40,18 +51,26 @@ export class RawProcess {
   static async start(plan: RawPlan): Promise<RawProcess> {
     const { manifest, folder, options } = plan;
     const { name, runtime, permissions } = manifest;
-    const plugin = { name, runtime, runId: options.runId };
+    const { runId, selfCommand, clock, startTimeoutMs } = options;
+    const { dataFolder } = plan;
+    const plugin = { name, runtime, runId, instance, dataFolder };
+    const instancePlan: InstancePlan = {
+      ...{ manifest, number: instance, folder, dataFolder },
+      ...{ config: settingsOf(options, name), startTimeoutMs, oomScoreAdj: null },
+    };
     const spawned = spawnPlugin({
-      command: runtime === "exec" ? manifest.command : [...options.selfCommand, "__host", name],
-      folder,
+      ...{ plugin: name, runId, instance, selfCommand, clock, folder },
+      command: runtime === "exec" ? manifest.command : [...selfCommand, "__host", name],
       environment: childEnvironment(options.environment, permissions.env, plugin),
-      cgroup: null,
-      oomScoreAdj: null,
+      ...{ cgroupProcsFiles: [], niceness: null, limitProcesses: false, oomScoreAdj: null },
       channel: runtime === "bun" ? "calls" : "stdin",
+      sandbox: (program) => planSandbox(instancePlan, sandboxPorts(name), program, selfCommand),
     });
     if (!spawned.ok) throw new Error(spawned.message);
     const raw = new RawProcess(plan, spawned.process);
     await raw.#connect();
+    const launched = await spawned.process.launched;
+    if (!launched.ok) throw new Error(launched.message);
     void spawned.process.exited.then(({ exitCode, signal }) => {
       raw.ended = `it ended with ${signal ?? `exit code ${exitCode}`}`;
       raw.#open?.transport.close("crashed", raw.ended);
@@ -80,7 +99,11 @@ export class RawProcess {
 
   async #readLines(fd: number, stream: "stdout" | "stderr"): Promise<void> {
     const { clock } = this.plan.options;
-    const lines = new LogLines(clock, (line) => this.plan.onLine(stream, line));
+    const lines = new LogLines(
+      clock,
+      (line) => this.plan.onLine(stream, line),
+      this.plan.manifest.limits.logBytesPerSecond,
+    );
     this.#sockets.push(
       await ByteSocket.open(fd, clock, { data: (chunk) => lines.push(chunk), closed: () => lines.end() }),
     );
@@ -130,13 +153,13 @@ export class RawProcess {
 
   /** Ends it with everything that it started. */
   async end(): Promise<void> {
-    const { options, manifest } = this.plan;
+    const { options } = this.plan;
     await terminate(
       {
         root: this.process,
         exited: this.process.exited,
         cgroup: null,
-        mark: environmentMark(options.runId, manifest.name),
+        mark: environmentMark(options.runId, instance),
         never: new Set([process.pid]),
       },
       { graceMs: options.graceMs, urgent: new AbortController().signal, clock: options.clock },
