@@ -22,7 +22,7 @@ import { stopInOrder } from "./shutdown.ts";
 import type { Standing } from "./standing.ts";
 import { StatmWatch } from "./statm-watch.ts";
 import { Supervisor } from "./supervisor.ts";
-import type { Permission, StopIntent, StopReport, SupervisorPorts } from "./supervisor-ports.ts";
+import type { Permission, StopIntent, SupervisorPorts } from "./supervisor-ports.ts";
 import { takeCgroups } from "./take-cgroups.ts";
 import { type CallOptions, type CallResult, failed } from "./transport.ts";
 import { Updates } from "./updates.ts";

@@ -100,9 +100,10 @@ export class Roster {
     for (const { manifest, source } of this.#found.values()) {
       const folder = folderOfSource(source);
       if (folder === null || !path.startsWith(`${folder}/`)) continue;
-      const inside = relative(folder, path);
-      if (manifest?.permissions.write.some((own) => inside === own || inside.startsWith(`${own}/`)))
-        return true;
+      for (const own of manifest?.permissions.write ?? []) {
+        const inside = relative(join(folder, own), path);
+        if (inside !== ".." && !inside.startsWith("../")) return true;
+      }
     }
     return false;
   }
