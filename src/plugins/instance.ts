@@ -9,7 +9,12 @@ import { openFrameTransport } from "./frame-transport.ts";
 import type { InitializeParams } from "./host.ts";
 import { readHostOomKills } from "./host-oom-kills.ts";
 import type { InstancePlan, InstancePorts } from "./instance-ports.ts";
-import { type LimitInForce, limitsWithoutCgroups, withoutNotEntered } from "./limit-in-force.ts";
+import {
+  type LimitInForce,
+  liftCpuQuota,
+  limitsWithoutCgroups,
+  withoutNotEntered,
+} from "./limit-in-force.ts";
 import { openLineTransport } from "./line-transport.ts";
 import { LogLines } from "./log-lines.ts";
 import { type ExitStatus, type PluginProcess, spawnPlugin } from "./plugin-process.ts";
@@ -252,6 +257,7 @@ export class Instance {
       cgroup: this.limit.cgroups[0] ?? null,
       mark: environmentMark(this.#ports.runId, this.plan.manifest.name),
       never: this.#ports.never(),
+      beforeKill: () => liftCpuQuota(this.limit),
     };
   }
 
