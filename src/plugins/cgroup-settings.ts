@@ -54,6 +54,11 @@ export function cpuSettings(version: 1 | 2, cores: number): CgroupSetting[] {
   return [needed("cpu.cfs_period_us", periodUs), needed("cpu.cfs_quota_us", quotaUs)];
 }
 
+/** Takes the quota away again. */
+export const cpuUnlimited = (version: 1 | 2): CgroupSetting[] => [
+  version === 2 ? needed("cpu.max", "max") : needed("cpu.cfs_quota_us", -1),
+];
+
 /** Holds processes and threads together to `count`: the next fork fails with EAGAIN. The same file in both versions. */
 export const processSettings = (count: number): CgroupSetting[] => [needed("pids.max", count)];
 

@@ -83,7 +83,14 @@ export async function checkByCommand(
   const ended = await Promise.race([child.exited, patience]);
   over.abort();
   // The plugin carries the same mark: only this command's own session and descendants are meant.
-  const target = { root: child, exited: child.exited, cgroup: null, mark: [], never: subject.never() };
+  const target = {
+    root: child,
+    exited: child.exited,
+    cgroup: null,
+    mark: [],
+    never: subject.never(),
+    beforeKill: () => undefined,
+  };
   await terminate(target, { graceMs: 0, urgent: AbortSignal.abort(), clock });
   const line = await output.finish();
   if (ended === "timeout")

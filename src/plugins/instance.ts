@@ -13,6 +13,7 @@ import type { InstancePlan, InstancePorts } from "./instance-ports.ts";
 import { planSandbox } from "./launch/sandbox-plan.ts";
 import {
   type LimitInForce,
+  liftCpuQuota,
   limitsWithoutCgroups,
   withLaunched,
   withoutNotEntered,
@@ -292,6 +293,7 @@ export class Instance {
       cgroup: this.limit.cgroups[0] ?? null,
       mark: environmentMark(this.#ports.runId, this.plan.number),
       never: this.#ports.never(),
+      beforeKill: () => liftCpuQuota(this.limit),
     };
   }
 

@@ -1,7 +1,7 @@
 /** What holds one instance to its limits: worked out from the cgroups it got, and from why it got none. */
 
 import type { Controller } from "./cgroup-place.ts";
-import { leastCores } from "./cgroup-settings.ts";
+import { cpuUnlimited, leastCores } from "./cgroup-settings.ts";
 import type { Enforced, LimitsEnforced } from "./enforcement.ts";
 import type { Manifest } from "./manifest.ts";
 import type { PluginCgroup } from "./plugin-cgroup.ts";
@@ -92,6 +92,18 @@ export function limitInForce(limits: ManifestLimits, held: Readonly<Record<Contr
 export function limitsWithoutCgroups(limits: ManifestLimits, why: string): LimitInForce {
   const none: Held = { cgroup: null, why };
   return limitInForce(limits, { memory: none, cpu: none, pids: none });
+}
+
+/**
+ * Lets a plugin that is to be killed have all the processor time it wants: under its quota it would be slow to end, and
+ * to give back its memory.
+ */
+export function liftCpuQuota({ held: { cpu } }: LimitInForce): void {
+  try {
+    cpu.cgroup?.set(cpuUnlimited(cpu.cgroup.version));
+  } catch {
+    return; // Its cgroup is gone, and so is the plugin; or it ends slowly.
+  }
 }
 
 /** What is left in force when the process did not get into some of its cgroups; those are removed. */

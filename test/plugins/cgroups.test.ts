@@ -6,7 +6,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type CgroupPlaces, findCgroupPlace, findCgroupPlaces } from "../../src/plugins/cgroup-place.ts";
 import { cpuSettings, memorySettings, processSettings } from "../../src/plugins/cgroup-settings.ts";
-import { type ManifestLimits, withoutNotEntered } from "../../src/plugins/limit-in-force.ts";
+import { liftCpuQuota, type ManifestLimits, withoutNotEntered } from "../../src/plugins/limit-in-force.ts";
 import { Limits, ownCgroupPlaces } from "../../src/plugins/limits.ts";
 import { cgroupPids, killCgroup, PluginCgroup, removeCgroup } from "../../src/plugins/plugin-cgroup.ts";
 import { eventually } from "./harness.ts";
@@ -177,7 +177,8 @@ describe("version 2, on a tree of files", () => {
     expect(limits.reasons()).toEqual({});
     expect(limits.runFolders).toEqual([{ version: 2, folder: join(tree.folder, `conductor-${runId}`) }]);
     expect(tree.read(`conductor-${runId}`, "self", "cgroup.procs")).toBe(String(process.pid));
-    const { cgroups, enforced, procsFiles } = limits.apply("bot", all, 7);
+    const limit = limits.apply("bot", all, 7);
+    const { cgroups, enforced, procsFiles } = limit;
     expect(cgroups.map(({ folder }) => folder)).toEqual([join(tree.folder, `conductor-${runId}`, "bot.7")]);
     expect(procsFiles).toHaveLength(1);
     const read = (file: string) => tree.read(`conductor-${runId}`, "bot.7", file);
@@ -188,6 +189,8 @@ describe("version 2, on a tree of files", () => {
     expect([read("cpu.max"), read("pids.max")]).toEqual(["50000 100000", "20"]);
     for (const name of ["memory", "cpu", "processes"] as const)
       expect(enforced[name]).toEqual({ mechanism: "cgroup v2", reason: null });
+    liftCpuQuota(limit);
+    expect(read("cpu.max")).toBe("max");
   });
 
   test("a missing controller does not cost the others", () => {
@@ -273,7 +276,11 @@ describe.skipIf(ownCgroupPlaces().memory?.version !== 1)("version 1, for real", 
     expect(second.cgroup?.folder).toEndWith("/bot.2");
     expect(read("pids", "bot.2", "pids.max")).toBe(String(none.processes));
     expect(second.enforced.memory).toEqual({ mechanism: null, reason: null });
+    liftCpuQuota(first);
+    liftCpuQuota(second);
+    expect(read("cpu", "bot.1", "cpu.cfs_quota_us")).toBe("-1");
     expect(limits.release()).toBe(true);
+    liftCpuQuota(first);
     for (const { folder } of limits.runFolders) expect(existsSync(folder)).toBe(false);
   });
 });
