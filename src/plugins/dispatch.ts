@@ -59,14 +59,21 @@ export async function dispatchTo(
     return failed("unavailable", `${supervisor.name} is ${supervisor.state}: ${supervisor.reason}`);
   const place = await gate.enter(left().timeoutMs, options.signal);
   if (!place.ok) return place;
+  // A stream holds its place until it is done.
+  let streaming = false;
   try {
     const refusal = await untilServing(supervisor, clock, left());
     if (refusal) return refusal;
     if (!supervisor.instance) return failed("unavailable", `${supervisor.name} is ${supervisor.state}`);
     const call = left();
     const params = { request, deadlineMs: Math.floor(call.timeoutMs) };
-    return await supervisor.instance.call("handle_request", params as unknown as Json, call);
+    const answer = await supervisor.instance.call("handle_request", params as unknown as Json, call);
+    if (answer.ok && answer.stream) {
+      streaming = true;
+      void answer.stream.done.then(place.release);
+    }
+    return answer;
   } finally {
-    place.release();
+    if (!streaming) place.release();
   }
 }

@@ -64,7 +64,7 @@ export async function openLineTransport(
     clock,
     (text) => stdin?.write(Buffer.from(`${text}\n`)) ?? false,
     { ...events, junk },
-    false,
+    true,
   );
   /** Messages still looked at in the piece of a flood that is being read. */
   let quota = 0;
@@ -76,8 +76,10 @@ export async function openLineTransport(
       else if (bytes.length === 0 || (bytes.length === 1 && bytes[0] === 13)) gate.count();
       else client.garbage(bytes.length, `is no JSON-RPC message: ${excerpt(bytes)}`);
     },
-    longLine: (head, total) =>
-      client.garbage(total, `is a line of ${total} bytes, over ${largestMessageBytes}: ${excerpt(head)}`),
+    longLine(head, total) {
+      client.garbage(total, `is a line of ${total} bytes, over ${largestMessageBytes}: ${excerpt(head)}`);
+      client.tooLong(head.subarray(0, 200).toString("latin1"), total);
+    },
   });
   const stdout = await ByteSocket.open(fds.stdout, clock, {
     data(piece) {
