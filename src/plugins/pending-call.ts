@@ -44,7 +44,7 @@ export class PendingCall {
 
   /** One chunk came, in a message of `bytes`. */
   chunk(chunk: Json, bytes: number): void {
-    const { stream: terms, timeoutMs: idleMs } = this.#options;
+    const { stream: terms } = this.#options;
     if (!terms) {
       this.#ports.giveUp(
         failed("protocol", `it streams its answer to ${this.#method}, which takes no stream`),
@@ -59,7 +59,7 @@ export class PendingCall {
     }
     if (!this.#stream) {
       this.#timer.cancel();
-      this.#stream = new StreamIntake({ ...this.#ports, idleMs });
+      this.#stream = new StreamIntake({ ...this.#ports, idleMs: terms.idleMs });
       this.#result.resolve({ ok: true, value: null, stream: this.#stream });
     }
     this.#stream.push(chunk, bytes);

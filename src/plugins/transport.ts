@@ -47,12 +47,14 @@ export const failed = (kind: FailureKind, message: string): CallFailure => ({ ok
 
 /** Under which terms the answer may come in chunks. */
 export interface StreamTerms {
+  /** Longest silence between two chunks; it does not count while chunks wait to be taken. */
+  idleMs: number;
   /** What is wrong with a chunk, as in "chunk 3 of the answer …"; null when nothing is. */
   refuse(chunk: Json): string | null;
 }
 
 export interface CallOptions {
-  /** Until the answer or its first chunk; between two chunks the plugin may be silent as long again. */
+  /** Until the answer or its first chunk. */
   timeoutMs: number;
   /** Cancels the call, and its stream until that is done. */
   signal?: AbortSignal;

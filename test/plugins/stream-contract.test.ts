@@ -12,7 +12,8 @@ import type { Json } from "../../src/sdk/plugin.ts";
 import { eventually } from "./harness.ts";
 import { carriers, type Peer, startPeer } from "./peer-process.ts";
 
-const takes: CallOptions = { timeoutMs: 5_000, stream: { refuse: () => null } };
+const takes: CallOptions = { timeoutMs: 5_000, stream: { idleMs: 5_000, refuse: () => null } };
+const silentFor = (idleMs: number): CallOptions => ({ ...takes, stream: { idleMs, refuse: () => null } });
 
 const numbers = (chunks: Json[]): number[] => chunks.map((chunk) => (chunk as { n: number }).n);
 const upTo = (count: number): number[] => Array.from({ length: count }, (_, n) => n);
@@ -64,7 +65,7 @@ describe.each(carriers)("a stream over %s", (carrier) => {
   });
 
   test("stops the plugin while nobody takes the chunks, and does not call that silence", async () => {
-    const stream = await open({ count: 100_000 }, { ...takes, timeoutMs: 300 });
+    const stream = await open({ count: 100_000 }, silentFor(300));
     // An answer that follows whatever was sent before it.
     await transport.call("echo", {}, takes);
     await Bun.sleep(500);
@@ -106,7 +107,7 @@ describe.each(carriers)("a stream over %s", (carrier) => {
   });
 
   test("whose plugin falls silent times out", async () => {
-    const stream = await open({ count: 5, end: "silence" }, { ...takes, timeoutMs: 200 });
+    const stream = await open({ count: 5, end: "silence" }, silentFor(200));
     expect(numbers(await Array.fromAsync(stream))).toEqual(upTo(5));
     expect(await stream.done).toMatchObject({ kind: "timeout", message: "no further chunk within 200 ms" });
   });
@@ -163,7 +164,7 @@ describe.each(carriers)("a stream over %s", (carrier) => {
 
   test("with a chunk that is refused fails and says which", async () => {
     const refuse = (chunk: Json) => ((chunk as { n: number }).n === 2 ? "is the third" : null);
-    const stream = await open({ count: 100 }, { ...takes, stream: { refuse } });
+    const stream = await open({ count: 100 }, { ...takes, stream: { idleMs: 5_000, refuse } });
     expect(numbers(await Array.fromAsync(stream))).toEqual([0, 1]);
     expect(await stream.done).toMatchObject({
       kind: "protocol",
@@ -172,7 +173,7 @@ describe.each(carriers)("a stream over %s", (carrier) => {
   });
 
   test("of a stopped process (SIGSTOP) times out, and holds nothing more", async () => {
-    const stream = await open({ count: 1_000_000 }, { ...takes, timeoutMs: 200 });
+    const stream = await open({ count: 1_000_000 }, silentFor(200));
     process.kill(peer.pid, "SIGSTOP");
     const chunks = await Array.fromAsync(stream);
     expect(numbers(chunks)).toEqual(upTo(chunks.length));

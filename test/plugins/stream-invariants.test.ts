@@ -35,7 +35,11 @@ class Caller {
   sent = 0;
 
   constructor(client: RpcClient) {
-    const options = { timeoutMs: 100, signal: this.abort.signal, stream: { refuse: () => null } };
+    const options = {
+      timeoutMs: 100,
+      signal: this.abort.signal,
+      stream: { idleMs: 100, refuse: () => null },
+    };
     void client.call("handle_request", null, options).then((result) => {
       this.results.push(result);
       if (!result.ok || !result.stream) return;
