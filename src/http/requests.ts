@@ -2,6 +2,7 @@
 
 import { type Context, Hono } from "hono";
 import * as z from "zod";
+import type { Clock } from "../clock.ts";
 import type { Outcome, Refused } from "../routing/outcome.ts";
 import type { Json } from "../sdk/plugin.ts";
 import { anyJson, type BodyShape, checkedBody } from "./body.ts";
@@ -39,16 +40,18 @@ export function requestRoutes({ router, clock }: Services): Hono {
       streams: stream !== false,
       signal: context.req.raw.signal,
     });
-    return answer(context, outcome);
+    return answer(context, clock, outcome);
   });
   return app;
 }
 
-function answer(context: Context, outcome: Outcome): Response {
+function answer(context: Context, clock: Clock, outcome: Outcome): Response {
   if (outcome.kind === "refused") return problem(context, refusal(outcome));
   const { kind: _, stream, ...body } = outcome;
   if (!stream) return context.json(body);
-  return streamAnswer(context, outcome, stream, (refused) => problemDocument(context, refusal(refused)));
+  return streamAnswer(context, clock, outcome, stream, (refused) =>
+    problemDocument(context, refusal(refused)),
+  );
 }
 
 function refusal(outcome: Refused): Problem {

@@ -15,11 +15,17 @@
  */
 
 import type { Context } from "hono";
+import type { Clock, Timer } from "../clock.ts";
 import type { Answered, Outcome, Refused, RoutedStream } from "../routing/outcome.ts";
 import type { Json } from "../sdk/plugin.ts";
 
 /** Seconds within which a client must take the next piece of what was written; the runtime is up to 4 s late. */
 export const writeTimeoutSeconds = 30;
+/**
+ * When nothing asked for a piece for so long, the stream is given up whatever the runtime says: it may not tell that a client
+ * left before the response began.
+ */
+const giveUpMs = (writeTimeoutSeconds + 10) * 1_000;
 /** Written at once, so that a slow client shows progress within the write timeout. */
 const pieceBytes = 64 * 1024;
 
@@ -61,6 +67,7 @@ interface Server {
 /** The response whose body is `stream`. */
 export function streamAnswer(
   context: Context,
+  clock: Clock,
   { requestId, platform, plugin, degraded, fallbackFor, reason }: Answered,
   stream: RoutedStream,
   problemOf: ProblemOf,
@@ -71,7 +78,9 @@ export function streamAnswer(
   const head = form.head({ requestId, platform, plugin, degraded, ...standIn });
   const server = context.env as Partial<Server> | undefined;
   const limit = (seconds: number) => server?.timeout?.(context.req.raw, seconds);
-  const body = new ReadableStream(new Pump(stream, form, head, problemOf, limit), { highWaterMark: 0 });
+  const body = new ReadableStream(new Pump({ stream, form, head, problemOf, limit, clock }), {
+    highWaterMark: 0,
+  });
   return new Response(body, {
     headers: {
       "Content-Type": form.contentType,
@@ -83,38 +92,45 @@ export function streamAnswer(
   });
 }
 
-/** Asked for one piece at a time, whenever the connection has taken the last one. */
+interface PumpParts {
+  stream: RoutedStream;
+  form: Form;
+  head: string;
+  problemOf: ProblemOf;
+  /** Sets the connection's time limit; 0: none. */
+  limit(seconds: number): void;
+  clock: Clock;
+}
+
+/** The body's source: asked for one piece at a time, whenever the connection has taken the last one. */
 class Pump {
-  readonly #stream: RoutedStream;
+  readonly #parts: PumpParts;
   readonly #iterator: AsyncIterator<Json>;
-  readonly #form: Form;
-  readonly #problemOf: ProblemOf;
-  readonly #limit: (seconds: number) => void;
   /** What is still to be written of the head, a chunk or the end. */
   #rest: Uint8Array;
   #chunks = 0;
-  #ended = false;
+  /** plugin: its next chunk is waited for. client: it has to take what was written. over: nothing is taken any more. */
+  #turn: "plugin" | "client" | "over" = "client";
+  #last = false;
+  #clientSinceMs: number;
+  #timer: Timer;
 
-  constructor(
-    stream: RoutedStream,
-    form: Form,
-    head: string,
-    problemOf: ProblemOf,
-    limit: (seconds: number) => void,
-  ) {
-    this.#stream = stream;
-    this.#iterator = stream[Symbol.asyncIterator]();
-    this.#form = form;
-    this.#problemOf = problemOf;
-    this.#limit = limit;
-    this.#rest = Buffer.from(head);
+  constructor(parts: PumpParts) {
+    this.#parts = parts;
+    this.#iterator = parts.stream[Symbol.asyncIterator]();
+    this.#rest = Buffer.from(parts.head);
+    this.#clientSinceMs = parts.clock.monotonicMs();
+    this.#timer = this.#watch(giveUpMs);
   }
 
   async pull(controller: ReadableStreamDefaultController<Uint8Array>): Promise<void> {
-    if (this.#rest.length === 0 && !this.#ended) this.#rest = await this.#next();
-    // From here on it is the client's turn.
-    this.#limit(writeTimeoutSeconds);
+    if (this.#rest.length === 0 && !this.#last) this.#rest = await this.#next();
+    if (this.#turn === "over") return;
+    this.#clientSinceMs = this.#parts.clock.monotonicMs();
+    this.#turn = "client";
+    this.#parts.limit(writeTimeoutSeconds);
     if (this.#rest.length === 0) {
+      this.#stop();
       controller.close();
       return;
     }
@@ -123,23 +139,43 @@ class Pump {
   }
 
   cancel(): void {
-    this.#stream.cancel();
+    this.#stop();
+    this.#parts.stream.cancel();
   }
 
-  /** The plugin's turn: its own timeouts hold, the connection has none. */
+  #stop(): void {
+    this.#turn = "over";
+    this.#timer.cancel();
+  }
+
+  /** The plugin has its own time limits, so the connection has none. */
   async #next(): Promise<Uint8Array> {
-    this.#limit(0);
+    const { stream, form, limit } = this.#parts;
+    this.#turn = "plugin";
+    limit(0);
     const step = await this.#iterator.next();
     if (!step.done) {
       this.#chunks++;
-      return Buffer.from(this.#form.chunk(step.value));
+      return Buffer.from(form.chunk(step.value));
     }
-    this.#ended = true;
-    return Buffer.from(this.#end(await this.#stream.done));
+    this.#last = true;
+    return Buffer.from(this.#end(await stream.done));
   }
 
   #end(outcome: Outcome): string {
-    if (outcome.kind === "refused") return this.#form.error(this.#problemOf(outcome));
-    return this.#form.done({ durationMs: outcome.durationMs, chunks: this.#chunks });
+    const { form, problemOf } = this.#parts;
+    if (outcome.kind === "refused") return form.error(problemOf(outcome));
+    return form.done({ durationMs: outcome.durationMs, chunks: this.#chunks });
+  }
+
+  /** One timer that looks now and then, instead of one for every piece. */
+  #watch(delayMs: number): Timer {
+    const { clock } = this.#parts;
+    return clock.after(delayMs, () => {
+      const leftMs =
+        this.#turn === "client" ? this.#clientSinceMs + giveUpMs - clock.monotonicMs() : giveUpMs;
+      if (leftMs > 0) this.#timer = this.#watch(leftMs);
+      else this.cancel();
+    });
   }
 }

@@ -69,8 +69,13 @@ afterAll(async () => {
   await plugins.end();
 });
 
-const ask = (body: { [key: string]: Json }, headers: Record<string, string> = {}) =>
-  subject.post("/api/v1/requests", { platform: "bot", payload: {}, ...body }, headers);
+const ask = (body: { [key: string]: Json }, headers: Record<string, string> = {}, signal?: AbortSignal) =>
+  fetch(subject.url("/api/v1/requests"), {
+    method: "POST",
+    headers: { "Content-Type": "application/json", ...headers },
+    body: JSON.stringify({ platform: "bot", payload: {}, ...body }),
+    ...(signal ? { signal } : {}),
+  });
 
 const stateOf = async (): Promise<{ made: number; ended: number; aborted: number }> => {
   const { result } = (await (await ask({ type: "state" })).json()) as { result: never };
@@ -275,15 +280,38 @@ describe("a client", () => {
 
   test("that goes away while the plugin is silent ends its work too", async () => {
     const leave = new AbortController();
-    const response = await fetch(subject.url("/api/v1/requests"), {
-      method: "POST",
-      headers: { "Content-Type": "application/json" },
-      body: JSON.stringify({ platform: "bot", payload: { upTo: 1_000_000, everyMs: 1_000 } }),
-      signal: leave.signal,
-    });
+    const response = await ask({ payload: { upTo: 1_000_000, everyMs: 1_000 } }, {}, leave.signal);
     expect(response.status).toBe(200);
     leave.abort();
     await eventually(async () => (await stateOf()).ended === 1);
+  });
+
+  test("that goes away before the first chunk ends the work too", async () => {
+    const leave = new AbortController();
+    const asked = ask({ payload: { upTo: 2, everyMs: 300 } }, {}, leave.signal);
+    await eventually(() => router.inFlight === 1);
+    leave.abort();
+    expect(await asked.catch((error: Error) => error.name)).toBe("AbortError");
+    await eventually(async () => (await stateOf()).ended === 1);
+    expect(told[0]).toMatchObject({ kind: "refused", status: 499 });
+  });
+
+  test("that takes nothing for 40 s is given up, whatever the runtime tells", async () => {
+    const socket = await stuck();
+    await settled();
+    await subject.clock.advance(39_000);
+    expect(router.inFlight).toBe(1);
+    await subject.clock.advance(1_000);
+    await eventually(() => router.inFlight === 0);
+    expect((await stateOf()).ended).toBe(1);
+    socket.destroy();
+  });
+
+  test("may wait for the plugin for as long as the plugin may take", async () => {
+    const lines = ask({ payload: { upTo: 2, everyMs: 500 } }).then(linesOf);
+    await eventually(async () => (await stateOf()).made === 1);
+    await subject.clock.advance(120_000);
+    expect((await lines).at(-1)).toMatchObject({ done: true, chunks: 2 });
   });
 
   test("has no time limit while it waits for the plugin, and one while it has to read", async () => {
