@@ -72,6 +72,7 @@ describe.each(carriers)("a stream over %s", (carrier) => {
     const iterator = stream[Symbol.asyncIterator]();
     expect(await iterator.next()).toMatchObject({ value: { n: 0 } });
     stream.cancel();
+    expect(await stream.done).toMatchObject({ kind: "cancelled" });
     await eventually(() => peer.notices.length === 1);
     const [{ params }] = peer.notices as [{ params: { message: string } }];
     const sent = Number(params.message.replace("cancelled after ", ""));

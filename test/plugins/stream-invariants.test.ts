@@ -55,6 +55,24 @@ class Caller {
   }
 }
 
+test("a plugin that did not read when its stream was given up is told again when it goes on", async () => {
+  const clock = new VirtualClock();
+  let reads = true;
+  const heard: string[] = [];
+  const send = (text: string) => reads && heard.push(JSON.parse(text).method) > 0;
+  const client = new RpcClient(clock, send, { notice: () => undefined, junk: () => undefined }, true);
+  const [caller] = [new Caller(client)];
+  const chunk = () => client.receive('{"jsonrpc":"2.0","method":"stream","params":{"id":1,"chunk":0}}');
+  chunk();
+  reads = false;
+  caller.abort.abort();
+  chunk();
+  reads = true;
+  for (let n = 0; n < 3; n++) chunk();
+  expect(heard).toEqual(["handle_request", "cancel"]);
+  expect(client.counters.lateAnswers).toBe(4);
+});
+
 test("each caller has one result and one end, and takes the chunks in order, none twice", async () => {
   await fc.assert(
     fc.asyncProperty(fc.array(step, { maxLength: 120 }), async (steps) => {
