@@ -3,6 +3,7 @@
 import type { Clock } from "../clock.ts";
 import type { Json } from "../sdk/plugin.ts";
 import { PendingCall } from "./pending-call.ts";
+import { initialCredit } from "./stream-credit.ts";
 import {
   type CallFailure,
   type CallOptions,
@@ -21,8 +22,16 @@ export type SendText = (text: string) => boolean;
 
 export interface RpcEvents {
   notice(notice: Notice): void;
-  /** Something arrived that is no message, or that nobody waits for. Called for each; keep it cheap. */
+  /** Something arrived that is no message, or that nobody ever waited for. Called for each; keep it cheap. */
   junk(what: string): void;
+}
+
+/** A call given up that may still be answered. */
+interface GivenUp {
+  /** The plugin was told, or would not understand. */
+  told: boolean;
+  /** Chunks that came since. */
+  chunks: number;
 }
 
 /** Ids of calls given up, kept to tell a late answer from an unknown one. */
@@ -36,8 +45,7 @@ export class RpcClient implements Transport {
     droppedBytes: 0,
   };
   readonly #pending = new Map<number, PendingCall>();
-  /** Calls given up that may still be answered; false where the plugin could not be told so. */
-  readonly #givenUp = new Map<number, boolean>();
+  readonly #givenUp = new Map<number, GivenUp>();
   #nextId = 1;
   #closed: CallFailure | null = null;
 
@@ -80,7 +88,7 @@ export class RpcClient implements Transport {
   #giveUp(id: number, failure: CallFailure): void {
     const pending = this.#pending.get(id);
     if (!pending) return;
-    this.#givenUp.set(id, !this.cancels || this.#notify("cancel", { id }));
+    this.#givenUp.set(id, { told: !this.cancels || this.#notify("cancel", { id }), chunks: 0 });
     if (this.#givenUp.size > mostGivenUp) {
       const oldest = this.#givenUp.keys().next();
       if (!oldest.done) this.#givenUp.delete(oldest.value);
@@ -145,11 +153,15 @@ export class RpcClient implements Transport {
       pending.chunk(chunk, bytes);
       return;
     }
-    const told = this.#givenUp.get(id);
-    if (told === undefined) this.counters.unknownAnswers++;
-    else this.counters.lateAnswers++;
-    // It did not read when the call was given up, and it would wait for credit for ever.
-    if (told === false) this.#givenUp.set(id, this.#notify("cancel", { id }));
+    const late = this.#givenUp.get(id);
+    if (!late) this.counters.unknownAnswers++;
+    else {
+      this.counters.lateAnswers++;
+      // It did not read when the call was given up, and it would wait for credit for ever.
+      late.told ||= this.#notify("cancel", { id });
+      // These were under way, or had their credit.
+      if (++late.chunks <= initialCredit.chunks) return;
+    }
     this.events.junk("streams an answer to nothing that was asked");
   }
 
@@ -170,9 +182,12 @@ export class RpcClient implements Transport {
   #answered(id: number, result: Json | undefined, error: Json | undefined): void {
     const pending = this.#pending.get(id);
     if (!pending) {
+      // One answer to each call that was given up is no junk: it may have crossed with the cancel.
       if (this.#givenUp.delete(id)) this.counters.lateAnswers++;
-      else this.counters.unknownAnswers++;
-      this.events.junk("answers nothing that was asked");
+      else {
+        this.counters.unknownAnswers++;
+        this.events.junk("answers nothing that was asked");
+      }
       return;
     }
     const answer: CallResult =

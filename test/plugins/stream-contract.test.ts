@@ -90,6 +90,8 @@ describe.each(carriers)("a stream over %s", (carrier) => {
     // The chunk after the cancel, and the answer; and what was under way.
     expect(transport.counters.lateAnswers).toBeGreaterThanOrEqual(2);
     expect(transport.counters.unknownAnswers).toBe(0);
+    // Which is nobody's fault.
+    expect(peer.junk).toEqual([]);
   });
 
   test("that the caller's signal aborts is cancelled", async () => {
@@ -148,6 +150,7 @@ describe.each(carriers)("a stream over %s", (carrier) => {
       message: expect.stringContaining("without credit"),
     });
     expect(numbers(await Array.fromAsync(stream))).toEqual(upTo(mostWaitingChunks));
+    await eventually(() => peer.junk.length > 0);
     expect(await transport.call("echo", { value: 2 }, takes)).toEqual({ ok: true, value: 2 });
   });
 
