@@ -1,7 +1,7 @@
 /** Answers in chunks from a real plugin, through the router and a real socket. */
 
-import { afterAll, beforeAll, beforeEach, describe, expect, test } from "bun:test";
-import { connect } from "node:net";
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "bun:test";
+import { connect, type Socket } from "node:net";
 import { dispatcherOf } from "../../src/conductor/plugin-ports.ts";
 import { Breakers } from "../../src/health/breakers.ts";
 import { mostLevels } from "../../src/http/nesting.ts";
@@ -191,9 +191,11 @@ describe("an answer in chunks", () => {
       status: 502,
       detail: "before anything",
     });
-    const slow = await problemOf(await ask({ payload: { upTo: 1, everyMs: 5_000 }, deadlineMs: 50 }));
+    const slow = await problemOf(await ask({ payload: { upTo: 1, everyMs: 300 }, deadlineMs: 50 }));
     expect(slow).toMatchObject({ status: 504 });
-    await eventually(async () => (await stateOf()).aborted === 1);
+    // Its work is not interrupted, only asked to end: the generator ends when it comes back from what it waits for.
+    await eventually(async () => (await stateOf()).ended === 1);
+    expect((await stateOf()).aborted).toBe(1);
   });
 
   test("stops at the client's deadline", async () => {
@@ -224,9 +226,14 @@ describe("stream: false", () => {
 
 describe("a client", () => {
   const request = JSON.stringify({ platform: "bot", payload: { upTo: 20_000, bytes: 50_000 } });
+  const open: Socket[] = [];
+  afterEach(() => {
+    for (const socket of open.splice(0)) socket.destroy();
+  });
   /** A connection that reads nothing after the first bytes of an answer of 1 GB. */
   const stuck = async () => {
     const socket = connect(subject.port, "127.0.0.1");
+    open.push(socket);
     socket.write(postHead(subject.port, "/api/v1/requests", request.length) + request);
     await new Promise<void>((resolve, reject) => {
       socket.once("data", () => {
@@ -282,7 +289,7 @@ describe("a client", () => {
 
   test("that goes away while the plugin is silent ends its work too", async () => {
     const leave = new AbortController();
-    const response = await ask({ payload: { upTo: 1_000_000, everyMs: 1_000 } }, {}, leave.signal);
+    const response = await ask({ payload: { upTo: 1_000_000, everyMs: 300 } }, {}, leave.signal);
     expect(response.status).toBe(200);
     leave.abort();
     await eventually(async () => (await stateOf()).ended === 1);
@@ -299,19 +306,18 @@ describe("a client", () => {
   });
 
   test("that takes nothing for 40 s is given up, whatever the runtime tells", async () => {
-    const socket = await stuck();
+    await stuck();
     await settled();
     await subject.clock.advance(39_000);
     expect(router.inFlight).toBe(1);
     await subject.clock.advance(1_000);
     await eventually(() => router.inFlight === 0);
-    expect((await stateOf()).ended).toBe(1);
-    socket.destroy();
+    await eventually(async () => (await stateOf()).ended === 1);
   });
 
   test("may wait for the plugin for as long as the plugin may take", async () => {
     const lines = ask({ payload: { upTo: 2, everyMs: 500 } }).then(linesOf);
-    await eventually(async () => (await stateOf()).made === 1);
+    await eventually(async () => (await stateOf()).made >= 1);
     await subject.clock.advance(120_000);
     expect((await lines).at(-1)).toMatchObject({ done: true, chunks: 2 });
   });
