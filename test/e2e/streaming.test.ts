@@ -87,3 +87,22 @@ test("eight clients that do not read stop the plugin, and cost the conductor a f
   await until("all of them are cancelled", 10_000, async () => (await state()).ended === 10);
   expect(await conductor.terminate()).toBe(0);
 }, 90_000);
+
+test("a stream that goes on when the conductor is told to end is cut, and the exit is clean and in time", async () => {
+  const conductor = await RunningConductor.start({
+    config: `budget: { memory: ${roomyBudget()} }\nplugins: { dirs: [plugins], bundled: false }\n`,
+    files: { "plugins/tap/plugin.yaml": manifest, "plugins/tap/index.ts": source },
+  });
+  defer(() => conductor.remove());
+  defer(() => conductor.kill());
+  const socket = await client(Number(conductor.port));
+  const cut = new Promise<void>((resolve) => socket.once("close", () => resolve()));
+  socket.on("error", () => undefined);
+  const began = performance.now();
+  // It reads nothing, so the stream can never have ended by itself.
+  const code = await conductor.terminate();
+  expect(code).toBe(0);
+  expect(performance.now() - began).toBeLessThan(10_000);
+  socket.resume();
+  await cut;
+}, 60_000);
