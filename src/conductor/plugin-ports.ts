@@ -6,10 +6,12 @@ import type { FootprintTarget } from "../monitor/footprint.ts";
 import type { PluginState } from "../plugins/lifecycle.ts";
 import type { PluginManager } from "../plugins/manager.ts";
 import type { Standing as LiveStanding } from "../plugins/standing.ts";
-import type { CallFailure, FailureKind } from "../plugins/transport.ts";
+import type { CallFailure, FailureKind, JsonStream, StreamTerms } from "../plugins/transport.ts";
 import type {
+  AnswerStream,
   DispatchAnswer,
   Dispatcher,
+  DispatchFailure,
   DispatchFailureKind,
   PluginState as RoutedState,
 } from "../routing/dispatcher.ts";
@@ -199,12 +201,25 @@ const dispatchFailures: Record<FailureKind, DispatchFailureKind> = {
   cancelled: "cancelled",
 };
 
+const tooDeep = `has more than ${mostLevels} levels of lists and objects`;
+
+/** A plugin may be silent between two chunks for as long as before the first. */
+const streamTerms = (timeoutMs: number): StreamTerms => ({
+  idleMs: timeoutMs,
+  refuse: (chunk) => (nestedWithin(chunk, mostLevels) ? null : tooDeep),
+});
+
 /** Requests to plugins by platform. Of several plugins of one platform the most ready is taken. */
 export function dispatcherOf(manager: PluginManager): Dispatcher {
-  const failureOf = (plugin: string, { kind, message }: CallFailure): DispatchAnswer => {
+  const failureOf = (plugin: string, { kind, message }: CallFailure): DispatchFailure => {
     const shed = kind === "stopped" && manager.standing(plugin)?.state === "shed";
     return { ok: false, kind: shed ? "shed" : dispatchFailures[kind], message };
   };
+  const routed = (plugin: string, stream: JsonStream): AnswerStream => ({
+    [Symbol.asyncIterator]: () => stream[Symbol.asyncIterator](),
+    done: stream.done.then((failure) => failure && failureOf(plugin, failure)),
+    cancel: () => stream.cancel(),
+  });
   return {
     platforms: () => manager.platforms(),
     resolve: (platform) => {
@@ -219,11 +234,13 @@ export function dispatcherOf(manager: PluginManager): Dispatcher {
       };
     },
     dispatch: async (plugin, request, limits): Promise<DispatchAnswer> => {
-      const answer = await manager.dispatch(plugin, request, limits);
+      const stream = streamTerms(limits.timeoutMs);
+      const answer = await manager.dispatch(plugin, request, { ...limits, stream });
       if (!answer.ok) return failureOf(plugin, answer);
-      if (nestedWithin(answer.value, mostLevels)) return { ok: true, result: answer.value };
-      const message = `${plugin} answered with more than ${mostLevels} levels of lists and objects`;
-      return { ok: false, kind: "bad-answer", message };
+      if (answer.stream) return { ok: true, result: null, stream: routed(plugin, answer.stream) };
+      const { value } = answer;
+      if (nestedWithin(value, mostLevels)) return { ok: true, result: value };
+      return { ok: false, kind: "bad-answer", message: `the answer of ${plugin} ${tooDeep}` };
     },
   };
 }

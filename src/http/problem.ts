@@ -18,12 +18,9 @@ export interface Problem {
 
 const mostInstanceCharacters = 512;
 
-/** The problem as a response of type application/problem+json. */
-export function problem(context: Context, { status, code, title, detail, retryAfterSeconds, more }: Problem) {
-  const headers: Record<string, string> = { "Content-Type": "application/problem+json" };
-  if (retryAfterSeconds !== undefined)
-    headers["Retry-After"] = String(Math.max(1, Math.ceil(retryAfterSeconds)));
-  const body = {
+/** The problem as a document. */
+export function problemDocument(context: Context, { status, code, title, detail, more }: Problem) {
+  return {
     type: "about:blank",
     title,
     status,
@@ -32,5 +29,14 @@ export function problem(context: Context, { status, code, title, detail, retryAf
     instance: context.req.path.slice(0, mostInstanceCharacters),
     ...more,
   };
-  return context.body(JSON.stringify(body), status as ContentfulStatusCode, headers);
+}
+
+/** The problem as a response of type application/problem+json. */
+export function problem(context: Context, what: Problem) {
+  const headers: Record<string, string> = { "Content-Type": "application/problem+json" };
+  const { status, retryAfterSeconds } = what;
+  if (retryAfterSeconds !== undefined)
+    headers["Retry-After"] = String(Math.max(1, Math.ceil(retryAfterSeconds)));
+  const body = JSON.stringify(problemDocument(context, what));
+  return context.body(body, status as ContentfulStatusCode, headers);
 }

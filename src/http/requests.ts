@@ -1,12 +1,14 @@
-/** `POST /api/v1/requests`: one request to a platform. */
+/** `POST /api/v1/requests`: one request to a platform, answered at once or in chunks. */
 
-import { Hono } from "hono";
+import { type Context, Hono } from "hono";
 import * as z from "zod";
-import type { Outcome } from "../routing/outcome.ts";
+import type { Clock } from "../clock.ts";
+import type { Outcome, Refused } from "../routing/outcome.ts";
 import type { Json } from "../sdk/plugin.ts";
 import { anyJson, type BodyShape, checkedBody } from "./body.ts";
-import { problem } from "./problem.ts";
+import { type Problem, problem, problemDocument } from "./problem.ts";
 import type { Services } from "./services.ts";
+import { streamAnswer } from "./stream-answer.ts";
 
 const schema = z.strictObject({
   platform: z.string().min(1).max(64),
@@ -14,12 +16,14 @@ const schema = z.strictObject({
   payload: anyJson,
   /** Whole milliseconds that the client waits at most. */
   deadlineMs: z.int().min(1).max(600_000).optional(),
+  /** False: an answer in chunks is wanted as one list. */
+  stream: z.boolean().optional(),
 });
 
 const shape: BodyShape<z.output<typeof schema>> = {
   schema,
   name: "a request",
-  expected: "{platform, type?, payload, deadlineMs?}",
+  expected: "{platform, type?, payload, deadlineMs?, stream?}",
 };
 
 export function requestRoutes({ router, clock }: Services): Hono {
@@ -27,27 +31,33 @@ export function requestRoutes({ router, clock }: Services): Hono {
   app.post("/", async (context) => {
     const body = await checkedBody(context, clock, shape);
     if (!body.ok) return body.response;
-    const { platform, type, payload, deadlineMs } = body.value;
+    const { platform, type, payload, deadlineMs, stream } = body.value;
     const outcome = await router.route({
       platform,
       payload: payload as Json,
       ...(type === undefined ? {} : { type }),
       ...(deadlineMs === undefined ? {} : { deadlineMs }),
+      streams: stream !== false,
       signal: context.req.raw.signal,
     });
-    return answer(context, outcome);
+    return answer(context, clock, outcome);
   });
   return app;
 }
 
-function answer(context: Parameters<typeof problem>[0], outcome: Outcome) {
-  if (outcome.kind === "answered") {
-    const { kind: _, ...body } = outcome;
-    return context.json(body);
-  }
+function answer(context: Context, clock: Clock, outcome: Outcome): Response {
+  if (outcome.kind === "refused") return problem(context, refusal(outcome));
+  const { kind: _, stream, ...body } = outcome;
+  if (!stream) return context.json(body);
+  return streamAnswer(context, clock, outcome, stream, (refused) =>
+    problemDocument(context, refusal(refused)),
+  );
+}
+
+function refusal(outcome: Refused): Problem {
   const { status, code, title, detail, retryAfterSeconds, blockedBy, known, requestId, platform, attempts } =
     outcome;
-  return problem(context, {
+  return {
     status,
     code: code.replaceAll("-", "_"),
     title,
@@ -60,5 +70,5 @@ function answer(context: Parameters<typeof problem>[0], outcome: Outcome) {
       ...(blockedBy ? { blocked_by: blockedBy } : {}),
       ...(known ? { known } : {}),
     },
-  });
+  };
 }

@@ -67,6 +67,7 @@ export async function dispatchTo(
   const left = (): CallOptions => ({ ...options, timeoutMs: Math.max(1, endMs - clock.monotonicMs()) });
   const place = await gate.enter(left().timeoutMs, options.signal);
   if (!place.ok) return place;
+  let streaming = false;
   try {
     if (!isServing(supervisor.state)) {
       endMs = callerEndMs;
@@ -79,12 +80,17 @@ export async function dispatchTo(
     const call = left();
     const params = { request, deadlineMs: Math.floor(call.timeoutMs) };
     const done = member.begin();
-    try {
-      return await member.instance.call("handle_request", params as unknown as Json, call);
-    } finally {
+    const over = () => {
       done();
-    }
+      place.release();
+    };
+    const answer = await member.instance.call("handle_request", params as unknown as Json, call);
+    // A stream holds its place until it is done.
+    streaming = answer.ok && answer.stream !== undefined;
+    if (answer.ok && answer.stream) void answer.stream.done.then(over);
+    else over();
+    return answer;
   } finally {
-    place.release();
+    if (!streaming) place.release();
   }
 }

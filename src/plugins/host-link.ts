@@ -59,6 +59,16 @@ export class HostLink {
     else this.error(id, -32_000, `the answer has ${bytes} bytes: expected at most ${largestMessageBytes}`);
   }
 
+  /** One part of the answer; yields the bytes of its message, throws when they are too many. Credit bounds how many wait. */
+  chunk(id: number, chunk: unknown): number {
+    const text = JSON.stringify({ jsonrpc: "2.0", method: "stream", params: { id, chunk: chunk ?? null } });
+    const bytes = Buffer.byteLength(text);
+    if (bytes > largestMessageBytes)
+      throw new Error(`a chunk of the answer has ${bytes} bytes: expected at most ${largestMessageBytes}`);
+    this.#send(text);
+    return bytes;
+  }
+
   error(id: number, code: number, message: string): void {
     const cut = message.slice(0, 4_000);
     this.#send(JSON.stringify({ jsonrpc: "2.0", id, error: { code, message: cut } }));

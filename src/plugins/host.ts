@@ -1,9 +1,11 @@
 /** The child side of `runtime: bun`: loads one plugin and answers the conductor's calls. */
 
 import { join } from "node:path";
-import type { Json, PluginContext, PluginDefinition, PluginRequest } from "../sdk/plugin.ts";
+import type { Json, PluginAnswer, PluginContext, PluginDefinition, PluginRequest } from "../sdk/plugin.ts";
 import * as sdk from "../sdk/plugin.ts";
 import { HostLink, type Incoming } from "./host-link.ts";
+import type { Credit } from "./stream-credit.ts";
+import { isStream, StreamOutlet } from "./stream-outlet.ts";
 
 export interface HostOptions {
   /** The definition of a plugin inside the executable; null when there is none. */
@@ -72,6 +74,7 @@ async function load(params: InitializeParams, options: HostOptions): Promise<Plu
 class Host {
   #definition: PluginDefinition = {};
   readonly #aborts = new Map<number, AbortController>();
+  readonly #streams = new Map<number, StreamOutlet>();
   readonly #link: HostLink;
   readonly #options: HostOptions;
 
@@ -84,6 +87,9 @@ class Host {
     if (message.method === "cancel") {
       const { id } = (message.params ?? {}) as { id?: number };
       this.#aborts.get(id ?? -1)?.abort(new Error("the caller went away or the deadline passed"));
+    } else if (message.method === "credit") {
+      const { id, ...credit } = message.params as unknown as Credit & { id: number };
+      this.#streams.get(id)?.grant(credit);
     } else if (message.id !== undefined) void this.#answer(message.id, message.method, message.params);
   }
 
@@ -94,6 +100,7 @@ class Host {
       this.#link.error(id, error instanceof HostError ? error.code : -32_000, messageOf(error));
     } finally {
       this.#aborts.delete(id);
+      this.#streams.delete(id);
     }
   }
 
@@ -121,12 +128,19 @@ class Host {
     return { ok: true };
   }
 
-  #request(id: number, params: Json): Json | Promise<Json> {
+  async #request(id: number, params: Json): Promise<Json> {
     if (!this.#definition.handleRequest) throw new HostError(-32_601, "the plugin handles no requests");
     const { request, deadlineMs } = params as unknown as { request: PluginRequest; deadlineMs: number };
     const abort = new AbortController();
     this.#aborts.set(id, abort);
-    return this.#definition.handleRequest(request, { signal: abort.signal, deadlineMs });
+    const answer: PluginAnswer = await this.#definition.handleRequest(request, {
+      signal: abort.signal,
+      deadlineMs,
+    });
+    if (!isStream(answer)) return answer;
+    const outlet = new StreamOutlet((chunk) => this.#link.chunk(id, chunk), abort.signal);
+    this.#streams.set(id, outlet);
+    return { streamed: await outlet.run(answer) };
   }
 }
 

@@ -74,8 +74,10 @@ export async function openLineTransport(
       else if (bytes.length === 0 || (bytes.length === 1 && bytes[0] === 13)) gate.count();
       else client.garbage(bytes.length, `is no JSON-RPC message: ${excerpt(bytes)}`);
     },
-    longLine: (head, total) =>
-      client.garbage(total, `is a line of ${total} bytes, over ${largestMessageBytes}: ${excerpt(head)}`),
+    longLine(head, total) {
+      client.garbage(total, `is a line of ${total} bytes, over ${largestMessageBytes}: ${excerpt(head)}`);
+      client.tooLong(head.subarray(0, 200).toString("latin1"), total);
+    },
   });
   const stdout = await ByteSocket.open(fds.stdout, clock, {
     data(piece) {

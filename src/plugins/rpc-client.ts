@@ -1,7 +1,9 @@
-/** JSON-RPC 2.0 calls over anything that carries texts: ids, deadlines, and answers nobody waits for. */
+/** JSON-RPC 2.0 calls over anything that carries texts: ids, deadlines, streams, and answers nobody waits for. */
 
-import type { Clock, Timer } from "../clock.ts";
+import type { Clock } from "../clock.ts";
 import type { Json } from "../sdk/plugin.ts";
+import { PendingCall } from "./pending-call.ts";
+import { initialCredit } from "./stream-credit.ts";
 import {
   type CallFailure,
   type CallOptions,
@@ -20,12 +22,16 @@ export type SendText = (text: string) => boolean;
 
 export interface RpcEvents {
   notice(notice: Notice): void;
-  /** Something arrived that is no message, or that nobody waits for. Called for each; keep it cheap. */
+  /** Something arrived that is no message, or that nobody ever waited for. Called for each; keep it cheap. */
   junk(what: string): void;
 }
 
-interface Pending {
-  settle(result: CallResult): void;
+/** A call given up that may still be answered. */
+interface GivenUp {
+  /** The plugin was told. */
+  told: boolean;
+  /** Chunks that came since. */
+  chunks: number;
 }
 
 /** Ids of calls given up, kept to tell a late answer from an unknown one. */
@@ -38,8 +44,8 @@ export class RpcClient implements Transport {
     garbageMessages: 0,
     droppedBytes: 0,
   };
-  readonly #pending = new Map<number, Pending>();
-  readonly #givenUp = new Set<number>();
+  readonly #pending = new Map<number, PendingCall>();
+  readonly #givenUp = new Map<number, GivenUp>();
   #nextId = 1;
   #closed: CallFailure | null = null;
 
@@ -54,9 +60,9 @@ export class RpcClient implements Transport {
     return this.#pending.size;
   }
 
-  async call(method: string, params: Json, { timeoutMs, signal }: CallOptions): Promise<CallResult> {
+  async call(method: string, params: Json, options: CallOptions): Promise<CallResult> {
     if (this.#closed) return this.#closed;
-    if (signal?.aborted) return failed("cancelled", "the caller went away");
+    if (options.signal?.aborted) return failed("cancelled", "the caller went away");
     if (this.#pending.size >= mostCallsInFlight)
       return failed("overload", `${mostCallsInFlight} calls wait for an answer`);
     const id = this.#nextId++;
@@ -65,46 +71,38 @@ export class RpcClient implements Transport {
     if (bytes > largestMessageBytes)
       return failed("too-large", `${bytes} bytes: expected at most ${largestMessageBytes} in a message`);
     if (!this.send(text)) return failed("overload", "it does not read what is sent to it");
-    return this.#answer(id, method, timeoutMs, signal);
-  }
-
-  #answer(id: number, method: string, timeoutMs: number, signal?: AbortSignal): Promise<CallResult> {
-    return new Promise((resolve) => {
-      const timer: Timer = this.clock.after(timeoutMs, () =>
-        this.#giveUp(id, failed("timeout", `no answer to ${method} within ${Math.round(timeoutMs)} ms`)),
-      );
-      const onAbort = () => this.#giveUp(id, failed("cancelled", "the caller went away"));
-      signal?.addEventListener("abort", onAbort, { once: true });
-      this.#pending.set(id, {
-        settle: (result) => {
-          this.#pending.delete(id);
-          timer.cancel();
-          signal?.removeEventListener("abort", onAbort);
-          resolve(result);
-        },
-      });
+    const pending = new PendingCall(method, options, {
+      clock: this.clock,
+      grant: (credit) => this.notify("credit", { id, ...credit }),
+      giveUp: (failure) => this.#giveUp(id, failure),
     });
-  }
-
-  #giveUp(id: number, failure: CallFailure): void {
-    const pending = this.#pending.get(id);
-    if (!pending) return;
-    this.#givenUp.add(id);
-    if (this.#givenUp.size > mostGivenUp) {
-      const oldest = this.#givenUp.values().next();
-      if (!oldest.done) this.#givenUp.delete(oldest.value);
-    }
-    pending.settle(failure);
-    this.notify("cancel", { id });
+    this.#pending.set(id, pending);
+    return pending.result;
   }
 
   notify(method: string, params: Json): boolean {
     return this.#closed === null && this.send(JSON.stringify({ jsonrpc: "2.0", method, params }));
   }
 
+  #giveUp(id: number, failure: CallFailure): void {
+    const pending = this.#pending.get(id);
+    if (!pending) return;
+    this.#givenUp.set(id, { told: this.notify("cancel", { id }), chunks: 0 });
+    if (this.#givenUp.size > mostGivenUp) {
+      const oldest = this.#givenUp.keys().next();
+      if (!oldest.done) this.#givenUp.delete(oldest.value);
+    }
+    this.#settle(id, pending, failure);
+  }
+
+  #settle(id: number, pending: PendingCall, result: CallResult): void {
+    this.#pending.delete(id);
+    pending.settle(result);
+  }
+
   close(kind: FailureKind, message: string): void {
     this.#closed ??= failed(kind, message);
-    for (const pending of [...this.#pending.values()]) pending.settle(failed(kind, message));
+    for (const [id, pending] of [...this.#pending]) this.#settle(id, pending, failed(kind, message));
   }
 
   /** One text that came. */
@@ -122,8 +120,10 @@ export class RpcClient implements Transport {
     }
     const { id, method, params, result, error } = message as Record<string, Json | undefined>;
     if (typeof method === "string") {
-      if (id === undefined) this.events.notice({ method, params: params ?? null });
-      else this.garbage(Buffer.byteLength(text), "calls the conductor, which answers no calls");
+      if (id !== undefined)
+        this.garbage(Buffer.byteLength(text), "calls the conductor, which answers no calls");
+      else if (method === "stream") this.#chunk(params ?? null, Buffer.byteLength(text));
+      else this.events.notice({ method, params: params ?? null });
       return;
     }
     if (typeof id !== "number" || (result === undefined && error === undefined))
@@ -138,18 +138,66 @@ export class RpcClient implements Transport {
     this.events.junk(what);
   }
 
+  #chunk(params: Json, bytes: number): void {
+    const { id, chunk } = (typeof params === "object" && params !== null ? params : {}) as Record<
+      string,
+      Json
+    >;
+    if (typeof id !== "number" || chunk === undefined) {
+      this.garbage(bytes, "is no chunk of a stream: expected params {id, chunk}");
+      return;
+    }
+    const pending = this.#pending.get(id);
+    if (pending) {
+      pending.chunk(chunk, bytes);
+      return;
+    }
+    const late = this.#givenUp.get(id);
+    if (!late) this.counters.unknownAnswers++;
+    else {
+      this.counters.lateAnswers++;
+      // It did not read when the call was given up, and it would wait for credit for ever.
+      late.told ||= this.notify("cancel", { id });
+      // These were under way, or had their credit.
+      if (++late.chunks <= initialCredit.chunks) return;
+    }
+    this.events.junk("streams an answer to nothing that was asked");
+  }
+
+  /**
+   * A message of `bytes` that was too long to keep; `head` is how it began. Whoever waits for it is told, where the
+   * beginning still says who that is.
+   */
+  tooLong(head: string, bytes: number): void {
+    const [, isChunk, digits] = envelope.exec(head) ?? [];
+    const id = Number(digits);
+    const pending = this.#pending.get(id);
+    if (!pending) return;
+    const text = `bytes: expected at most ${largestMessageBytes} in a message`;
+    if (isChunk) this.#giveUp(id, failed("protocol", `a chunk of the answer has ${bytes} ${text}`));
+    else this.#settle(id, pending, failed("protocol", `the answer has ${bytes} ${text}`));
+  }
+
   #answered(id: number, result: Json | undefined, error: Json | undefined): void {
     const pending = this.#pending.get(id);
     if (!pending) {
+      // One answer to each call that was given up is no junk: it may have crossed with the cancel.
       if (this.#givenUp.delete(id)) this.counters.lateAnswers++;
-      else this.counters.unknownAnswers++;
-      this.events.junk("answers nothing that was asked");
+      else {
+        this.counters.unknownAnswers++;
+        this.events.junk("answers nothing that was asked");
+      }
       return;
     }
-    if (error === undefined || error === null) pending.settle({ ok: true, value: result ?? null });
-    else pending.settle(pluginError(error));
+    const answer: CallResult =
+      error === undefined || error === null ? { ok: true, value: result ?? null } : pluginError(error);
+    this.#settle(id, pending, answer);
   }
 }
+
+/** How an answer or a chunk begins when its id stands where ids usually do. */
+const envelope =
+  /^\s*\{\s*(?:"jsonrpc"\s*:\s*"2\.0"\s*,\s*)?("method"\s*:\s*"stream"\s*,\s*"params"\s*:\s*\{\s*)?"id"\s*:\s*(\d{1,15})\s*,/;
 
 /** Longest error text of a plugin that is passed on. */
 const mostErrorChars = 2_000;

@@ -27,20 +27,46 @@ export interface CallFailure {
   rpcCode?: number;
 }
 
-export type CallResult<Value = Json> = { ok: true; value: Value } | CallFailure;
+/**
+ * An answer in chunks, for one consumer. Iterating yields them in order and ends however the stream ends: `done` tells
+ * how. Whoever takes no chunks holds the plugin up, so the stream must be iterated to its end or cancelled.
+ */
+export interface JsonStream extends AsyncIterable<Json> {
+  /**
+   * Settles once, when the plugin is done with it: null when it ended well. Chunks that came before can still be taken.
+   */
+  readonly done: Promise<CallFailure | null>;
+  /** Ends it; the plugin is told. Harmless when it has ended. */
+  cancel(): void;
+}
+
+/** With `stream` the answer comes in chunks, and `value` is null. */
+export type CallResult<Value = Json> = { ok: true; value: Value; stream?: JsonStream } | CallFailure;
 
 export const failed = (kind: FailureKind, message: string): CallFailure => ({ ok: false, kind, message });
 
+/** Under which terms the answer may come in chunks. */
+export interface StreamTerms {
+  /** Longest silence between two chunks; it does not count while chunks wait to be taken. */
+  idleMs: number;
+  /** What is wrong with a chunk, as in "chunk 3 of the answer …"; null when nothing is. */
+  refuse(chunk: Json): string | null;
+}
+
 export interface CallOptions {
+  /** Until the answer or its first chunk. */
   timeoutMs: number;
+  /** Cancels the call, and its stream until that is done. */
   signal?: AbortSignal;
+  /** Absent: an answer in chunks fails with protocol. */
+  stream?: StreamTerms;
 }
 
 /** What a plugin wrote that nobody asked for; all counts since its start. */
 export interface TransportCounters {
-  /** Answers to calls that had timed out or were cancelled. */
+  /** Answers to calls that had timed out or were cancelled, and chunks of them. */
   lateAnswers: number;
-  /** Answers to nothing: ids never used, or answered before. */
+  /** Answers to nothing, and chunks of nothing: ids never used, or answered before. */
   unknownAnswers: number;
   /** Lines or frames that are no message. */
   garbageMessages: number;
@@ -55,6 +81,7 @@ export const mostCallsInFlight = 10_000;
 export const largestMessageBytes = 2 ** 20;
 
 export interface Transport {
+  /** Calls without an answer, and streams that are not done. */
   readonly inFlight: number;
   readonly counters: Readonly<TransportCounters>;
   /** Calls `method`; never rejects. */

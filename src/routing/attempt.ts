@@ -1,13 +1,15 @@
-/** One try at one plugin: its state, its platform's breaker, then the dispatch with a deadline. */
+/** One try at one plugin: its state, its platform's breaker, then the dispatch with a deadline, to the end of a stream. */
 
 import type { Clock } from "../clock.ts";
 import { formatDuration } from "../config/units.ts";
 import type { Json, PluginRequest } from "../sdk/plugin.ts";
 import type {
+  AnswerStream,
   BreakerGate,
   CallPermit,
   DispatchAnswer,
   Dispatcher,
+  DispatchFailure,
   DispatchFailureKind,
   Resolution,
 } from "./dispatcher.ts";
@@ -19,12 +21,22 @@ export interface AttemptPorts {
   breakers: BreakerGate;
 }
 
+/** The chunks of an answer; iterated once. */
+export interface AttemptStream {
+  chunks: AsyncIterable<Json>;
+  /** Settles once: null when the stream ended well. Never rejects. */
+  ended: Promise<DispatchFailure | null>;
+  cancel(): void;
+}
+
 export type AttemptResult =
-  | { ok: true; result: Json }
+  | { ok: true; result: Json; stream?: AttemptStream }
   | { ok: false; failure: AttemptFailure; message: string; retryAfterMs?: number };
 
 export interface AttemptLimits {
   timeoutMs: number;
+  /** Monotonic; for all of a stream. Infinity: none. */
+  deadlineAt: number;
   /** The plugin had the time it asks for, so a timeout is its own failure and not an impatient client's. */
   timeoutCounts: boolean;
   /** The client's. */
@@ -50,9 +62,16 @@ export async function attempt(
     const wait = answer.retryAfterMs === null ? {} : { retryAfterMs: answer.retryAfterMs };
     return { ok: false, failure: "breaker-open", message, ...wait };
   }
-  const result = await dispatchOnce(ports, plugin, request, limits);
-  report(answer.permit, result, limits.timeoutCounts);
-  return result.ok ? result : { ok: false, failure: result.kind, message: result.message };
+  const controller = new AbortController();
+  const result = await dispatchOnce(ports, plugin, request, limits, controller);
+  if (result.ok && result.stream) {
+    const stream = follow(ports.clock, result.stream, limits, controller);
+    void stream.ended.then((failure) => report(answer.permit, failure, limits.timeoutCounts));
+    return { ok: true, result: null, stream };
+  }
+  report(answer.permit, result.ok ? null : result, limits.timeoutCounts);
+  if (result.ok) return { ok: true, result: result.result };
+  return { ok: false, failure: result.kind, message: result.message };
 }
 
 /** These say nothing about whether the plugin works. */
@@ -64,10 +83,45 @@ const neutral: ReadonlySet<DispatchFailureKind> = new Set([
   "stopped",
 ]);
 
-function report(permit: CallPermit, result: DispatchAnswer, timeoutCounts: boolean): void {
-  if (result.ok) permit.success();
-  else if (neutral.has(result.kind) || (result.kind === "timeout" && !timeoutCounts)) permit.release();
-  else permit.failure(result.kind);
+function report(permit: CallPermit, failure: DispatchFailure | null, timeoutCounts: boolean): void {
+  if (!failure) permit.success();
+  else if (failure instanceof ClientDeadline || neutral.has(failure.kind)) permit.release();
+  else if (failure.kind === "timeout" && !timeoutCounts) permit.release();
+  else permit.failure(failure.kind);
+}
+
+/** The client's own time for the whole stream is over, which says nothing about the plugin. */
+class ClientDeadline implements DispatchFailure {
+  readonly ok = false;
+  readonly kind = "timeout";
+  readonly message = "the deadline passed before the stream had ended";
+}
+
+/** The stream, ended too when the client goes away or its deadline passes. */
+function follow(
+  clock: Clock,
+  stream: AnswerStream,
+  { signal, deadlineAt }: AttemptLimits,
+  controller: AbortController,
+): AttemptStream {
+  const ended = Promise.withResolvers<DispatchFailure | null>();
+  const settle = (failure: DispatchFailure | null) => {
+    timer?.cancel();
+    signal?.removeEventListener("abort", cancel);
+    ended.resolve(failure);
+  };
+  const stop = (failure: DispatchFailure) => {
+    settle(failure);
+    stream.cancel();
+    controller.abort();
+  };
+  const cancel = () => stop({ ok: false, kind: "cancelled", message: "the client went away" });
+  const leftMs = deadlineAt - clock.monotonicMs();
+  const timer = leftMs === Infinity ? null : clock.after(leftMs, () => stop(new ClientDeadline()));
+  void stream.done.then(settle);
+  if (signal?.aborted) cancel();
+  else signal?.addEventListener("abort", cancel, { once: true });
+  return { chunks: stream, ended: ended.promise, cancel };
 }
 
 /** The dispatcher's answer, or "timeout" or "cancelled" at once when that comes first. */
@@ -76,12 +130,15 @@ function dispatchOnce(
   plugin: string,
   request: PluginRequest,
   limits: AttemptLimits,
+  controller: AbortController,
 ): Promise<DispatchAnswer> {
   const { timeoutMs, signal } = limits;
   return new Promise((resolve) => {
-    const controller = new AbortController();
+    let decided = false;
     // The first call decides; whatever the plugin brings after that has nobody waiting for it.
     const finish = (answer: DispatchAnswer) => {
+      if (decided && answer.ok) answer.stream?.cancel();
+      decided = true;
       timer.cancel();
       signal?.removeEventListener("abort", clientLeft);
       resolve(answer);

@@ -34,16 +34,32 @@ export type DispatchFailureKind =
   | "shed"
   | "stopped";
 
-export type DispatchAnswer =
-  | { ok: true; result: Json }
-  | { ok: false; kind: DispatchFailureKind; message: string };
+export interface DispatchFailure {
+  ok: false;
+  kind: DispatchFailureKind;
+  message: string;
+}
+
+/** An answer in chunks, for one consumer. Iterating ends however the stream ends: `done` tells how. */
+export interface AnswerStream extends AsyncIterable<Json> {
+  /** Settles once, when the plugin is done with it: null when it ended well. Never rejects. */
+  readonly done: Promise<DispatchFailure | null>;
+  /** Ends it; harmless when it has ended. */
+  cancel(): void;
+}
+
+/** With `stream` the answer comes in chunks, and `result` is null. */
+export type DispatchAnswer = { ok: true; result: Json; stream?: AnswerStream } | DispatchFailure;
 
 export interface Dispatcher {
   /** Every platform that some plugin serves. */
   platforms(): readonly string[];
   /** Null: no plugin serves it. */
   resolve(platform: string): Resolution | null;
-  /** Sends one request. Should settle soon after `signal` aborts; the router does not wait for that. */
+  /**
+   * Sends one request. Should settle soon after `signal` aborts, and end a stream then; the router waits for neither.
+   * `timeoutMs` is for the answer or its first chunk.
+   */
   dispatch(
     plugin: string,
     request: PluginRequest,

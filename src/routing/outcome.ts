@@ -10,8 +10,13 @@ export interface RouteRequest {
   payload: Json;
   /** Default: a new one. */
   requestId?: string;
-  /** The client's own limit for everything, fallbacks included; it may only shorten the plugin's. */
+  /** The client's own limit for everything, fallbacks and streams included; it may only shorten the plugin's. */
   deadlineMs?: number;
+  /**
+   * True: an answer in chunks is handed over as `stream`. Otherwise the chunks are collected into a list, of at most
+   * `mostCollectedBytes`.
+   */
+  streams?: boolean;
   /** Aborts when the client goes away. */
   signal?: AbortSignal;
 }
@@ -26,13 +31,26 @@ export interface Attempt {
   durationMs: number;
 }
 
+/** An answer in chunks on its way to the client; whoever gets it iterates it to its end or cancels it. */
+export interface RoutedStream extends AsyncIterable<Json> {
+  /** Settles once, when the plugin is done with it, with what the observers are told: answered, or why not to the end. */
+  readonly done: Promise<Outcome>;
+  /** The client went away, or takes no more. */
+  cancel(): void;
+}
+
 export interface Answered {
   kind: "answered";
   requestId: string;
   platform: string;
   /** The plugin that answered. */
   plugin: string;
+  /** Null while it is streamed, and afterwards. */
   result: Json;
+  /** Only in what `route` yields, never in what observers are told. */
+  stream?: RoutedStream;
+  /** The answer came in chunks. */
+  streamed?: true;
   /** True: a fallback answered in place of the platform. */
   degraded: boolean;
   /** The platform it stands in for, when degraded. */
@@ -60,13 +78,15 @@ export interface Refused {
   blockedBy?: BlockedBy;
   /** The platforms there are, when the one asked for is none of them. */
   known?: string[];
+  /** The answer had begun to come in chunks when this happened: the client may have some of them. */
+  streamed?: true;
   durationMs: number;
   attempts: Attempt[];
 }
 
 export type Outcome = Answered | Refused;
 
-/** Told each outcome once: for metrics, statistics, dead letters. */
+/** Told each outcome once, that of a stream when it has ended: for metrics, statistics, dead letters. */
 export interface RouteObserver {
   routed(outcome: Outcome, request: RouteRequest): void;
 }

@@ -2,7 +2,7 @@
 
 import type { AttemptFailure, BlockedBy, Refused } from "./outcome.ts";
 
-type Told = Pick<
+export type Told = Pick<
   Refused,
   "status" | "code" | "title" | "detail" | "retryAfterSeconds" | "blockedBy" | "known"
 >;
@@ -105,6 +105,16 @@ export function routerBusy(limit: number): Told {
     detail: `${limit} requests are under way, the most there may be.`,
     blockedBy: "router",
     retryAfterSeconds: 1,
+  };
+}
+
+/** The chunks of an answer do not fit into one. */
+export function answerTooLarge(plugin: string, limitBytes: number): Told {
+  return {
+    status: 502,
+    code: "answer-too-large",
+    title: "The answer is too large",
+    detail: `${plugin} answers in chunks of more than ${limitBytes} bytes together; take them as a stream.`,
   };
 }
 

@@ -8,6 +8,8 @@
  *   shed, stopped, failed, breaker open, busy, crash, timeout ... -> the fallbacks in turn: answered, degraded
  *   ... and no fallback answers                                   -> refused, for the platform's own reason
  *   the client goes away                                          -> the dispatch is aborted; refused, 499
+ *   the first chunk of a stream                                   -> answered; the outcome that is counted follows when
+ *                                                                    the stream has ended, and no fallback any more
  *
  * Time: a plugin has its own request timeout (default 5 s). A fallback has `fallbackTimeoutMs` on top, unless the client
  * set a deadline: that one covers everything, and a part of it is kept back for the fallback.
@@ -16,7 +18,7 @@
 import type { Clock } from "../clock.ts";
 import type { Log } from "../log.ts";
 import type { PluginRequest } from "../sdk/plugin.ts";
-import { type AttemptResult, attempt } from "./attempt.ts";
+import { type AttemptResult, type AttemptStream, attempt } from "./attempt.ts";
 import type { BreakerGate, Dispatcher, Resolution } from "./dispatcher.ts";
 import type {
   Answered,
@@ -27,7 +29,8 @@ import type {
   RouteObserver,
   RouteRequest,
 } from "./outcome.ts";
-import { refusalFor, routerBusy, shuttingDown, unknownPlatform } from "./refusal.ts";
+import { refusalFor, routerBusy, shuttingDown, type Told, unknownPlatform } from "./refusal.ts";
+import { collect, endOf } from "./streamed.ts";
 
 export interface RouterOptions {
   clock: Clock;
@@ -59,9 +62,9 @@ interface Journey {
   /** Monotonic; Infinity without a client's deadline. */
   deadlineAt: number;
   attempts: Attempt[];
+  /** The chunks of the answer, when it comes in chunks. */
+  stream: AttemptStream | null;
 }
-
-type Told = Omit<Refused, "kind" | "requestId" | "platform" | "durationMs" | "attempts">;
 
 /** Fallbacks tried for one request. */
 const maxFallbacks = 3;
@@ -103,20 +106,36 @@ export class Router {
   /** Routes one request. Never rejects: what goes wrong is a `refused` outcome. */
   async route(request: RouteRequest): Promise<Outcome> {
     const journey = this.#journey(request);
-    let outcome: Outcome;
-    if (this.#closed) outcome = this.#refused(journey, shuttingDown);
-    else if (this.#inFlight >= this.#maxInFlight)
-      outcome = this.#refused(journey, routerBusy(this.#maxInFlight));
-    else {
-      this.#inFlight++;
-      try {
-        outcome = await this.#travel(journey);
-      } finally {
-        this.#inFlight--;
-      }
+    if (this.#closed) return this.#tell(this.#refused(journey, shuttingDown), request);
+    if (this.#inFlight >= this.#maxInFlight)
+      return this.#tell(this.#refused(journey, routerBusy(this.#maxInFlight)), request);
+    this.#inFlight++;
+    try {
+      return await this.#underWay(journey);
+    } catch (error) {
+      this.#inFlight--;
+      throw error;
     }
-    this.#tell(outcome, request);
-    return outcome;
+  }
+
+  async #underWay(journey: Journey): Promise<Outcome> {
+    const outcome = await this.#travel(journey);
+    const { stream, request } = journey;
+    if (outcome.kind === "refused" || !stream) return this.#finish(outcome, request);
+    if (request.streams !== true)
+      return this.#finish(await collect(outcome, stream, () => this.#sinceStart(journey)), request);
+    const done = stream.ended.then((failure) =>
+      this.#finish(endOf(outcome, failure, this.#sinceStart(journey)), request),
+    );
+    const { chunks, cancel } = stream;
+    const routed = { [Symbol.asyncIterator]: () => chunks[Symbol.asyncIterator](), done, cancel };
+    return { ...outcome, streamed: true, stream: routed };
+  }
+
+  /** The request is no longer under way. */
+  #finish(outcome: Outcome, request: RouteRequest): Outcome {
+    this.#inFlight--;
+    return this.#tell(outcome, request);
   }
 
   #journey(request: RouteRequest): Journey {
@@ -128,7 +147,7 @@ export class Router {
       payload: request.payload,
     };
     const deadlineAt = request.deadlineMs === undefined ? Infinity : startedAt + request.deadlineMs;
-    return { request, message, startedAt, deadlineAt, attempts: [] };
+    return { request, message, startedAt, deadlineAt, attempts: [], stream: null };
   }
 
   async #travel(journey: Journey): Promise<Outcome> {
@@ -184,8 +203,10 @@ export class Router {
       message: "no time was left of the deadline",
     };
     const timeoutCounts = timeoutMs >= countingShare * this.#ownTimeoutMs(target.resolution);
-    const limits = { timeoutMs, timeoutCounts, signal: journey.request.signal };
+    const { deadlineAt } = journey;
+    const limits = { timeoutMs, deadlineAt, timeoutCounts, signal: journey.request.signal };
     const tried = timeoutMs > 0 ? await attempt(this.#options, target, message, limits) : late;
+    journey.stream = (tried.ok && tried.stream) || null;
     const outcome = tried.ok ? "answered" : tried.failure;
     journey.attempts.push({ plugin, outcome, durationMs: clock.monotonicMs() - startedAt });
     return tried;
@@ -208,6 +229,10 @@ export class Router {
     return resolution.requestTimeoutMs ?? this.#requestTimeoutMs;
   }
 
+  #sinceStart(journey: Journey): number {
+    return this.#options.clock.monotonicMs() - journey.startedAt;
+  }
+
   #leftMs(journey: Journey): number {
     return journey.deadlineAt - this.#options.clock.monotonicMs();
   }
@@ -227,7 +252,7 @@ export class Router {
       plugin,
       result,
       degraded: false,
-      durationMs: this.#options.clock.monotonicMs() - journey.startedAt,
+      durationMs: this.#sinceStart(journey),
       attempts: journey.attempts,
     };
   }
@@ -238,12 +263,12 @@ export class Router {
       requestId: journey.message.id,
       platform: journey.request.platform,
       ...told,
-      durationMs: this.#options.clock.monotonicMs() - journey.startedAt,
+      durationMs: this.#sinceStart(journey),
       attempts: journey.attempts,
     };
   }
 
-  #tell(outcome: Outcome, request: RouteRequest): void {
+  #tell(outcome: Outcome, request: RouteRequest): Outcome {
     for (const observer of this.#options.observers) {
       try {
         observer.routed(outcome, request);
@@ -251,5 +276,6 @@ export class Router {
         this.#options.log.error("routing.observer_failed", { requestId: outcome.requestId, error });
       }
     }
+    return outcome;
   }
 }

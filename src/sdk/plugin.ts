@@ -5,6 +5,12 @@
  *   export default definePlugin({
  *     handleRequest: async (request) => ({ echo: request.payload }),
  *   });
+ *
+ * An answer may come in parts, and reaches the client part by part:
+ *
+ *     async *handleRequest(request, { signal }) {
+ *       for (const word of words) yield { word };
+ *     }
  */
 
 /** A JSON value: what crosses the border between the conductor and a plugin. */
@@ -24,9 +30,9 @@ export interface PluginRequest {
 }
 
 export interface RequestContext {
-  /** Aborts when the caller went away or the deadline passed; the answer is then dropped. */
+  /** Aborts when the caller went away or the deadline passed; the answer, or what is left of it, is then dropped. */
   signal: AbortSignal;
-  /** Milliseconds left when the request reached the plugin. */
+  /** Milliseconds left when the request reached the plugin; an answer in chunks has them for its first chunk. */
   deadlineMs: number;
 }
 
@@ -35,6 +41,14 @@ export interface HealthReport {
   /** One line for a person; for "unhealthy", what to do about it. */
   detail?: string;
 }
+
+/**
+ * What `handleRequest` answers: one value, or an async iterable (such as an async generator) whose values are sent as they
+ * come. Each message has at most 1 MiB. The next chunk is asked for only as the client takes them: at most 16, or 1 MiB,
+ * are under way. When the client goes away the iterable's `return()` is called and `signal` aborts, so a generator's
+ * `finally` runs. Throwing ends the stream with an error; what a generator returns is ignored.
+ */
+export type PluginAnswer = Json | AsyncIterable<Json>;
 
 export interface PluginContext {
   /** Name in the manifest. */
@@ -53,7 +67,7 @@ export interface PluginDefinition {
   /** Called every few seconds; absent means healthy while it answers. */
   healthCheck?(): HealthReport | Promise<HealthReport>;
   /** Answers one request; throwing answers the caller with an error and leaves the plugin running. */
-  handleRequest?(request: PluginRequest, context: RequestContext): Json | Promise<Json>;
+  handleRequest?(request: PluginRequest, context: RequestContext): PluginAnswer | Promise<PluginAnswer>;
   /** Called before the process is stopped; the conductor waits for it within the grace period. */
   shutdown?(): void | Promise<void>;
 }

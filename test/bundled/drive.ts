@@ -34,7 +34,7 @@ export async function ask(
   const answer = await definition.handleRequest?.(full, { signal, deadlineMs: 5_000 });
   if (typeof answer !== "object" || answer === null || Array.isArray(answer))
     throw new Error(`expected an object, got ${JSON.stringify(answer)}`);
-  return answer;
+  return answer as Record<string, Json>;
 }
 
 /** The message with which `run` fails. */

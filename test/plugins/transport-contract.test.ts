@@ -1,60 +1,21 @@
 /** What every transport must do, whatever carries it: run against lines and against frames, with a real process each. */
 
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
-import { join } from "node:path";
 import { mostQueuedBytes } from "../../src/plugins/byte-socket.ts";
-import { openFrameTransport } from "../../src/plugins/frame-transport.ts";
-import { openLineTransport } from "../../src/plugins/line-transport.ts";
-import { type PluginProcess, spawnPlugin } from "../../src/plugins/plugin-process.ts";
-import { largestMessageBytes, type OpenTransport, type Transport } from "../../src/plugins/transport.ts";
-import { clock, eventually, fixtures, openSandbox, selfFromSource } from "./harness.ts";
+import { largestMessageBytes, type Transport } from "../../src/plugins/transport.ts";
+import { eventually } from "./harness.ts";
+import { carriers, type Peer, startPeer } from "./peer-process.ts";
 
 const soon = { timeoutMs: 3_000 };
 
-describe.each(["lines", "frames"] as const)("a transport over %s", (kind) => {
-  let peer: PluginProcess;
-  let open: OpenTransport;
+describe.each(carriers)("a transport over %s", (carrier) => {
+  let peer: Peer;
   let transport: Transport;
-  let notices: unknown[];
-  let junk: string[];
-
   beforeEach(async () => {
-    notices = [];
-    junk = [];
-    const spawned = spawnPlugin({
-      plugin: "peer",
-      runId: "transport",
-      instance: 1,
-      limitProcesses: false,
-      selfCommand: selfFromSource,
-      clock,
-      sandbox: () => ({ ok: true, plan: openSandbox }),
-      command: [process.execPath, join(fixtures, "peer.ts"), kind],
-      folder: fixtures,
-      environment: { PATH: process.env.PATH ?? "" },
-      cgroupProcsFiles: [],
-      niceness: null,
-      oomScoreAdj: null,
-      channel: kind === "lines" ? "stdin" : "calls",
-    });
-    if (!spawned.ok) throw new Error(spawned.message);
-    peer = spawned.process;
-    const events = {
-      notice: (notice: unknown) => void notices.push(notice),
-      junk: (what: string) => void junk.push(what),
-    };
-    open =
-      kind === "lines"
-        ? await openLineTransport({ stdin: peer.fds.channel, stdout: peer.fds.stdout }, clock, events)
-        : await openFrameTransport(peer.fds.channel, clock, events);
-    transport = open.transport;
+    peer = await startPeer(carrier);
+    transport = peer.transport;
   });
-
-  afterEach(async () => {
-    process.kill(peer.pid, "SIGKILL");
-    await peer.exited;
-    open.dispose();
-  });
+  afterEach(() => peer.end());
 
   test("carries any JSON there and back", async () => {
     for (const value of [null, 0, "", "héllo\n\u0000", [1, [2]], { a: { b: "\\" } }])
@@ -124,12 +85,12 @@ describe.each(["lines", "frames"] as const)("a transport over %s", (kind) => {
     });
     expect(transport.counters.garbageMessages).toBe(2);
     expect(transport.counters.droppedBytes).toBeGreaterThanOrEqual(largestMessageBytes);
-    expect(junk).toHaveLength(2);
+    expect(peer.junk).toHaveLength(2);
   });
 
   test("hands on notices", async () => {
     await transport.call("notice", {}, soon);
-    expect(notices).toEqual([{ method: "log", params: { message: "hello" } }]);
+    expect(peer.notices).toEqual([{ method: "log", params: { message: "hello" } }]);
   });
 
   test("refuses with overload when the other side does not read, holding a bounded queue", async () => {

@@ -2,10 +2,13 @@ import type { Clock } from "../../src/clock.ts";
 import type { BreakerGate, DispatchAnswer, Dispatcher, Resolution } from "../../src/routing/dispatcher.ts";
 import type { PluginRequest } from "../../src/sdk/plugin.ts";
 
-/** How a plugin answers: after `afterMs`, with `answer`; null: never; "throws": the dispatcher itself fails. */
+/**
+ * How a plugin answers: after `afterMs`, with `answer`, or what it yields for each call; null: never; "throws": the dispatcher
+ * itself fails.
+ */
 export interface Behaviour {
   afterMs: number;
-  answer: DispatchAnswer | null | "throws";
+  answer: DispatchAnswer | null | "throws" | (() => DispatchAnswer);
 }
 
 export const ok: Behaviour = { afterMs: 1, answer: { ok: true, result: "fine" } };
@@ -51,7 +54,7 @@ export class ScriptedDispatcher implements Dispatcher {
     const { afterMs, answer } = this.behaviour.get(plugin) ?? ok;
     if (answer === "throws") throw new Error("no socket");
     return new Promise((resolve) => {
-      if (answer) this.#clock.after(afterMs, () => resolve(answer));
+      if (answer) this.#clock.after(afterMs, () => resolve(typeof answer === "function" ? answer() : answer));
     });
   }
 }

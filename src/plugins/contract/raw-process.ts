@@ -159,6 +159,7 @@ export class RawProcess {
         root: this.process,
         exited: this.process.exited,
         cgroup: null,
+        beforeKill: () => undefined,
         mark: environmentMark(options.runId, instance),
         never: new Set([process.pid]),
       },

@@ -44,14 +44,23 @@ export async function checkRequests(ledger: Ledger, plugin: ManagedPlugin): Prom
 
 let sent = 0;
 
-function send(
+async function send(
   { manager, name, options, found }: ManagedPlugin,
   { type = options.type, payload = options.payload }: { type?: string; payload?: Json } = {},
 ): Promise<CallResult> {
   const { platform = name, limits } = found.manifest ?? {};
   const request = { id: `contract-${++sent}`, platform, type, payload };
   const timeoutMs = limits?.requestTimeoutMs ?? 5_000;
-  return manager.dispatch(name, request, { timeoutMs, signal: options.signal });
+  const stream = { idleMs: timeoutMs, refuse: () => null };
+  return gathered(await manager.dispatch(name, request, { timeoutMs, signal: options.signal, stream }));
+}
+
+/** Of an answer in chunks, all of them as a list. */
+async function gathered(result: CallResult): Promise<CallResult> {
+  if (!result.ok || !result.stream) return result;
+  const chunks: Json[] = [];
+  for await (const chunk of result.stream) chunks.push(chunk);
+  return (await result.stream.done) ?? { ok: true, value: chunks };
 }
 
 /** What was written in place of an answer belongs to the failure. */
