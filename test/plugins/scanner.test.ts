@@ -99,6 +99,17 @@ describe("a scan tells what changed since the last one", () => {
     expect((await scan()).a).toMatchObject({ errors: [], changed: true });
   });
 
+  test.each([
+    ["a first line for the shell", "index.ts", "#!/usr/bin/env bun\nexport default await 1;\n"],
+    ["JSX in plain JavaScript", "index.js", "export default <a />;\n"],
+    ["a return of CommonJS", "index.cjs", "if (globalThis.x) return;\nmodule.exports = {};\n"],
+    ["decorators and enums", "index.ts", "enum A { b }\n@a class C { @b x = A.b }\nexport default C;\n"],
+    ["another language", "index.wasm", "{{{"],
+  ])("%s is no mistake", async (_, entry, source) => {
+    const yaml = `name: a\nversion: 1.0.0\nentry: ${entry}\n`;
+    expect((await scene({ a: { "plugin.yaml": yaml, [entry]: source } }).scan()).a?.errors).toEqual([]);
+  });
+
   test("a program that was installed makes its plugin valid at the next scan", async () => {
     const bin = pluginFolder({});
     roots.push(bin);
