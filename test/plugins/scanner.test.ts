@@ -265,6 +265,14 @@ describe("what should not be there is listed with its reason", () => {
     expect((await errors())[0]).toContain("/a/plugin.yaml:2: version: ");
   });
 
+  test("a name longer than any file's, and one below a file", async () => {
+    const long = "x".repeat(300);
+    for (const entry of [long, "plugin.yaml/index.ts"]) {
+      const { errors } = scene({ a: { "plugin.yaml": `name: a\nversion: 1.0.0\nentry: ${entry}\n` } });
+      expect((await errors())[0]).toMatch(/entry: ".*": cannot be read \((ENAMETOOLONG|ENOTDIR)\)/);
+    }
+  });
+
   test("code in a folder that the plugin writes to", async () => {
     const files = {
       "plugin.yaml": "name: a\nversion: 1.0.0\nentry: src/a.ts\npermissions: { write: [src] }\n",

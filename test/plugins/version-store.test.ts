@@ -97,6 +97,19 @@ test("the newest comes first, three stay, and one in use or pinned is never remo
   expect(store.list("../bot")).toEqual([]);
 });
 
+test("two at a time are kept one after the other, and what an earlier end cut short is cleared away", async () => {
+  const { place, store, keep, edit } = scene();
+  mkdirSync(join(place, "bot", `.new-${hashB}/src`), { recursive: true });
+  const first = await keep();
+  edit();
+  const both = await Promise.all([keep(), keep()]);
+  expect([first, ...both].map(({ ok }) => ok)).toEqual([true, true, true]);
+  expect(readdirSync(join(place, "bot"))).toHaveLength(2);
+  expect(store.pin("bot", { use: hashA, insteadOf: hashB }).ok).toBe(true);
+  expect(store.forget("bot")).toEqual({ ok: true });
+  expect([store.list("bot"), store.pinned("bot")]).toEqual([[], null]);
+});
+
 test("keeping the same content again makes it the newest and copies nothing", async () => {
   const { folder, store, keep, edit, hash } = scene();
   const first = await hash();
