@@ -310,7 +310,7 @@ describe("what should not be there is listed with its reason", () => {
     ]);
   });
 
-  test("texts that are deep or multiply, in less than a second each", async () => {
+  test("texts that are deep, multiply or have no end of mistakes, in less than a second each", async () => {
     const laughs = Array.from({ length: 12 }, (_, n) =>
       n === 0
         ? "  a0: &a0 [x, x]"
@@ -325,6 +325,7 @@ describe("what should not be there is listed with its reason", () => {
       `${head}\n  ${"- ".repeat(20_000)}x\n`,
       `${head}\n${Array.from({ length: 300 }, (_, n) => `${" ".repeat(n + 1)}a:`).join("\n")} 1\n`,
       `${head}\n${laughs.join("\n")}\n`,
+      `${Array.from({ length: 9_000 }, (_, n) => `k${n}:`).join("\n")}\n`,
       `${head} ${"[".repeat(70)}${"]".repeat(70)}\n`,
     ]) {
       const { scan } = scene({ a: { "plugin.yaml": text, "index.ts": "" } });
@@ -333,7 +334,8 @@ describe("what should not be there is listed with its reason", () => {
       expect(performance.now() - began).toBeLessThan(3_000);
       expect(found).toMatchObject({ manifest: null });
       expect(found?.errors[0]).toContain("a/plugin.yaml");
-      expect(found?.errors.join("").length).toBeLessThan(10_000);
+      expect(found?.errors.length).toBeLessThan(60);
+      expect(found?.errors.join("")).not.toContain("call stack");
     }
   });
 });
@@ -356,7 +358,7 @@ test("calls at the same time are scans one after the other", async () => {
 test("ten thousand plugins are found, the second time without parsing one", async () => {
   const many = 10_000;
   const names = Array.from({ length: many }, (_, n) => `p${n}`);
-  const { scanner } = scene(Object.fromEntries(names.map((name) => [name, sh(name)])));
+  const { root, scanner } = scene(Object.fromEntries(names.map((name) => [name, sh(name)])));
   const began = performance.now();
   const first = await scanner.scan();
   const coldMs = performance.now() - began;
@@ -365,6 +367,8 @@ test("ten thousand plugins are found, the second time without parsing one", asyn
   const warmMs = performance.now() - began - coldMs;
   expect(second.plugins.filter(({ changed }) => changed)).toEqual([]);
   expect(second.plugins[many - 1]?.manifest).toBe(first.plugins[many - 1]?.manifest as never);
+  // Here, since it takes longer than the clean-up after a test may.
+  rmSync(root, { recursive: true });
   expect(coldMs).toBeLessThan(20_000);
   expect(warmMs).toBeLessThan(coldMs * 2);
 }, 60_000);
