@@ -29,7 +29,7 @@ function languageOf(path: string): Language | null {
   return /\.(sh|bash)$/.test(path) ? "shell" : null;
 }
 
-/** What the plugin's own files show, by file and line; packages in `node_modules` are left out. */
+/** What the plugin's own files show, by file and line; packages in `node_modules` and tests are left out. */
 export function scanCode(folder: string, { permissions }: Manifest): CodeFinding[] {
   const listed = listContent(folder, { exclude: permissions.write, nodeModules: false });
   if (!listed.ok)

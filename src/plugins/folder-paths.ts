@@ -8,7 +8,8 @@ import { isAbsolute, join, normalize, relative, resolve, sep } from "node:path";
 
 const shown = (path: string): string => JSON.stringify(path.length > 80 ? `${path.slice(0, 77)}…` : path);
 
-const leaves = (from: string, to: string): boolean => {
+/** Whether `to` is outside `from`; both absolute. */
+export const leaves = (from: string, to: string): boolean => {
   const way = relative(from, to);
   return way === ".." || way.startsWith(`..${sep}`) || isAbsolute(way);
 };

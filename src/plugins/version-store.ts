@@ -75,6 +75,8 @@ export class VersionStore {
         const copied = await contentHash(unfinished, { exclude });
         if (!copied.ok || copied.hash !== hash)
           throw new Error(copied.ok ? `the content changed meanwhile: it is ${copied.hash}` : copied.message);
+        if (copied.linkOut !== null)
+          throw new Error(`${copied.linkOut} is a link out of the plugin's folder`);
         rmSync(target, { recursive: true, force: true });
         renameSync(unfinished, target);
       }
