@@ -72,7 +72,7 @@ describe("a bun plugin", () => {
 
   test.each([
     ["throws while it loads", `throw new Error("no token");`, "no token"],
-    ["does not parse", `export default {{{`, "does not load"],
+    ["does not parse further on", `eval("{{{");`, "does not load"],
     [
       "imports what is not there",
       `import x from "not-installed"; export default definePlugin({ handleRequest: () => x });`,
@@ -93,6 +93,13 @@ describe("a bun plugin", () => {
     const { manager, runId } = await start(source, never);
     expect(manager.view("bot")?.state).toBe("failed");
     expect(manager.view("bot")?.reason).toContain(words);
+    expect(processesOf(runId)).toEqual([]);
+  });
+
+  test("that does not parse is invalid and says where, before anything is started", async () => {
+    const { manager, runId } = await start("export default {{{", never);
+    expect(manager.view("bot")?.state).toBe("invalid");
+    expect(manager.view("bot")?.reason).toContain("index.ts:2:17: syntax error: ");
     expect(processesOf(runId)).toEqual([]);
   });
 
