@@ -48,9 +48,9 @@ export class Updates {
         if (own === null || version === null) continue;
         versions.setAside(supervisor, own);
         await supervisor.replace(version, { beside: false, reason: "it was rolled back" });
+        roster.arrange();
         options.log.info("plugin.rolled_back", { plugin: supervisor.name, version: versionText(version) });
       }
-      roster.arrange();
     });
   }
 

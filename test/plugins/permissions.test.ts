@@ -264,9 +264,9 @@ describe.each(isRoot ? (["root", "user"] as const) : (["user"] as const))("a con
       own: proberPlugin("own", "exec", "permissions: { write: [.] }\nrecovery: { restart: never }\n"),
     });
     expect(managed.view("bot").reason).toContain(
-      'permissions.write: "../../state": expected a folder inside',
+      'permissions.write: "../../state": leaves the plugin\'s folder; expected a folder inside',
     );
-    expect(managed.view("own").reason).toContain('permissions.write: ".": expected a folder inside');
+    expect(managed.view("own").reason).toContain('permissions.write: ".": is the plugin\'s whole folder');
   }, 30_000);
 
   test("puts bubblewrap around a plugin that asks for it", async () => {
