@@ -8,6 +8,7 @@ import { selfCommand } from "../plugins/self-command.ts";
 import type { Scaler } from "../scaler/scaler.ts";
 import type { Policy } from "../scaler/situation.ts";
 import type { Foundation } from "./foundation.ts";
+import { pluginDataFolder } from "./make-state.ts";
 
 /** The scaler's thresholds from the configuration. */
 export const policyOf = ({ scaler }: Config): Policy => ({
@@ -43,7 +44,8 @@ export async function openPlugins(foundation: Foundation, later: Later): Promise
     runId: crypto.randomUUID().slice(0, 8),
     selfCommand: selfCommand(process.execPath, Bun.main),
     environment,
-    dataFolder: (plugin) => (later.stateFolder === null ? null : join(later.stateFolder, "plugins", plugin)),
+    dataFolder: (plugin) =>
+      later.stateFolder === null ? null : join(pluginDataFolder(later.stateFolder), plugin),
     hiddenPaths: () => [later.stateFolder, loaded.file].filter((path) => path !== null),
     // The last of the order is never shed, so that it can stand in for the others: it starts however short memory is.
     mayStart: (plugin) =>

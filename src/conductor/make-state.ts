@@ -64,7 +64,7 @@ export async function openState(foundation: Foundation): Promise<State> {
       because: "the state is in memory, so nobody can read the administrator's token from a file",
       remedy: "give one with CONDUCTOR_TOKEN, or set storage.path",
     });
-  if (stateFolder !== null) makePluginsFolder(stateFolder, location.source !== "storage.path");
+  if (stateFolder !== null) makePluginDataFolder(stateFolder, location.source !== "storage.path");
   return {
     storage,
     stateFolder,
@@ -78,12 +78,18 @@ export async function openState(foundation: Foundation): Promise<State> {
 }
 
 /**
+ * Holds a data folder for each plugin. Not called "plugins": where the state lies beside the configuration, that is the
+ * folder that plugins are looked for in, and no plugin may write to its own code.
+ */
+export const pluginDataFolder = (stateFolder: string): string => join(stateFolder, "plugin-data");
+
+/**
  * The folder of the plugins' data folders. Where each plugin has a user of its own, that user must get through to its own
  * one: it may enter, not list, and the files on the way are for conductor's user alone. A folder that was named by hand
  * may hold more than ours, and stays as it is.
  */
-function makePluginsFolder(stateFolder: string, isOurs: boolean): void {
-  const folder = join(stateFolder, "plugins");
+function makePluginDataFolder(stateFolder: string, isOurs: boolean): void {
+  const folder = pluginDataFolder(stateFolder);
   mkdirSync(folder, { recursive: true, mode: 0o700 });
   if (process.getuid?.() !== 0) return;
   for (const each of isOurs ? [stateFolder, folder] : [folder]) chmodSync(each, statSync(each).mode | 0o001);

@@ -38,7 +38,7 @@ test.each(["exec", "bun"] as const)(
       "read",
       join(folder, path),
     ]);
-    const data = join(folder, "state/plugins/bot");
+    const data = join(folder, "state/plugin-data/bot");
     const { body } = await conductor.request("bot", [
       ...hidden,
       ["read", `/proc/${conductor.pid}/environ`],
