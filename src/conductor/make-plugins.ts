@@ -8,7 +8,7 @@ import { selfCommand } from "../plugins/self-command.ts";
 import type { Scaler } from "../scaler/scaler.ts";
 import type { Policy } from "../scaler/situation.ts";
 import type { Foundation } from "./foundation.ts";
-import { pluginDataFolder } from "./make-state.ts";
+import { hiddenState, pluginDataFolder } from "./state-folder.ts";
 
 /** The scaler's thresholds from the configuration. */
 export const policyOf = ({ scaler }: Config): Policy => ({
@@ -46,7 +46,10 @@ export async function openPlugins(foundation: Foundation, later: Later): Promise
     environment,
     dataFolder: (plugin) =>
       later.stateFolder === null ? null : join(pluginDataFolder(later.stateFolder), plugin),
-    hiddenPaths: () => [later.stateFolder, loaded.file].filter((path) => path !== null),
+    hiddenPaths: () => [
+      ...(later.stateFolder === null ? [] : hiddenState(later.stateFolder, loaded.config.storage.path)),
+      ...(loaded.file === null ? [] : [loaded.file]),
+    ],
     // The last of the order is never shed, so that it can stand in for the others: it starts however short memory is.
     mayStart: (plugin) =>
       (plugin === foundation.policy.order.at(-1) ? undefined : later.scaler?.mayStart()) ?? { ok: true },

@@ -1,7 +1,7 @@
 /** Step "database and metrics": what is kept, what is counted, and the forecast that runs on it. */
 
 import { chmodSync, mkdirSync, statSync } from "node:fs";
-import { dirname, join, resolve } from "node:path";
+import { dirname, resolve } from "node:path";
 import type { Config } from "../config/schema.ts";
 import type { AdaptiveKernel } from "../forecast/adaptive.ts";
 import type { Kernel } from "../forecast/forecaster.ts";
@@ -17,6 +17,7 @@ import { resolveLocation } from "../storage/location.ts";
 import { openStorage, type Storage } from "../storage/storage.ts";
 import { commit, version } from "../version.ts";
 import type { Foundation } from "./foundation.ts";
+import { pluginDataFolder } from "./state-folder.ts";
 
 export interface State {
   storage: Storage;
@@ -76,12 +77,6 @@ export async function openState(foundation: Foundation): Promise<State> {
     kernelFellBackBecause: fellBackBecause,
   };
 }
-
-/**
- * Holds a data folder for each plugin. Not called "plugins": where the state lies beside the configuration, that is the
- * folder that plugins are looked for in, and no plugin may write to its own code.
- */
-export const pluginDataFolder = (stateFolder: string): string => join(stateFolder, "plugin-data");
 
 /**
  * The folder of the plugins' data folders. Where each plugin has a user of its own, that user must get through to its own
