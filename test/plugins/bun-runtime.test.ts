@@ -1,6 +1,9 @@
 /** Real hosts with real modules. */
 
-import { afterEach, describe, expect, test } from "bun:test";
+import { afterEach, describe, expect, onTestFinished, test } from "bun:test";
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { bunPlugin, eventually, type Harness, harness, processesOf, request } from "./harness.ts";
 
 let open: Harness | null = null;
@@ -25,6 +28,8 @@ const soon = { timeoutMs: 5_000 };
 
 describe("a bun plugin", () => {
   test("gets its configuration and context, answers, logs, and is told to shut down", async () => {
+    const data = mkdtempSync(join(tmpdir(), "conductor-data-"));
+    onTestFinished(() => rmSync(data, { recursive: true, force: true }));
     const { manager, of } = await start(
       `let seen: unknown;
        export default definePlugin({
@@ -33,13 +38,13 @@ describe("a bun plugin", () => {
          shutdown() { console.error("bye"); },
        });`,
       "",
-      { config: { bot: { greeting: "hi" } }, dataFolder: () => "/tmp" },
+      { config: { bot: { greeting: "hi" } }, dataFolder: () => data },
     );
     const { root } = open as Harness;
     expect(await manager.dispatch("bot", request("kind"), soon)).toEqual({
       ok: true,
       value: {
-        seen: { config: { greeting: "hi" }, name: "bot", folder: `${root}/bot`, data: "/tmp" },
+        seen: { config: { greeting: "hi" }, name: "bot", folder: `${root}/bot`, data },
         type: "kind",
         inTime: true,
         cwd: `${root}/bot`,
