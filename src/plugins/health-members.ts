@@ -37,7 +37,16 @@ export async function checkMembers(
     }
     if (worst.ok)
       supervisor.judge(worst.value.status === "healthy", worst.value.detail ?? worst.value.status);
-    else if (worst.kind !== "cancelled") supervisor.judge(false, `health check: ${worst.message}`);
+    else {
+      const message = worst.kind === "cancelled" ? whyOverdue(signal) : worst.message;
+      if (message !== null) supervisor.judge(false, `health check: ${message}`);
+    }
     return worst;
   }
+}
+
+/** Whoever asks keeps the time too, and may be the first to give up; null when the check was given up for something else. */
+function whyOverdue(signal: AbortSignal | undefined): string | null {
+  const reason: unknown = signal?.reason;
+  return reason instanceof DOMException && reason.name === "TimeoutError" ? reason.message : null;
 }
