@@ -163,8 +163,8 @@ export class PluginManager {
         const supervisor = this.#roster.supervisor(plugin);
         if (to === "ready" && supervisor) this.#versions.proven(supervisor);
       },
-      exited: ({ plugin, report, expected, remaining }) =>
-        publisher.publish("plugin.exit", { plugin, ...report.status, expected, remaining }),
+      exited: ({ report: { status, cause }, ...rest }) =>
+        publisher.publish("plugin.exit", { ...rest, ...status, outOfMemory: cause.kind === "oom" }),
       counted: (plugin, instances) => publisher.publish("plugin.instances", { plugin, instances }),
       emitLog: (plugin, stream, line) => publisher.publish("plugin.log", { plugin, stream, line }),
       noted: (plugin, what) => log.warn("plugin.output", { plugin, what }),
