@@ -129,8 +129,9 @@ describe("followed", () => {
       write(200, "x".repeat(1_000));
       await Bun.sleep(0);
     }
-    // 80 MB were written; the sockets' buffers take some of it.
-    expect(process.memoryUsage().rss - before).toBeLessThan(60 * 2 ** 20);
+    // 80 MB were written, twice that in JavaScript's strings; the sockets' buffers take some of it.
+    Bun.gc(true);
+    expect(process.memoryUsage().rss - before).toBeLessThan(120 * 2 ** 20);
     for (let step = 0; step < 4; step++) await subject.clock.advance(15_000);
     write(1);
     const others = await Promise.all(Array.from({ length: 64 }, () => follow()));
