@@ -15,7 +15,7 @@ export const unitExcerpt = [
   "[Service]",
   "ExecStart=/usr/local/bin/conductor serve",
   "Delegate=yes",
-  "OOMScoreAdjust=-500",
+  "OOMScoreAdjust=-900",
   "StateDirectory=conductor",
 ];
 
