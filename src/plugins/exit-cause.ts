@@ -13,8 +13,8 @@ export interface ExitFacts extends ExitStatus {
   limitBytes: number | null;
   /** What it held when conductor itself killed it for holding more than `limitBytes`; null: it did not. */
   overLimitBytes: number | null;
-  /** What it had closed, as in "its stdout", when conductor killed it because nobody could reach it; null: it did not. */
-  closedChannel: string | null;
+  /** Why conductor gave it up and killed it, such as "it answered no health check for 30 s"; null: it did not. */
+  killedBecause: string | null;
   /** We ended it: gently, with a SIGKILL after the grace, or with one at once. */
   stoppedByUs: "no" | "term" | "kill" | "urgent";
 }
@@ -56,12 +56,9 @@ export function exitCause(facts: ExitFacts): ExitCause {
   const limit = facts.limitBytes === null ? "" : `, its limit is ${formatBytes(facts.limitBytes)}`;
   if ((facts.oomKillsInCgroup ?? 0) > 0)
     return { kind: "oom", text: `killed by the kernel (out of memory${limit})` };
-  if (facts.closedChannel !== null && signal === "SIGKILL")
-    return {
-      kind: "signal",
-      text: `killed by conductor: it closed ${facts.closedChannel} and went on, so it could answer nothing`,
-    };
   if (signal === "SIGKILL") {
+    if (facts.killedBecause !== null)
+      return { kind: "signal", text: `killed by conductor: ${facts.killedBecause}` };
     if (facts.oomKillsInCgroup === null && (facts.oomKillsOnHost ?? 0) > 0)
       return {
         kind: "oom",

@@ -1,8 +1,10 @@
 /** How a plugin is: the worst of what its processes answer. */
 
+import { formatDuration } from "../config/units.ts";
 import type { HealthReport } from "../sdk/plugin.ts";
 import type { Instance } from "./instance.ts";
 import { isServing } from "./lifecycle.ts";
+import type { Member } from "./member.ts";
 import type { Supervisor } from "./supervisor.ts";
 import { type CallResult, failed } from "./transport.ts";
 
@@ -13,7 +15,8 @@ const severityOf = (result: CallResult<HealthReport>): number =>
 
 /**
  * Asks each process that takes requests, and tells the supervisor what came of it. One that was taken out of service
- * meanwhile says nothing about the plugin: then those are asked that took over. Never rejects.
+ * meanwhile says nothing about the plugin: then those are asked that took over. One that has answered none for
+ * `recovery.hung` is given up. Never rejects.
  */
 export async function checkMembers(
   supervisor: Supervisor,
@@ -28,6 +31,9 @@ export async function checkMembers(
     const still = results.filter((_, index) => {
       const member = asked[index];
       return member !== undefined && supervisor.members.includes(member);
+    });
+    asked.forEach((member, index) => {
+      giveUpHung(supervisor, member, results[index], signal);
     });
     const worst = still.toSorted((a, b) => severityOf(b) - severityOf(a))[0];
     if (!worst) {
@@ -49,4 +55,21 @@ export async function checkMembers(
 function whyOverdue(signal: AbortSignal | undefined): string | null {
   const reason: unknown = signal?.reason;
   return reason instanceof DOMException && reason.name === "TimeoutError" ? reason.message : null;
+}
+
+/** Hung is one whose check ran out of time, again and again; one that answers badly, or ended, is not. */
+function giveUpHung(
+  { manifest, gate: { clock } }: Supervisor,
+  member: Member,
+  result: CallResult<HealthReport> | undefined,
+  signal: AbortSignal | undefined,
+): void {
+  if (!result) return;
+  const hungMs = manifest.recovery.hung;
+  const cancelled = !result.ok && result.kind === "cancelled";
+  if (cancelled && whyOverdue(signal) === null) return;
+  const answered = result.ok || (result.kind !== "timeout" && !cancelled);
+  const silentMs = member.checked(answered, clock.monotonicMs());
+  if (hungMs !== undefined && !answered && silentMs >= hungMs)
+    member.instance.giveUp(`it answered no health check for ${formatDuration(silentMs)} (recovery.hung)`);
 }

@@ -4,7 +4,7 @@ import { type Clock, sleep } from "../clock.ts";
 import type { Json } from "../sdk/plugin.ts";
 import { ByteSocket } from "./byte-socket.ts";
 import { childEnvironment, environmentMark } from "./child-environment.ts";
-import { ClosedChannel } from "./closed-channel.ts";
+import { unlessItEnds } from "./closed-channel.ts";
 import type { PermissionsEnforced } from "./enforcement.ts";
 import { type ExitCause, type ExitFacts, exitCause } from "./exit-cause.ts";
 import { openFrameTransport } from "./frame-transport.ts";
@@ -92,7 +92,7 @@ export class Instance {
   #stopWatch: (() => void) | null = null;
   /** What it held when it was killed for holding more than its limit. */
   #overLimitBytes: number | null = null;
-  readonly #channel: ClosedChannel;
+  #killedBecause: string | null = null;
   #oomBefore: { cgroup: number | null; host: number | null } = { cgroup: null, host: null };
   readonly #streams: { socket: ByteSocket; closed: Promise<void> }[] = [];
 
@@ -100,7 +100,6 @@ export class Instance {
     this.plan = plan;
     this.#ports = ports;
     this.#clock = ports.clock;
-    this.#channel = new ClosedChannel(ports.clock);
     this.limit = limitsWithoutCgroups(plan.manifest.limits, "it was not started");
   }
 
@@ -192,6 +191,13 @@ export class Instance {
     });
   }
 
+  /** Kills what can not be of use any more: it has ended by itself then, for this reason. */
+  giveUp(because: string): void {
+    if (!this.#process || this.#stopping || this.endedByItself) return;
+    this.#killedBecause ??= because;
+    signalProcess(-this.#process.pid, "SIGKILL");
+  }
+
   #removeCgroups(): void {
     for (const cgroup of this.limit.cgroups) cgroup.remove();
   }
@@ -207,10 +213,12 @@ export class Instance {
     });
   }
 
-  async #connect({ pid, exited, fds }: PluginProcess): Promise<void> {
+  async #connect({ exited, fds }: PluginProcess): Promise<void> {
     const { manifest } = this.plan;
-    const kill = () => !this.#stopping && !this.endedByItself && signalProcess(-pid, "SIGKILL");
-    const closed = (which: string) => void this.#channel.closed(which, exited, kill);
+    const closed = (which: string) => {
+      const because = `it closed ${which} and went on, so it could answer nothing`;
+      void unlessItEnds(this.#clock, exited, () => this.giveUp(because));
+    };
     const events = {
       notice: (notice: Notice) => takeNotice(notice, this.#ports),
       junk: (what: string) => this.#ports.junk(what),
@@ -323,7 +331,7 @@ export class Instance {
       oomKillsOnHost: since(now.host, this.#oomBefore.host),
       limitBytes: this.limit.enforced.memory.mechanism ? this.plan.manifest.limits.memoryBytes : null,
       overLimitBytes: this.#overLimitBytes,
-      closedChannel: this.#channel.killedFor,
+      killedBecause: this.#killedBecause,
       stoppedByUs: this.#stoppedByUs,
     });
   }

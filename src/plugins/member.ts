@@ -5,6 +5,8 @@ import type { PluginVersion } from "./plugin-version.ts";
 
 export class Member {
   #inFlight = 0;
+  /** When the first of the checks in a row that it did not answer was given up. */
+  #silentSinceMs: number | null = null;
   #onIdle: (() => void)[] = [];
 
   constructor(
@@ -29,6 +31,12 @@ export class Member {
       this.#inFlight--;
       if (this.#inFlight === 0) for (const run of this.#onIdle.splice(0)) run();
     };
+  }
+
+  /** Keeps what came of a health check at `nowMs` (monotonic), and yields since how long it has answered none. */
+  checked(answered: boolean, nowMs: number): number {
+    this.#silentSinceMs = answered ? null : (this.#silentSinceMs ?? nowMs);
+    return this.#silentSinceMs === null ? 0 : nowMs - this.#silentSinceMs;
   }
 
   /** Resolves when it works on nothing. */

@@ -131,7 +131,7 @@ describe("the cause of an end", () => {
     oomKillsOnHost: null,
     limitBytes: null,
     overLimitBytes: null,
-    closedChannel: null,
+    killedBecause: null,
     stoppedByUs: "no",
   };
   test.each([
@@ -170,14 +170,14 @@ describe("the cause of an end", () => {
       "killed by conductor: over its memory limit of 64.0 MiB (held 128 MiB)",
     ],
     [
-      "closed the way to it",
-      { signal: "SIGKILL", oomKillsInCgroup: 0, closedChannel: "its stdout" },
+      "given up",
+      { signal: "SIGKILL", oomKillsInCgroup: 0, killedBecause: "it closed its stdout" },
       "signal",
-      "killed by conductor: it closed its stdout and went on, so it could answer nothing",
+      "killed by conductor: it closed its stdout",
     ],
     [
-      "closed the way to it, and ended by itself",
-      { exitCode: 4, closedChannel: "its stdout" },
+      "given up, and had ended by itself",
+      { exitCode: 4, killedBecause: "it closed its stdout" },
       "exit",
       "exited with code 4",
     ],
