@@ -23,6 +23,8 @@ const both: readonly Runtime[] = ["bun", "exec"];
 interface Fault {
   fault: string;
   runtimes?: readonly Runtime[];
+  /** Of the manifest; default: restarts soon, and no limit to hanging. */
+  recovery?: string;
   modes?: readonly string[];
   /** Further limits, as in a manifest. */
   limits?: string;
@@ -75,6 +77,25 @@ const faults: readonly Fault[] = [
     },
   },
   {
+    fault: "spin-hung",
+    recovery: recovery.replace("{ backoff", "{ hung: 600ms, backoff"),
+    async run(it) {
+      await it.answers();
+      await timesOut(it, "spin");
+      const { lastExit } = await until("it was given up and started again", 10_000, async () => {
+        const view = await it.view();
+        return view.restarts === 1 && view.state === "ready" ? view : null;
+      });
+      expect(lastExit?.text).toMatch(
+        /killed by conductor: it answered no health check for .* \(recovery\.hung\)/,
+      );
+      // What the health checks saw of the hung one opened the breaker, and closed it with the start.
+      await it.answers();
+      expect(await it.failures()).toMatchObject({ crash: 1, timeout: 1 });
+      return `504 plugin_timeout, then "${lastExit?.text}", restarted once`;
+    },
+  },
+  {
     fault: "memory-bomb",
     limits: ", memory: 96MiB",
     run: (it) => it.crashesAndComesBack("eat", 400, /memory.*limit.*96\.0 MiB/, "out_of_memory"),
@@ -111,6 +132,20 @@ const faults: readonly Fault[] = [
       const { health_timeout: _, ...failures } = await it.failures();
       expect(failures).toEqual({});
       return `200; ${Math.round(droppedBytes / 1e6)} MB dropped`;
+    },
+  },
+  {
+    fault: "long-frame",
+    runtimes: ["bun"],
+    limits: ", memory: 256MiB",
+    async run(it) {
+      await it.answers();
+      const { status, detail } = await it.ask("long-frame", 200);
+      expect([status, detail]).toEqual([200, ""]);
+      const { droppedBytes, garbageMessages, garbage } = await counted(it);
+      expect([garbageMessages, droppedBytes >= 200e6]).toEqual([1, true]);
+      await it.reaches("ready");
+      return `200; ${Math.round(droppedBytes / 1e6)} MB dropped: ${garbage}`;
     },
   },
   {
@@ -217,10 +252,10 @@ const faults: readonly Fault[] = [
 ];
 
 export const faultRows: readonly FaultRow[] = faults.flatMap(
-  ({ fault, runtimes = both, modes = [], limits: further = "", run }) =>
+  ({ fault, runtimes = both, modes = [], limits: further = "", recovery: how = recovery, run }) =>
     runtimes.map((runtime) => {
       const name = `${fault}-${runtime}`;
-      const files = faultyFiles(name, runtime, modes, `start: lazy\n${limits(further)}${recovery}`);
+      const files = faultyFiles(name, runtime, modes, `start: lazy\n${limits(further)}${how}`);
       return { name, files, run: (it: FaultyPlugin) => run(it, runtime) };
     }),
 );
