@@ -1,4 +1,4 @@
-/** How a plugin is: the worst of what its processes answer. */
+/** How a plugin is: the worst of what its processes answer; degraded where only some of them answer. */
 
 import { formatDuration } from "../config/units.ts";
 import type { HealthReport } from "../sdk/plugin.ts";
@@ -6,9 +6,12 @@ import type { Instance } from "./instance.ts";
 import { isServing } from "./lifecycle.ts";
 import type { Member } from "./member.ts";
 import type { Supervisor } from "./supervisor.ts";
-import { type CallResult, failed } from "./transport.ts";
+import { type CallFailure, type CallOptions, type CallResult, failed } from "./transport.ts";
 
 const severity = { healthy: 0, degraded: 1, unhealthy: 2 } as const;
+
+/** Of the time for a check, where several processes are asked. */
+const shareForSeveral = 0.9;
 
 const severityOf = (result: CallResult<HealthReport>): number =>
   result.ok ? severity[result.value.status] : 3;
@@ -20,14 +23,18 @@ const severityOf = (result: CallResult<HealthReport>): number =>
  */
 export async function checkMembers(
   supervisor: Supervisor,
-  check: (instance: Instance) => Promise<CallResult<HealthReport>>,
-  signal: AbortSignal | undefined,
+  check: (instance: Instance, options: CallOptions) => Promise<CallResult<HealthReport>>,
+  options: CallOptions,
 ): Promise<CallResult<HealthReport>> {
+  const { signal } = options;
   for (;;) {
     const asked = supervisor.members;
     if (asked.length === 0 || !isServing(supervisor.state))
       return failed("unavailable", `${supervisor.name} is ${supervisor.state}: ${supervisor.reason}`);
-    const results = await Promise.all(asked.map(({ instance }) => check(instance)));
+    // Whoever asks gives up at the deadline: of several, those that answered have to be known before.
+    const within =
+      asked.length === 1 ? options : { ...options, timeoutMs: options.timeoutMs * shareForSeveral };
+    const results = await Promise.all(asked.map(({ instance }) => check(instance, within)));
     const still = results.filter((_, index) => {
       const member = asked[index];
       return member !== undefined && supervisor.members.includes(member);
@@ -47,8 +54,19 @@ export async function checkMembers(
       const message = worst.kind === "cancelled" ? whyOverdue(signal) : worst.message;
       if (message !== null) supervisor.judge(false, `health check: ${message}`);
     }
-    return worst;
+    return worst.ok ? worst : unlessOthersAnswer(worst, still);
   }
+}
+
+/** While some answer, requests have somewhere to go: that is degraded, and no failure of the plugin. */
+function unlessOthersAnswer(
+  failure: CallFailure,
+  results: readonly CallResult<HealthReport>[],
+): CallResult<HealthReport> {
+  const failed = results.filter(({ ok }) => !ok).length;
+  if (failed === results.length) return failure;
+  const detail = `${failed} of ${results.length} processes: ${failure.message}`;
+  return { ok: true, value: { status: "degraded", detail } };
 }
 
 /** Whoever asks keeps the time too, and may be the first to give up; null when the check was given up for something else. */

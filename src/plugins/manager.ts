@@ -362,7 +362,7 @@ export class PluginManager {
   async checkHealth(name: string, options: CallOptions): Promise<CallResult<HealthReport>> {
     const supervisor = this.#find(name);
     if (!(supervisor instanceof Supervisor)) return failed("unavailable", supervisor.message);
-    return checkMembers(supervisor, (instance) => this.#check(instance, options), options.signal);
+    return checkMembers(supervisor, (instance, within) => this.#check(instance, within), options);
   }
 
   /** Where the memory of each running plugin is to be measured. */
