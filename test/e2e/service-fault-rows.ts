@@ -32,6 +32,28 @@ async function oneOfTwoCrashes(it: FaultyPlugin): Promise<string> {
   return `stayed ready, "${after.lastExit?.text}"; ${meanwhile} answered by the other until there were two again`;
 }
 
+/** One of two processes stands still: once a health check has shown it, the other gets all requests, and nothing is refused. */
+async function oneOfTwoStops(it: FaultyPlugin): Promise<string> {
+  await it.answers();
+  const { pids } = await until("two processes run", 5_000, async () => {
+    const view = await it.view();
+    return view.instances.running === 2 ? view : null;
+  });
+  process.kill(pids[0] ?? 0, "SIGSTOP");
+  const { reason } = await it.reaches("degraded", /no answer to health_check within/);
+  // Several more checks of the kind that would open a breaker, were there no other.
+  const endMs = performance.now() + 1_500;
+  let answered = 0;
+  for (; performance.now() < endMs; answered++) await it.answers();
+  const { state, restarts } = await it.view();
+  expect([state, restarts, (await it.failures()).timeout]).toEqual(["degraded", 0, undefined]);
+  const health = (await it.conductor.platforms()).find(({ platform }) => platform === it.name);
+  expect([health?.status, health?.detail]).toEqual(["degraded", expect.stringContaining("1 of 2 processes")]);
+  process.kill(pids[0] ?? 0, "SIGCONT");
+  await it.reaches("ready", /healthy again/);
+  return `degraded: ${reason}; ${answered} answered by the other`;
+}
+
 /** The lines of a streamed answer. */
 async function streamed(it: FaultyPlugin): Promise<Record<string, unknown>[]> {
   const body = { platform: it.name, type: "stream", payload: 0 };
@@ -145,6 +167,12 @@ const faults: readonly ServiceFault[] = [
     runtimes: ["bun", "exec"],
     more: `start: lazy\ninstances: 2\n${quickly(2)}`,
     run: oneOfTwoCrashes,
+  },
+  {
+    fault: "one-stopped",
+    runtimes: ["bun", "exec"],
+    more: `start: lazy\ninstances: 2\n${quickly(2)}`,
+    run: oneOfTwoStops,
   },
   { fault: "stream", runtimes: ["bun", "exec"], more: `start: lazy\n${quickly(5)}`, run: streamsBreakOff },
   {
