@@ -17,7 +17,7 @@ const library = `/usr/lib/${process.arch === "arm64" ? "aarch64" : "x86_64"}-lin
 
 const config = `
 budget: { memory: ${roomyBudget()} }
-monitor: { interval: 100ms }
+forecast: { horizon: 1s }
 health: { interval: 200ms, timeout: 1s, failures: 5 }
 breaker: { failures: 2, reset: 3s }
 plugins: { dirs: [plugins], bundled: false, grace: 500ms, startTimeout: 5s }

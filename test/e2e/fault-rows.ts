@@ -17,7 +17,7 @@ export interface FaultRow {
 const recovery = "recovery: { backoff: { initial: 100ms, max: 200ms }, maxRestarts: 2 per 1m }\n";
 const requestTimeoutMs = 500;
 const limits = (more = "") =>
-  `limits: { requestTimeout: ${more ? "5s" : `${requestTimeoutMs}ms`}, concurrency: 4, queue: 4${more} }\n`;
+  `limits: { requestTimeout: ${more ? "15s" : `${requestTimeoutMs}ms`}, concurrency: 4, queue: 4${more} }\n`;
 const both: readonly Runtime[] = ["bun", "exec"];
 
 interface Fault {

@@ -25,9 +25,10 @@ const rows = [...faultRows, ...serviceFaultRows];
 
 const config = `
 budget: { memory: ${roomyBudget()} }
+forecast: { horizon: 1s }
 health: { interval: 200ms, timeout: 300ms, failures: 3 }
 breaker: { failures: 3, reset: 1m }
-plugins: { dirs: [plugins], bundled: false, grace: 500ms, startTimeout: 1500ms }
+plugins: { dirs: [plugins], bundled: false, grace: 500ms, startTimeout: 3s }
 `;
 
 let conductor: RunningConductor;
