@@ -28,7 +28,7 @@ budget: { memory: ${roomyBudget()} }
 forecast: { horizon: 1s }
 health: { interval: 200ms, timeout: 300ms, failures: 3 }
 breaker: { failures: 3, reset: 1m }
-plugins: { dirs: [plugins], bundled: false, grace: 500ms, startTimeout: 3s }
+plugins: { dirs: [plugins], bundled: false, grace: 500ms, startTimeout: 4s }
 `;
 
 let conductor: RunningConductor;
