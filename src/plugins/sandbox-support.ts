@@ -26,10 +26,11 @@ export function supportLines(probe: SupportProbe, bubblewrap: string | null): Su
       remedy: probe.privilegesProblem === null ? null : "use Linux 3.5 or newer",
     },
     {
-      what: "permissions.sandbox: bubblewrap",
-      mechanism: bubblewrap,
-      missing: bubblewrap === null ? "bwrap is not installed" : null,
-      remedy: bubblewrap === null ? "apt-get install bubblewrap" : null,
+      what: "permissions.sandbox",
+      // Told, and not asked for: a plugin that names it and cannot have it is held by the kernel's own means.
+      mechanism: bubblewrap ?? "no bubblewrap, and none is needed (apt-get install bubblewrap)",
+      missing: null,
+      remedy: null,
     },
   ];
 }
@@ -61,12 +62,14 @@ function netLine({ namespaceProblem, seccompProblem }: SupportProbe): Support {
 
 /** A plugin without the network that is asked for its health over TCP. */
 function listenLine({ landlockAbi, seccompProblem }: SupportProbe): Support {
-  const what = "permissions.net with health.kind http or tcp";
+  const what = "permissions.net (port)";
   const holds = landlockAbi >= landlockTcp.abi && seccompProblem === null;
   return {
     what,
     mechanism: holds ? `seccomp and Landlock (ABI ${landlockAbi})` : null,
-    missing: holds ? null : (seccompProblem ?? "this kernel's Landlock cannot hold TCP ports"),
+    missing: holds
+      ? null
+      : `${seccompProblem ?? "this kernel's Landlock cannot hold TCP ports"}: with health.kind http or tcp a plugin without net: true does not start, unless it has trust: true`,
     remedy: holds ? null : `use Linux ${landlockTcp.linux} or newer, or grant the plugin net: true`,
   };
 }

@@ -273,7 +273,7 @@ async function doctor(service: Service): Promise<void> {
     "limits.processes": "cgroup v2",
     "permissions.files": "Landlock (ABI 2)",
     "permissions.net": as === "root" ? "network namespace" : "seccomp",
-    "permissions.net with health.kind http or tcp": null,
+    "permissions.net (port)": null,
     "permissions.user": as === "root" ? "a user for each plugin" : null,
     "permissions.privileges": "no_new_privs",
   };
