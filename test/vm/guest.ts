@@ -200,7 +200,7 @@ async function permissions(service: Service): Promise<void> {
   const places = [service.pluginFolder("bot"), "/tmp", "/run", "/var/tmp"].map((folder) => `${folder}/new`);
   const [ownPlace, ...written] = await service.probe(
     "bot",
-    ["write", `${state}/plugins/bot/kept`],
+    ["write", `${state}/plugin-data/bot/kept`],
     ...[...places, `${service.pluginFolder("bot")}/plugin.yaml`, limit, `${own}/cgroup.procs`].map((path) => [
       "write",
       path,
