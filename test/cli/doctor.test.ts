@@ -151,4 +151,5 @@ test("the text is aligned, wrapped, and silent about systemd when all is there",
   expect(lines[4]).toBe(`${" ".repeat(24)}=> grant it`);
   expect(lines[5]).toStartWith("missing  limits.cpu     word");
   expect(lines).toContain("    Delegate=yes");
+  expect(lines).toContain("    KillMode=mixed");
 });

@@ -38,7 +38,7 @@ export default definePlugin({ handleRequest: async () => {
   const connected = await fetch("http://127.0.0.1:8420/healthz").then(() => "ok", () => "refused");
   const read = await Bun.file("/var/lib/conductor/token").text().then(() => "ok", (error) => error.code);
   return [connected, read];
-} });`,
+}, shutdown: async () => void await Bun.write("/var/lib/conductor/plugin-data/hosted/goodbye", "said") });`,
   },
   web: { "plugin.yaml": manifest("web", webLines(webPort)) },
   vouched: { "plugin.yaml": manifest("vouched", [...webLines(webPort + 1), "trust: true"]) },
@@ -317,6 +317,8 @@ async function scenario(as: "root" | "nobody"): Promise<void> {
   await part(as, "limits", () => limitsHeld(service));
   await part(as, "TERM", async () => {
     await Bun.$`systemctl stop ${service.unit}`.quiet();
+    const said = existsSync(`${service.state}/plugin-data/hosted/goodbye`);
+    check(as, "a plugin is asked to shut down before it ends", said, said ? "it was" : "it was not");
     await gone(service, "TERM");
   });
   await part(as, "KILL", async () => {
