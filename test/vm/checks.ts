@@ -1,7 +1,7 @@
 /** What the machine found out: one line a check, and how a list of them is shown. */
 
 export interface Check {
-  /** The user that conductor ran as, such as "root". */
+  /** Which conductor: root's, nobody's, or nobody's in a unit without Delegate=yes. */
   as: string;
   what: string;
   ok: boolean;
@@ -21,7 +21,7 @@ const mostShown = 160;
 export function table({ kernel, checks }: Findings): string {
   const lines = checks.map(({ as, what, ok, found }) => {
     const shown = found.length > mostShown ? `${found.slice(0, mostShown)}…` : found;
-    return `${ok ? "ok    " : "FAILED"}  ${as.padEnd(6)}  ${what}: ${shown}`;
+    return `${ok ? "ok    " : "FAILED"}  ${as.padEnd(11)}  ${what}: ${shown}`;
   });
   const failed = checks.filter(({ ok }) => !ok).length;
   const sum = failed === 0 ? `All ${checks.length} hold.` : `${failed} of ${checks.length} FAILED.`;

@@ -15,6 +15,8 @@ export interface MachineOptions {
   duel: string;
   /** Puts on the disk what the guest needs; `guest.py` is what it starts. */
   fill(folder: string): Promise<void>;
+  /** Ends the machine early. */
+  signal: AbortSignal;
 }
 
 export interface Booted {
@@ -57,7 +59,7 @@ async function makeDisk(folder: string, disk: string): Promise<void> {
   await run(["mke2fs", "-q", "-t", "ext4", "-O", "^has_journal", "-d", folder, disk]);
 }
 
-async function boot(image: string, disk: string, log: string): Promise<void> {
+async function boot(image: string, disk: string, log: string, signal: AbortSignal): Promise<void> {
   const drive = (file: string) => ["-drive", `${file},if=virtio,format=raw,cache=unsafe`];
   const machine = Bun.spawn(
     [
@@ -78,12 +80,13 @@ async function boot(image: string, disk: string, log: string): Promise<void> {
     },
   );
   const [code, err] = await Promise.all([machine.exited, new Response(machine.stderr).text()]);
+  if (signal.aborted) throw new Error("interrupted");
   if (machine.signalCode !== null) throw new Error(`the machine did not finish within ${mostSeconds} s`);
   if (code !== 0) throw new Error(`qemu: exit ${code}: ${err.slice(-2_000)}`);
 }
 
 /** Boots it, waits until the guest is done, and hands over what it left. Leaves no file behind. */
-export async function runInMachine({ duel, fill }: MachineOptions): Promise<Booted> {
+export async function runInMachine({ duel, fill, signal }: MachineOptions): Promise<Booted> {
   const image = await imageOf(duel);
   const scratch = mkdtempSync(join(tmpdir(), "conductor-machine-"));
   const [payload, disk, log] = ["payload", "payload.img", "console.log"].map((name) => join(scratch, name));
@@ -93,7 +96,7 @@ export async function runInMachine({ duel, fill }: MachineOptions): Promise<Boot
     chmodSync(payload, 0o755);
     await fill(payload);
     await makeDisk(payload, disk);
-    const failure = await boot(image, disk, log).then(
+    const failure = await boot(image, disk, log, signal).then(
       () => null,
       (error: unknown) => error,
     );

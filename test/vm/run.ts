@@ -35,7 +35,7 @@ async function fill(folder: string, binary: string): Promise<void> {
   for (const output of built.outputs) await Bun.write(join(folder, "guest.js"), output);
 }
 
-const logs = ["guest.log", "root.log", "nobody.log", "checks.json"];
+const logs = ["guest.log", "root.log", "nobody.log", "undelegated.log", "checks.json"];
 
 async function main(): Promise<number> {
   const { values, positionals } = parseArgs({
@@ -51,7 +51,13 @@ async function main(): Promise<number> {
     process.stderr.write(`${missing}: missing; usage: ${usage}\n`);
     return 2;
   }
-  const booted = await runInMachine({ duel, fill: (folder) => fill(folder, binary) });
+  const interrupt = new AbortController();
+  for (const signal of ["SIGINT", "SIGTERM"] as const) process.on(signal, () => interrupt.abort());
+  const booted = await runInMachine({
+    duel,
+    fill: (folder) => fill(folder, binary),
+    signal: interrupt.signal,
+  });
   const { keep } = values;
   if (keep !== undefined) {
     mkdirSync(keep, { recursive: true });

@@ -73,14 +73,23 @@ export function pluginProcesses(): number[] {
 
 export class Service {
   readonly unit: string;
+  readonly user: string;
   readonly #properties: string[];
   readonly #base: string;
 
-  constructor(readonly as: "root" | "nobody") {
+  /** `as` names it; all but root's run as nobody. */
+  constructor(readonly as: "root" | "nobody" | "undelegated") {
     this.unit = `conductor-as-${as}`;
     this.#base = `/run/vm-${as}`;
+    const delegate = as === "undelegated" ? "no" : "yes";
+    this.user = as === "root" ? "root" : "nobody";
     // With KillMode=process systemd ends nothing but conductor: what goes with it, goes by conductor's own doing.
-    const properties = ["Delegate=yes", "KillMode=process", "StateDirectory=conductor", `User=${as}`];
+    const properties = [
+      `Delegate=${delegate}`,
+      "KillMode=process",
+      "StateDirectory=conductor",
+      `User=${this.user}`,
+    ];
     this.#properties = properties.flatMap((property) => ["-p", property]);
   }
 
@@ -100,7 +109,7 @@ export class Service {
     return `/sys/fs/cgroup/system.slice/${this.unit}.service`;
   }
 
-  /** Writes the configuration and the plugins' files, by plugin and name; all can be read by everyone. */
+  /** Writes the configuration and the plugins' files, by plugin and name; all can be read by everyone, and is its user's. */
   prepare(plugins: Record<string, Record<string, string>>): void {
     for (const [name, files] of Object.entries(plugins)) {
       mkdirSync(this.pluginFolder(name), { recursive: true });
@@ -116,6 +125,8 @@ export class Service {
       "breaker: { failures: 100 }",
     ];
     writeFileSync(this.configuration, `${settings.join("\n")}\n`);
+    const { exitCode } = Bun.spawnSync(["chown", "-R", this.user, this.#base]);
+    if (exitCode !== 0) throw new Error(`chown -R ${this.user} ${this.#base}: exit ${exitCode}`);
   }
 
   /** Runs one command of the executable as this service would be run, to its end. */
