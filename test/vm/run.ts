@@ -1,10 +1,10 @@
 /**
  * Checks on a whole machine of its own what a container cannot show: limits by cgroup version 2, permissions by an older
- * kernel, conductor as a service of systemd, as root and as an ordinary user. Takes about four minutes, and root.
+ * kernel, conductor as a service of systemd, as root and as an ordinary user. Takes about two minutes.
  *
  *   bun test/vm/run.ts DUEL_FOLDER [--binary dist/conductor] [--keep FOLDER]
  *
- * DUEL_FOLDER is the duel's, whose image is booted. Exit code 0: all holds; 1: something does not, or nothing could be
+ * DUEL_FOLDER is the duel's, whose image is booted, and built before if need be: that takes root. Exit code 0: all holds; 1: something does not, or nothing could be
  * checked; 2: usage. `--keep` leaves the findings and the logs of every conductor that ran.
  */
 

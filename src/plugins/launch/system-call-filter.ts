@@ -2,6 +2,7 @@
 
 export const filtered = {
   missing: "a filter of system calls around conductor denies Landlock",
+  // By name: older releases of systemd have no group that holds them.
   remedy:
-    "add @sandbox to SystemCallFilter in its systemd unit, or allow landlock_* in its container's seccomp profile",
+    "add landlock_create_ruleset landlock_add_rule landlock_restrict_self to SystemCallFilter in its systemd unit, or to its container's seccomp profile",
 } as const;
