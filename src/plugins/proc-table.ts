@@ -81,20 +81,35 @@ export function isAlive({ pid, startTicks }: ProcessId): boolean {
   return now !== null && now.startTicks === startTicks && now.state !== "Z" && now.state !== "X";
 }
 
-/** Every process, zombies left out. About 10 µs each. */
-export function listProcesses(): ProcessEntry[] {
-  let names: string[];
+function processNames(): string[] {
   try {
-    names = readdirSync("/proc");
+    return readdirSync("/proc").filter((name) => {
+      const first = name.charCodeAt(0);
+      return first >= 48 && first <= 57;
+    });
   } catch {
     return []; // No /proc: what is not seen cannot be followed.
   }
+}
+
+const living = (name: string): ProcessEntry | [] => {
+  const entry = readProcess(Number(name));
+  return entry && entry.state !== "Z" && entry.state !== "X" ? entry : [];
+};
+
+/** Every process, zombies left out. About 20 µs each, in which nothing else is done. */
+export const listProcesses = (): ProcessEntry[] => processNames().flatMap(living);
+
+/** So many processes are read before others have their turn: about half a millisecond. */
+const sliceProcesses = 24;
+
+/** Every process, as `listProcesses`; requests are served in between, however many processes there are. */
+export async function listProcessesInTurns(): Promise<ProcessEntry[]> {
+  const names = processNames();
   const found: ProcessEntry[] = [];
-  for (const name of names) {
-    const first = name.charCodeAt(0);
-    if (first < 48 || first > 57) continue;
-    const entry = readProcess(Number(name));
-    if (entry && entry.state !== "Z" && entry.state !== "X") found.push(entry);
+  for (let from = 0; from < names.length; from += sliceProcesses) {
+    if (from > 0) await new Promise<void>((resolve) => setImmediate(resolve));
+    found.push(...names.slice(from, from + sliceProcesses).flatMap(living));
   }
   return found;
 }

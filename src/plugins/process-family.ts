@@ -16,13 +16,14 @@ export interface FamilyTies {
   cgroupPids: readonly number[];
   /** Environment assignments that only its processes carry; empty for none. */
   mark: readonly string[];
+  /** Start of the first that carries the mark: what was there before need not be read for it. 0: not known. */
+  markedSinceTicks: number;
   /** Never part of it: the conductor and its guard. */
   never: ReadonlySet<number>;
 }
 
-/** The living processes that `ties` lead to, from one reading of /proc. */
-export function findFamily(ties: FamilyTies): ProcessEntry[] {
-  const all = listProcesses();
+/** The living processes that `ties` lead to, among `all` that were read from /proc just now. */
+export function findFamily(ties: FamilyTies, all: readonly ProcessEntry[] = listProcesses()): ProcessEntry[] {
   if (all.length === 0) return aliveWithoutProc(ties.members);
   const family = new Map<number, ProcessEntry>();
   const leaders = new Set(ties.members.map(({ pid }) => pid));
@@ -34,7 +35,8 @@ export function findFamily(ties: FamilyTies): ProcessEntry[] {
     // A session or group keeps its leader's pid from being used again as long as it has members.
     const follows = leaders.has(entry.sessionId) || leaders.has(entry.groupId);
     if (isMember || follows || inCgroup.has(entry.pid)) family.set(entry.pid, entry);
-    else if (ties.mark.length > 0 && hasEnvironment(entry.pid, ties.mark)) family.set(entry.pid, entry);
+    else if (ties.mark.length === 0 || entry.startTicks < ties.markedSinceTicks) continue;
+    else if (hasEnvironment(entry.pid, ties.mark)) family.set(entry.pid, entry);
   }
   addDescendants(family, all, ties.never);
   return [...family.values()];
