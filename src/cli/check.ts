@@ -27,7 +27,9 @@ export const checkCommand: Command = {
       ...plugins.flatMap((plugin) => plugin.errors),
       ...requirementErrors(plugins),
     ];
-    const details = await Promise.all(plugins.map(detailsOf));
+    const details: Details[] = [];
+    // One after the other: each holds files open.
+    for (const plugin of plugins) details.push(await detailsOf(plugin));
     const warnings = [
       ...orderWarnings(config.scaler.order, plugins),
       ...details.flatMap((each) => each.warnings),

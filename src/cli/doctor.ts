@@ -1,6 +1,8 @@
 import { resolve } from "node:path";
 import type { Support } from "../plugins/enforcement.ts";
 import { limitsSupport } from "../plugins/limits-support.ts";
+import { sandboxSupport } from "../plugins/sandbox-support.ts";
+import { selfCommand } from "../plugins/self-command.ts";
 import { type Command, exitCode, outputOption, serverOption, wantsJson } from "./command.ts";
 import { configuration } from "./configuration.ts";
 import { oomScoreSupport, portSupport, pressureSupport, stateSupport, swapSupport } from "./doctor-checks.ts";
@@ -24,6 +26,7 @@ export const doctorCommand: Command = {
     const { path } = config.storage;
     const checks: Support[] = [
       ...limitsSupport(),
+      ...(await sandboxSupport(selfCommand(process.execPath, Bun.main))),
       pressureSupport(),
       swapSupport(),
       oomScoreSupport(),

@@ -64,6 +64,11 @@ export function showPluginEvents({ events, manager, metrics, health, log }: Plug
       manager.view(plugin)?.lastExit?.text ?? `its process ended (${signal ?? `exit code ${exitCode}`})`;
     health.processExited(plugin, detail);
   });
+  events.on("plugin.listed", ({ plugin, present }) => {
+    if (present) metrics.setPluginState(plugin, manager.standing(plugin)?.state ?? "discovered");
+    else metrics.forgetPlugin(plugin);
+    health.refresh();
+  });
   events.on("plugin.instances", ({ plugin, instances }) => metrics.setPluginInstances(plugin, instances));
   events.on("plugin.swapped", ({ plugin, outcome }) => metrics.countPluginSwap(plugin, outcome));
   events.on("plugin.log", ({ plugin, stream, line }) => log.info("plugin.log", { plugin, stream, line }));

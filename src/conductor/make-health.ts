@@ -64,9 +64,18 @@ export function openPlatforms(
   { breakers }: Health,
 ): void {
   showBreakers(events, metrics);
-  for (const { platform, name } of manager.list()) {
-    breakers.get(platform ?? name);
-    metrics.setBreakerState(platform ?? name, "closed");
-  }
+  const open = () => {
+    const platforms = new Set(manager.platforms());
+    const known = new Set(breakers.list().map(({ platform }) => platform));
+    breakers.retain(platforms);
+    for (const platform of platforms) {
+      if (known.has(platform)) continue;
+      breakers.get(platform);
+      metrics.setBreakerState(platform, "closed");
+    }
+  };
+  open();
+  events.on("plugin.listed", open);
+  events.on("plugin.swapped", open);
   startup.onEnd("breakers", () => breakers.stop());
 }

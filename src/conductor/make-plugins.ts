@@ -8,6 +8,7 @@ import { selfCommand } from "../plugins/self-command.ts";
 import type { Scaler } from "../scaler/scaler.ts";
 import type { Policy } from "../scaler/situation.ts";
 import type { Foundation } from "./foundation.ts";
+import { hiddenState, pluginDataFolder } from "./state-folder.ts";
 
 /** The scaler's thresholds from the configuration. */
 export const policyOf = ({ scaler }: Config): Policy => ({
@@ -43,14 +44,18 @@ export async function openPlugins(foundation: Foundation, later: Later): Promise
     runId: crypto.randomUUID().slice(0, 8),
     selfCommand: selfCommand(process.execPath, Bun.main),
     environment,
-    dataFolder: (plugin) => (later.stateFolder === null ? null : join(later.stateFolder, "plugins", plugin)),
+    dataFolder: (plugin) =>
+      later.stateFolder === null ? null : join(pluginDataFolder(later.stateFolder), plugin),
+    hiddenPaths: () => [
+      ...(later.stateFolder === null ? [] : hiddenState(later.stateFolder, loaded.config.storage.path)),
+      ...(loaded.file === null ? [] : [loaded.file]),
+    ],
     mayStart: (plugin) => later.scaler?.mayStart(plugin) ?? { ok: true },
     mayOverlap: (plugin) => later.scaler?.mayOverlap(plugin) ?? { ok: true },
     overlapEnded: (plugin) => later.scaler?.overlapEnded(plugin),
     keptFolder: () => (later.stateFolder === null ? null : join(later.stateFolder, "plugins-kept")),
     watch: true,
     healthTimeoutMs: loaded.config.health.timeout,
-    hiddenPaths: () => [later.stateFolder, loaded.file].filter((path) => path !== null),
   });
   const { errors } = await manager.discover();
   const folders = errors.filter(({ code }) => code !== "duplicate-name");

@@ -34,7 +34,7 @@ export function makeRouter(
   return new Router({
     clock,
     log,
-    dispatcher: dispatcherOf(manager),
+    dispatcher: dispatcherOf(manager, foundation.loaded.config.plugins.startTimeout),
     breakers,
     fallbacks: () => fallbackPlatforms(manager, foundation.policy),
     newRequestId: () => crypto.randomUUID(),

@@ -1,7 +1,7 @@
 /** Step "database and metrics": what is kept, what is counted, and the forecast that runs on it. */
 
 import { chmodSync, mkdirSync, statSync } from "node:fs";
-import { dirname, join, resolve } from "node:path";
+import { dirname, resolve } from "node:path";
 import type { Config } from "../config/schema.ts";
 import type { AdaptiveKernel } from "../forecast/adaptive.ts";
 import type { Kernel } from "../forecast/forecaster.ts";
@@ -17,6 +17,7 @@ import { resolveLocation } from "../storage/location.ts";
 import { openStorage, type Storage } from "../storage/storage.ts";
 import { commit, version } from "../version.ts";
 import type { Foundation } from "./foundation.ts";
+import { pluginDataFolder } from "./state-folder.ts";
 
 export interface State {
   storage: Storage;
@@ -64,7 +65,7 @@ export async function openState(foundation: Foundation): Promise<State> {
       because: "the state is in memory, so nobody can read the administrator's token from a file",
       remedy: "give one with CONDUCTOR_TOKEN, or set storage.path",
     });
-  if (stateFolder !== null) makePluginsFolder(stateFolder, location.source !== "storage.path");
+  if (stateFolder !== null) makePluginDataFolder(stateFolder, location.source !== "storage.path");
   return {
     storage,
     stateFolder,
@@ -82,8 +83,8 @@ export async function openState(foundation: Foundation): Promise<State> {
  * one: it may enter, not list, and the files on the way are for conductor's user alone. A folder that was named by hand
  * may hold more than ours, and stays as it is.
  */
-function makePluginsFolder(stateFolder: string, isOurs: boolean): void {
-  const folder = join(stateFolder, "plugins");
+function makePluginDataFolder(stateFolder: string, isOurs: boolean): void {
+  const folder = pluginDataFolder(stateFolder);
   mkdirSync(folder, { recursive: true, mode: 0o700 });
   if (process.getuid?.() !== 0) return;
   for (const each of isOurs ? [stateFolder, folder] : [folder]) chmodSync(each, statSync(each).mode | 0o001);

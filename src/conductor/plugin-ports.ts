@@ -3,7 +3,7 @@
 import type { CheckAnswer, CheckFailureKind, Probe, ProbedPlugin, Standing } from "../health/probe.ts";
 import { mostLevels, nestedWithin } from "../http/nesting.ts";
 import type { FootprintTarget } from "../monitor/footprint.ts";
-import type { PluginState } from "../plugins/lifecycle.ts";
+import { isServing, type PluginState } from "../plugins/lifecycle.ts";
 import type { PluginManager } from "../plugins/manager.ts";
 import type { Standing as LiveStanding } from "../plugins/standing.ts";
 import type { CallFailure, FailureKind, JsonStream, StreamTerms } from "../plugins/transport.ts";
@@ -209,8 +209,11 @@ const streamTerms = (timeoutMs: number): StreamTerms => ({
   refuse: (chunk) => (nestedWithin(chunk, mostLevels) ? null : tooDeep),
 });
 
-/** Requests to plugins by platform. Of several plugins of one platform the most ready is taken. */
-export function dispatcherOf(manager: PluginManager): Dispatcher {
+/**
+ * Requests to plugins by platform. Of several plugins of one platform the most ready is taken. One that has to be started
+ * first has `startTimeoutMs` for that beside its time for the request.
+ */
+export function dispatcherOf(manager: PluginManager, startTimeoutMs: number): Dispatcher {
   const failureOf = (plugin: string, { kind, message }: CallFailure): DispatchFailure => {
     const shed = kind === "stopped" && manager.standing(plugin)?.state === "shed";
     return { ok: false, kind: shed ? "shed" : dispatchFailures[kind], message };
@@ -226,11 +229,12 @@ export function dispatcherOf(manager: PluginManager): Dispatcher {
       const plugin = manager.serving(platform);
       if (!plugin) return null;
       const { name, reason, requestTimeoutMs } = plugin;
+      const startMs = isServing(plugin.state) ? 0 : startTimeoutMs;
       return {
         plugin: name,
         state: plugin.startsOnRequest ? "ready" : routedStates[plugin.state],
         reason,
-        ...(requestTimeoutMs === null ? {} : { requestTimeoutMs }),
+        ...(requestTimeoutMs === null ? {} : { requestTimeoutMs: requestTimeoutMs + startMs }),
       };
     },
     dispatch: async (plugin, request, limits): Promise<DispatchAnswer> => {

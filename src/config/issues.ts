@@ -77,6 +77,9 @@ function allowed(issue: z.core.$ZodIssue): string {
 const sizeUnit = (origin: string): string =>
   origin === "string" ? " characters" : origin === "array" ? " entries" : "";
 
+/** Most issues told of one file: to find the line of each of ten thousand takes seconds, and nobody reads them. */
+const mostDescribed = 50;
+
 /** One line an issue, in the order of the file: `conductor.yaml:3: scaler.shed: 80: expected …`. */
 export function describeIssues(
   error: z.ZodError,
@@ -86,7 +89,13 @@ export function describeIssues(
   lineOf: LineOf = () => null,
 ): string[] {
   const described: { line: number; text: string }[] = [];
-  const add = (path: KeyPath, text: string) => {
+  let left = 0;
+  const add = (path: KeyPath, textOf: () => string) => {
+    if (described.length === mostDescribed) {
+      left++;
+      return;
+    }
+    const text = textOf();
     const line = lineOf(path);
     const place = line === null ? file : `${file}:${line}`;
     described.push({
@@ -98,14 +107,17 @@ export function describeIssues(
     const path = issue.path as KeyPath;
     if (issue.code !== "unrecognized_keys") {
       const written = issue.code === "custom" ? issue.params?.written : undefined;
-      add(path, `${shown(written ?? valueAt(raw, path), path)}: ${allowed(issue)}`);
+      add(path, () => `${shown(written ?? valueAt(raw, path), path)}: ${allowed(issue)}`);
       continue;
     }
     const known = knownKeys(schema, path);
     for (const key of issue.keys) {
-      const near = nearest(key, known);
-      add([...path, key], `unknown key; ${near ? `did you mean "${near}"?` : `known: ${known.join(", ")}`}`);
+      add([...path, key], () => {
+        const near = nearest(key, known);
+        return `unknown key; ${near ? `did you mean "${near}"?` : `known: ${known.join(", ")}`}`;
+      });
     }
   }
-  return described.sort((a, b) => a.line - b.line).map(({ text }) => text);
+  const texts = described.sort((a, b) => a.line - b.line).map(({ text }) => text);
+  return left === 0 ? texts : [...texts, `${file}: ${left} more of them; correct these first`];
 }

@@ -17,6 +17,9 @@ export function parseYaml(text: string, file: string): Yaml {
     };
   const lines = new LineCounter();
   const document = parseDocument(text, { lineCounter: lines, prettyErrors: false });
+  // What the parser says when its own recursion ends.
+  if (document.errors.some(({ message }) => message.startsWith("Maximum call stack")))
+    return { ok: false, errors: [`${file}: nested too deeply; no setting needs more than a few levels`] };
   if (document.errors.length > 0) {
     const errors = document.errors.slice(0, 20).map((error) => {
       const { line, col } = lines.linePos(error.pos[0]);

@@ -17,6 +17,8 @@ export interface EventMap {
   };
   /** How many processes take requests now. */
   "plugin.instances": { plugin: string; instances: number };
+  /** A plugin was found while conductor runs, or its folder is gone and it has ended. */
+  "plugin.listed": { plugin: string; present: boolean };
   /** A new version took over, or did not. */
   "plugin.swapped": { plugin: string; from: string; to: string; outcome: SwapOutcome; reason: string };
   "plugin.log": { plugin: string; stream: "stdout" | "stderr" | "log"; line: string };

@@ -6,7 +6,7 @@
 import { join } from "node:path";
 import { type Asked, type Finding, importFinding, type Language, lineFindings } from "./code-rules.ts";
 import { listContent } from "./content-files.ts";
-import { loaderOf } from "./entry-syntax.ts";
+import { loaderOf, withoutShebang } from "./entry-syntax.ts";
 import type { Manifest } from "./manifest.ts";
 import { readBounded } from "./manifest-text.ts";
 
@@ -29,7 +29,7 @@ function languageOf(path: string): Language | null {
   return /\.(sh|bash)$/.test(path) ? "shell" : null;
 }
 
-/** What the plugin's own files show, by file and line; packages in `node_modules` are left out. */
+/** What the plugin's own files show, by file and line; packages in `node_modules` and tests are left out. */
 export function scanCode(folder: string, { permissions }: Manifest): CodeFinding[] {
   const listed = listContent(folder, { exclude: permissions.write, nodeModules: false });
   if (!listed.ok)
@@ -68,7 +68,7 @@ function textFindings(text: string, file: string, language: Language, asked: Ask
 function importsOf(text: string, file: string): string[] {
   try {
     const loader = loaderOf(file) ?? "ts";
-    const imports = new Bun.Transpiler({ loader }).scanImports(text);
+    const imports = new Bun.Transpiler({ loader }).scanImports(withoutShebang(text));
     return [...new Set(imports.map(({ path }) => path))];
   } catch {
     return []; // Its syntax is wrong, which is told elsewhere.

@@ -1,15 +1,7 @@
 /** A copy of a plugin's content that runs on its own, with the plugin's data still where it is. */
 
-import {
-  chmodSync,
-  constants,
-  copyFileSync,
-  existsSync,
-  mkdirSync,
-  readdirSync,
-  readlinkSync,
-  symlinkSync,
-} from "node:fs";
+import { constants, existsSync, mkdirSync, readdirSync, readlinkSync, symlinkSync } from "node:fs";
+import { chmod, copyFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { listContent, plainPath } from "./content-files.ts";
 
@@ -26,9 +18,9 @@ function isThere(path: string): boolean {
 /**
  * Copies the content of `from` into the new folder `to`. Folders of `exclude` (what the plugin writes to) and names with
  * a dot (settings such as `.env`) become links to the original's, so that a version does not bring old data with it.
- * Throws what the file system throws; the message of a content that is too large says so.
+ * Rejects with what the file system says; the message of a content that is too large says so.
  */
-export function copyContent(from: string, to: string, exclude: readonly string[]): void {
+export async function copyContent(from: string, to: string, exclude: readonly string[]): Promise<void> {
   const listed = listContent(from, { exclude, nodeModules: true });
   if (!listed.ok) throw new Error(listed.message);
   mkdirSync(to, { recursive: true, mode: 0o755 });
@@ -47,9 +39,9 @@ export function copyContent(from: string, to: string, exclude: readonly string[]
       continue;
     }
     // On file systems that can, a copy costs no space until one of the two is written.
-    copyFileSync(join(from, path), target, constants.COPYFILE_FICLONE | constants.COPYFILE_EXCL);
+    await copyFile(join(from, path), target, constants.COPYFILE_FICLONE | constants.COPYFILE_EXCL);
     // Readable by the user the plugin runs as, and written by nobody.
-    chmodSync(target, executable ? 0o555 : 0o444);
+    await chmod(target, executable ? 0o555 : 0o444);
   }
   const dotted = readdirSync(from).filter((name) => name.startsWith("."));
   for (const path of [...exclude.map(plainPath), ...dotted]) {

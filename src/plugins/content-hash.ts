@@ -6,9 +6,9 @@
  * not hold otherwise. `node_modules` is in it.
  */
 
-import { constants, readlinkSync } from "node:fs";
+import { constants, readlinkSync, realpathSync } from "node:fs";
 import { type FileHandle, open } from "node:fs/promises";
-import { join } from "node:path";
+import { dirname, join, resolve } from "node:path";
 import {
   type ContentFile,
   type ContentProblem,
@@ -17,10 +17,11 @@ import {
   mostContentBytes,
   unreadable,
 } from "./content-files.ts";
+import { leaves } from "./folder-paths.ts";
 
 export type ContentHash =
-  /** `hash`: 64 hex digits. */
-  { ok: true; hash: string; files: number; bytes: number } | ContentProblem;
+  /** `hash`: 64 hex digits. `linkOut`: a link whose target is outside, and so not in the hash; null: there is none. */
+  { ok: true; hash: string; files: number; bytes: number; linkOut: string | null } | ContentProblem;
 
 const chunkBytes = 256 * 1024;
 
@@ -42,15 +43,27 @@ export async function contentHash(
   if (!listed.ok) return listed;
   const hasher = new Bun.CryptoHasher("sha256");
   let bytes = 0;
+  let linkOut: string | null = null;
   try {
     for (const file of listed.files) {
+      if (file.kind === "link" && linkOut === null && leadsOut(folder, file.path)) linkOut = file.path;
       bytes += file.kind === "link" ? hashLink(hasher, folder, file) : await hashFile(hasher, folder, file);
       if (bytes > mostContentBytes) throw new Error("it grows while it is read");
     }
   } catch (error) {
     return unreadable(folder, error);
   }
-  return { ok: true, hash: hasher.digest("hex"), files: listed.files.length, bytes };
+  return { ok: true, hash: hasher.digest("hex"), files: listed.files.length, bytes, linkOut };
+}
+
+/** Where a link really leads; one to nothing is judged by what it says. */
+function leadsOut(folder: string, path: string): boolean {
+  const link = join(folder, path);
+  try {
+    return leaves(realpathSync(folder), realpathSync(link));
+  } catch {
+    return leaves(folder, resolve(dirname(link), readlinkSync(link)));
+  }
 }
 
 function hashLink(hasher: Bun.CryptoHasher, folder: string, { path }: ContentFile): number {

@@ -19,7 +19,7 @@ import { ParsedFiles } from "./parsed-files.ts";
 import { PluginNames } from "./plugin-names.ts";
 import { ScanCache } from "./scan-cache.ts";
 
-export type { BundledPlugin, Discovery, DiscoveryError, FoundPlugin, PluginSource } from "./found-plugin.ts";
+export type { BundledPlugin, Discovery, FoundPlugin, PluginSource } from "./found-plugin.ts";
 
 export interface ScannerOptions {
   /** Absolute paths of folders that hold one folder a plugin, and perhaps `node_modules`. */

@@ -15,20 +15,24 @@ const loaders: Readonly<Record<string, "ts" | "tsx" | "js" | "jsx">> = {
   ".mts": "ts",
   ".cts": "ts",
   ".tsx": "tsx",
-  ".js": "js",
-  ".mjs": "js",
-  ".cjs": "js",
+  // The runtime takes JSX in these too.
+  ".js": "jsx",
+  ".mjs": "jsx",
+  ".cjs": "jsx",
   ".jsx": "jsx",
 };
 
 /** The parser for a file by its ending; null when it is no JavaScript or TypeScript. */
 export const loaderOf = (file: string) => loaders[extname(file)] ?? null;
 
+/** The parser, unlike the runtime, refuses "#!"; the places of what follows stay as they are. */
+export const withoutShebang = (source: string): string => source.replace(/^#!/, "//");
+
 type Mistake = { message: string; position?: { line: number; column: number } | null };
 
 function mistakesIn(source: string, parser: Bun.Transpiler): Mistake[] {
   try {
-    parser.scanImports(source);
+    parser.scanImports(withoutShebang(source));
     return [];
   } catch (error) {
     return error instanceof AggregateError ? (error.errors as Mistake[]) : [error as Mistake];

@@ -8,32 +8,32 @@ import { isAbsolute, join, normalize, relative, resolve, sep } from "node:path";
 
 const shown = (path: string): string => JSON.stringify(path.length > 80 ? `${path.slice(0, 77)}…` : path);
 
-const leaves = (from: string, to: string): boolean => {
+/** Whether `to` is outside `from`; both absolute. */
+export const leaves = (from: string, to: string): boolean => {
   const way = relative(from, to);
   return way === ".." || way.startsWith(`..${sep}`) || isAbsolute(way);
 };
 
 /** The usual case at the least cost: a file right in the folder and no link. */
 const isPlainFile = (path: string, folder: string): boolean =>
-  !path.includes("/") && (lstatSync(join(folder, path), { throwIfNoEntry: false })?.isFile() ?? false);
+  !path.includes("/") && lstatSync(join(folder, path)).isFile();
 
 /** Why `path`, relative to `folder`, is no file inside it; null when it is. Links are followed. */
 function insideProblem(path: string, folder: string): string | null {
   if (path.includes("\0")) return `${shown(path)}: expected a path without NUL`;
   if (leaves(folder, resolve(folder, normalize(path))))
     return `${shown(path)}: leaves the plugin's folder; expected a path inside it`;
-  if (isPlainFile(path, folder)) return null;
-  let real: string;
   try {
-    real = realpathSync(join(folder, path));
+    if (isPlainFile(path, folder)) return null;
+    const real = realpathSync(join(folder, path));
+    if (leaves(realpathSync(folder), real))
+      return `${shown(path)}: is a link out of the plugin's folder; copy the file into it`;
+    return statSync(real).isFile() ? null : `${shown(path)}: expected a file`;
   } catch (error) {
     const code = (error as NodeJS.ErrnoException).code ?? "error";
     if (code === "ELOOP") return `${shown(path)}: is a link that leads back to itself`;
     return `${shown(path)}: ${code === "ENOENT" ? "no such file in the plugin's folder" : `cannot be read (${code})`}`;
   }
-  if (leaves(realpathSync(folder), real))
-    return `${shown(path)}: is a link out of the plugin's folder; copy the file into it`;
-  return statSync(real).isFile() ? null : `${shown(path)}: expected a file`;
 }
 
 /** Why `entry` can not be the plugin's module; null when it can. */

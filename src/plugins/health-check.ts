@@ -15,7 +15,7 @@ export async function checkHealth(
   subject: CheckSubject,
   options: CallOptions,
 ): Promise<CallResult<HealthReport>> {
-  const { check } = subject;
+  const check = subject.instance.plan.manifest.health;
   if (check.kind === "none")
     return { ok: true, value: { status: "healthy", detail: "alive; has no health check" } };
   if (check.kind === "call") return callHealth(subject.instance, options);

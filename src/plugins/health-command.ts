@@ -1,4 +1,4 @@
-/** A health check by running a command: exit code 0 is healthy. */
+/** A command of a plugin's manifest, run for it: a health check (exit code 0 is healthy), a reset after a failure. */
 
 import { type Clock, sleep } from "../clock.ts";
 import type { HealthReport } from "../sdk/plugin.ts";
@@ -6,7 +6,6 @@ import { ByteSocket } from "./byte-socket.ts";
 import { childEnvironment } from "./child-environment.ts";
 import type { Instance } from "./instance.ts";
 import { LogLines } from "./log-lines.ts";
-import type { HealthCheck } from "./manifest.ts";
 import { type PluginProcess, spawnPlugin } from "./plugin-process.ts";
 import { terminate } from "./termination.ts";
 import { type CallOptions, type CallResult, failed } from "./transport.ts";
@@ -18,7 +17,6 @@ const flushMs = 100;
 /** What a check needs to know of the plugin. */
 export interface CheckSubject {
   instance: Instance;
-  check: HealthCheck;
   clock: Clock;
   runId: string;
   environment: Readonly<Record<string, string | undefined>>;
@@ -56,11 +54,15 @@ async function readLastLine({ fds }: PluginProcess, clock: Clock, bytesPerSecond
   return { finish };
 }
 
-/** Runs `command` in the plugin's folder and cgroups, with its environment and permissions. Never rejects. */
+/**
+ * Runs `command` in the plugin's folder and cgroups, with its environment and permissions. `what` is its key in the
+ * manifest. Never rejects.
+ */
 export async function checkByCommand(
   command: readonly string[],
   subject: CheckSubject,
   { timeoutMs, signal }: CallOptions,
+  what = "health.command",
 ): Promise<CallResult<HealthReport>> {
   const { instance, clock, runId } = subject;
   const { manifest, number, dataFolder } = instance.plan;
@@ -71,7 +73,7 @@ export async function checkByCommand(
     environment: childEnvironment(subject.environment, manifest.permissions.env, plugin),
     channel: "stdin",
   });
-  if (!spawned.ok) return failed("unavailable", `health.command ${spawned.message}`);
+  if (!spawned.ok) return failed("unavailable", `${what} ${spawned.message}`);
   const child = spawned.process;
   const output = await readLastLine(child, clock, manifest.limits.logBytesPerSecond);
   const over = new AbortController();
@@ -93,11 +95,10 @@ export async function checkByCommand(
   };
   await terminate(target, { graceMs: 0, urgent: AbortSignal.abort(), clock });
   const line = await output.finish();
-  if (ended === "timeout")
-    return failed("timeout", `health.command did not end within ${Math.round(timeoutMs)} ms`);
+  if (ended === "timeout") return failed("timeout", `${what} did not end within ${Math.round(timeoutMs)} ms`);
   if (ended === "cancelled") return failed("cancelled", "the caller went away");
   const launched = await child.launched;
-  if (!launched.ok) return failed("unavailable", `health.command ${launched.message}`);
+  if (!launched.ok) return failed("unavailable", `${what} ${launched.message}`);
   const detail = line || `health.command ended with ${ended.exitCode ?? ended.signal}`;
   return { ok: true, value: { status: ended.exitCode === 0 ? "healthy" : "unhealthy", detail } };
 }

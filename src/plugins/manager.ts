@@ -7,14 +7,17 @@ import { dispatchTo } from "./dispatch.ts";
 import { type FootprintTarget, footprintTarget } from "./footprint-target.ts";
 import { GuardClient } from "./guard-client.ts";
 import { checkHealth } from "./health-check.ts";
+import { checkByCommand } from "./health-command.ts";
 import { checkMembers } from "./health-members.ts";
 import type { Instance } from "./instance.ts";
 import { isServing } from "./lifecycle.ts";
 import { limitsWithoutCgroups } from "./limit-in-force.ts";
 import type { Limits } from "./limits.ts";
 import type { PluginManagerOptions } from "./manager-options.ts";
+import { newInstance } from "./new-instance.ts";
 import { keptDown, type Refusal, type Started, type Stopped } from "./orders.ts";
 import { type PluginPlanner, planner } from "./planner.ts";
+import type { PluginVersion } from "./plugin-version.ts";
 import type { PluginView } from "./plugin-view.ts";
 import { Requirements } from "./requirements.ts";
 import { Roster, versionFound } from "./roster.ts";
@@ -35,6 +38,8 @@ export type { Refusal, Started, Stopped } from "./orders.ts";
 
 /** All plugins are ended within this time, whatever they do. */
 const shutdownMs = 9_000;
+/** For a plugin's `recovery.reset`. */
+const resetMs = 10_000;
 const firstWord = /^[a-z0-9-]{1,32}$/;
 
 export class PluginManager {
@@ -148,6 +153,7 @@ export class PluginManager {
       requirements: (plugin) => this.#requirements.met(plugin),
       mayStart: (plugin) => this.#mayStart(plugin),
       neededBy: (plugin) => this.#requirements.runningDependent(plugin),
+      reset: (version) => this.#reset(version),
       check: (instance) => this.#check(instance, { timeoutMs: this.#options.healthTimeoutMs ?? 2_000 }),
       plan: (version) => this.#planner.plan(version),
       changed: ({ plugin, from, to, reason }) => {
@@ -335,11 +341,21 @@ export class PluginManager {
     return dispatchTo(supervisor, request, options, this.#options.clock);
   }
 
+  async #reset(version: PluginVersion): Promise<string | null> {
+    const { reset } = version.manifest.recovery;
+    if (!reset || this.#closing) return null;
+    // Never started: it is what says how a program of this plugin is run.
+    const instance = newInstance(version.manifest.name, version, this.#ports(), () => undefined);
+    const { clock, runId, environment } = this.#options;
+    const subject = { instance, clock, runId, environment, never: () => this.#never() };
+    const done = await checkByCommand(reset, subject, { timeoutMs: resetMs }, "recovery.reset");
+    return done.ok ? (done.value.detail ?? done.value.status) : done.message;
+  }
+
   #check(instance: Instance, options: CallOptions): Promise<CallResult<HealthReport>> {
     const { clock, runId, environment } = this.#options;
-    const check = instance.plan.manifest.health;
     const never = () => this.#never();
-    return checkHealth({ instance, check, clock, runId, environment, never }, options);
+    return checkHealth({ instance, clock, runId, environment, never }, options);
   }
 
   /** Asks one plugin how it is. A plugin that serves becomes ready or degraded by the answer. Never rejects. */

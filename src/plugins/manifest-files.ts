@@ -32,7 +32,7 @@ export interface FilesReport {
 export class ManifestFiles {
   readonly #syntax = new EntrySyntax();
   readonly #described = new ScanCache<{ key: string; errors: string[] }>();
-  readonly #pinned = new ScanCache<{ fingerprint: string; hash: string }>();
+  readonly #pinned = new ScanCache<{ fingerprint: string; hash: string; linkOut: string | null }>();
 
   /** What is wrong with the plugin's files. */
   async check(of: ManifestFile): Promise<FilesReport> {
@@ -77,9 +77,11 @@ export class ManifestFiles {
     if (known?.fingerprint !== now.fingerprint) {
       const hashed = await contentHash(folder, { exclude });
       if (!hashed.ok) return hashed.message;
-      known = { fingerprint: now.fingerprint, hash: hashed.hash };
+      known = { fingerprint: now.fingerprint, hash: hashed.hash, linkOut: hashed.linkOut };
     }
     this.#pinned.set(folder, known);
+    if (known.linkOut !== null)
+      return `${known.linkOut} is a link out of the plugin's folder, which no pin covers; copy what it leads to`;
     if (known.hash === sha256) return null;
     return `the folder's content is ${known.hash}, the manifest pins ${sha256}; look at what changed, then correct the pin`;
   }

@@ -26,6 +26,8 @@ export interface SupervisorPorts {
   mayStart(plugin: string): Permission;
   /** Asked before an idle one is stopped: who needs it running, if any. */
   neededBy(plugin: string): string | null;
+  /** Runs the manifest's `recovery.reset` and says in one line how that went; null: it names none. */
+  reset(version: PluginVersion): Promise<string | null>;
   /** One health check of one process, in the way its manifest says. Never rejects. */
   check(instance: Instance): Promise<CallResult<HealthReport>>;
   plan(version: PluginVersion): InstancePlan;

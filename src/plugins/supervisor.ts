@@ -252,10 +252,15 @@ export class Supervisor extends PluginRecord implements Standing {
     this.to(next.state, next.reason);
     if (next.restartInMs === null) return;
     this.#retry?.cancel();
-    this.#retry = this.#ports.clock.after(next.restartInMs, () => {
-      this.restarts++;
-      void this.start(`restarted after: ${text}`, { automatic: true });
-    });
+    this.#retry = this.#ports.clock.after(next.restartInMs, () => void this.#restart(text));
+  }
+
+  async #restart(text: string): Promise<void> {
+    const said = await this.#ports.reset(this.version);
+    if (said !== null) this.#ports.noted(this.name, `was reset after a failure: ${said}`);
+    if (this.#intent !== "run" || this.state !== "failed") return;
+    this.restarts++;
+    await this.start(`restarted after: ${text}`, { automatic: true });
   }
 
   #counted(): void {

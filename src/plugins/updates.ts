@@ -48,9 +48,9 @@ export class Updates {
         if (own === null || version === null) continue;
         versions.setAside(supervisor, own);
         await supervisor.replace(version, { beside: false, reason: "it was rolled back" });
+        roster.arrange();
         options.log.info("plugin.rolled_back", { plugin: supervisor.name, version: versionText(version) });
       }
-      roster.arrange();
     });
   }
 
@@ -126,9 +126,12 @@ export class Updates {
 
   /** Carries out what a scan brought, but for the plugin called `except`. */
   async #apply(changes: RosterChanges, except: string | null): Promise<void> {
-    const { log } = this.#ports.options;
+    const { log, publisher } = this.#ports.options;
+    for (const { name } of changes.added) publisher.publish("plugin.listed", { plugin: name, present: true });
     for (const { name, reason } of changes.invalid) log.error("plugin.invalid", { plugin: name, reason });
     await Promise.all(changes.removed.map((supervisor) => this.#ports.remove(supervisor)));
+    for (const { name } of changes.removed)
+      publisher.publish("plugin.listed", { plugin: name, present: false });
     const eager = changes.added.filter(({ manifest }) => manifest.start === "eager");
     await Promise.all([
       ...eager.map((supervisor) => supervisor.start("found in its folder", { automatic: true })),

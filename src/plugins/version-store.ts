@@ -42,6 +42,7 @@ const messageOf = (error: unknown): string => (error instanceof Error ? error.me
 export class VersionStore {
   readonly #folder: string;
   readonly #pins: VersionPins;
+  #keeping: Promise<unknown> = Promise.resolve();
 
   constructor(folder: string) {
     this.#folder = folder;
@@ -52,7 +53,14 @@ export class VersionStore {
    * Keeps the content of `folder`, whose hash is `hash`. The copy is there as a whole or not at all; when the content is
    * another one by then, it is not kept. Removes the oldest version over the limit.
    */
-  async keep(name: string, folder: string, hash: string, options: KeepOptions): Promise<Kept> {
+  keep(name: string, folder: string, hash: string, options: KeepOptions): Promise<Kept> {
+    // One after the other, so that none removes what another is copying.
+    const kept = this.#keeping.then(() => this.#keep(name, folder, hash, options));
+    this.#keeping = kept;
+    return kept;
+  }
+
+  async #keep(name: string, folder: string, hash: string, options: KeepOptions): Promise<Kept> {
     const { exclude, inUse, nowMs } = options;
     if (!namePattern.test(name) || !hashPattern.test(hash))
       return { ok: false, problem: `${name} ${hash}: expected a plugin's name and 64 hex digits` };
@@ -62,11 +70,13 @@ export class VersionStore {
     try {
       if (!known.ok) {
         mkdirSync(join(this.#folder, name), { recursive: true, mode: 0o755 });
-        rmSync(unfinished, { recursive: true, force: true });
-        copyContent(folder, unfinished, exclude);
+        this.#removeUnfinished(name);
+        await copyContent(folder, unfinished, exclude);
         const copied = await contentHash(unfinished, { exclude });
         if (!copied.ok || copied.hash !== hash)
           throw new Error(copied.ok ? `the content changed meanwhile: it is ${copied.hash}` : copied.message);
+        if (copied.linkOut !== null)
+          throw new Error(`${copied.linkOut} is a link out of the plugin's folder`);
         rmSync(target, { recursive: true, force: true });
         renameSync(unfinished, target);
       }
@@ -78,6 +88,12 @@ export class VersionStore {
     for (const old of this.list(name).slice(mostVersions))
       if (!this.#isUsed(name, old, inUse)) this.#remove(old.folder);
     return { ok: true, folder: target };
+  }
+
+  /** Copies that an end of the program cut short. */
+  #removeUnfinished(name: string): void {
+    const parent = join(this.#folder, name);
+    for (const entry of readdirSync(parent)) if (entry.startsWith(".new-")) this.#remove(join(parent, entry));
   }
 
   #isUsed(name: string, { hash }: KeptVersion, inUse: ReadonlySet<string>): boolean {
@@ -140,6 +156,14 @@ export class VersionStore {
   }
 
   unpin(name: string): Stored {
+    return this.#pins.set(name, null);
+  }
+
+  /** Removes all that is kept of a plugin that is no more, and its pin. */
+  forget(name: string): Stored {
+    if (!namePattern.test(name)) return { ok: false, problem: `${name}: expected a plugin's name` };
+    const parent = join(this.#folder, name);
+    if (!this.#remove(parent)) return { ok: false, problem: `${parent}: cannot be removed` };
     return this.#pins.set(name, null);
   }
 

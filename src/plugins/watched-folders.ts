@@ -74,7 +74,8 @@ export class WatchedFolders {
       const node = this.#roots.get(root) ?? this.#node(root, 0);
       this.#roots.set(root, node);
       this.#refresh(node, everything, false);
-      this.#watchAbove(root, node.watcher === null);
+      // One that is there and only cannot be watched is left to the scans by the clock.
+      this.#watchAbove(root, node.watcher === null && !isFolder(root));
     }
   }
 

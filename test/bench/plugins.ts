@@ -1,5 +1,6 @@
 /**
- * What a plugin costs: start latency, memory of an idle host and of the guard, round trips of both runtimes.
+ * What a plugin costs: start latency and memory of each runtime, memory of the guard, round trips; and what discovery
+ * costs for 10 to 10,000 of them.
  *
  *   bun test/bench/plugins.ts
  */
@@ -9,7 +10,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { SystemClock } from "../../src/clock.ts";
 import { silentLog } from "../../src/log.ts";
-import { discover } from "../../src/plugins/discovery.ts";
+import { PluginScanner } from "../../src/plugins/discovery.ts";
 import { PluginManager } from "../../src/plugins/manager.ts";
 import { listProcesses } from "../../src/plugins/proc-table.ts";
 import { bunPlugin, execPlugin, pluginFolder } from "../plugins/harness.ts";
@@ -53,6 +54,24 @@ for line in sys.stdin:
     sys.stdout.flush()
 `;
 
+const shell = `while read -r line; do
+  id=\${line#*\\"id\\":}
+  id=\${id%%[,\\}]*}
+  echo "{\\"jsonrpc\\":\\"2.0\\",\\"id\\":$id,\\"result\\":{\\"ok\\":true}}"
+done
+`;
+
+/** Columns as wide as what stands in them. */
+function printTable(head: readonly string[], rows: readonly (readonly string[])[]): void {
+  const widths = head.map((title, n) => Math.max(title.length, ...rows.map((row) => row[n]?.length ?? 0)));
+  for (const row of [head, ...rows])
+    console.log(
+      row
+        .map((cell, n) => (n === 0 ? cell.padEnd(widths[n] ?? 0) : cell.padStart(widths[n] ?? 0)))
+        .join("  "),
+    );
+}
+
 await compile();
 const names = ["host-1", "host-2", "host-3", "host-4"];
 const root = pluginFolder({
@@ -63,6 +82,7 @@ const root = pluginFolder({
     ...execPlugin("script", ["/usr/bin/python3", "bot.py"], "limits: { concurrency: 1000 }\n"),
     "bot.py": program,
   },
+  shell: { ...execPlugin("shell", ["/bin/sh", "bot.sh"]), "bot.sh": shell },
 });
 const runId = `bench-${process.pid}`;
 const clock = new SystemClock();
@@ -87,16 +107,18 @@ await manager.discover();
 await manager.startAll();
 const ms = (value: number) => `${value.toFixed(1)} ms`;
 
-for (const name of ["host-1", "script"]) {
+const runtimes: Record<string, string> = { "host-1": "bun", script: "exec python3", shell: "exec sh" };
+const startsOf: Record<string, number[]> = {};
+for (const name of Object.keys(runtimes)) {
   const starts: number[] = [];
   for (let run = 0; run < 20; run++) {
     await manager.stop(name);
     const began = performance.now();
-    await manager.start(name);
+    const started = await manager.start(name);
+    if (!started.ok) throw new Error(started.message);
     starts.push(performance.now() - began);
   }
-  starts.sort((a, b) => a - b);
-  console.log(`start to ready, ${name}: p50 ${ms(quantile(starts, 0.5))}, worst ${ms(starts.at(-1) ?? 0)}`);
+  startsOf[name] = starts.sort((a, b) => a - b);
 }
 
 const payload = { text: "x".repeat(1_000) };
@@ -125,8 +147,14 @@ stops.sort((a, b) => a - b);
 console.log(`urgent shed until gone: p50 ${ms(quantile(stops, 0.5))}, worst ${ms(stops.at(-1) ?? 0)}`);
 
 await Bun.sleep(500);
-for (const target of manager.footprintTargets())
-  console.log(`idle ${target.plugin}: ${JSON.stringify(memoryOf(target.rootPids[0] ?? 0))}`);
+const rows = manager.footprintTargets().flatMap(({ plugin, rootPids }) => {
+  const starts = startsOf[plugin];
+  if (!starts) return [];
+  const { pssMiB, privateMiB, rssMiB } = memoryOf(rootPids[0] ?? 0);
+  const times = [quantile(starts, 0.5), starts.at(-1) ?? Number.NaN].map(ms);
+  return [[runtimes[plugin] ?? plugin, ...times, ...[pssMiB, privateMiB, rssMiB].map((mib) => `${mib} MiB`)]];
+});
+printTable(["an idle plugin", "start p50", "worst", "PSS", "private", "RSS"], rows);
 const guard = listProcesses().find(
   ({ pid, parentPid }) => parentPid === process.pid && commandOf(pid).includes("__guard"),
 );
@@ -136,12 +164,41 @@ function commandOf(pid: number): string {
   return readFileSync(`/proc/${pid}/cmdline`, "utf8");
 }
 
-const many = pluginFolder(
-  Object.fromEntries(Array.from({ length: 1_000 }, (_, n) => [`p${n}`, execPlugin(`p${n}`, ["sleep", "1"])])),
-);
-const began = performance.now();
-await discover([many], []);
-console.log(`discovery of 1,000 manifests: ${ms(performance.now() - began)}`);
-
 await manager.shutdown();
-for (const folder of [root, many, scratch]) rmSync(folder, { recursive: true, force: true });
+for (const folder of [root, scratch]) rmSync(folder, { recursive: true, force: true });
+
+/** Milliseconds of the first scan of `count` plugins, and of those after it, in which nothing changed. */
+async function scanTimes(count: number, kind: "bun" | "exec"): Promise<{ cold: number[]; warm: number[] }> {
+  const plugin = (name: string) =>
+    kind === "bun" ? bunPlugin(name, echo, "start: lazy\n") : execPlugin(name, ["sleep", "1"]);
+  const names = Array.from({ length: count }, (_, n) => `p${n}`);
+  const many = pluginFolder(Object.fromEntries(names.map((name) => [name, plugin(name)])));
+  const times = { cold: [] as number[], warm: [] as number[] };
+  for (let run = 0; run < 5; run++) {
+    const scanner = new PluginScanner({ dirs: [many], bundled: [], searchPath: process.env.PATH ?? "" });
+    for (const list of [times.cold, times.warm]) {
+      const began = performance.now();
+      const { plugins } = await scanner.scan();
+      list.push(performance.now() - began);
+      if (plugins.some(({ manifest }) => manifest === null)) throw new Error(plugins[0]?.errors.join("\n"));
+    }
+  }
+  rmSync(many, { recursive: true, force: true });
+  return times;
+}
+
+const scans: string[][] = [];
+for (const count of [10, 100, 1_000, 10_000])
+  for (const kind of ["bun", "exec"] as const) {
+    const { cold, warm } = await scanTimes(count, kind);
+    const medians = [cold, warm].map((list) =>
+      ms(
+        quantile(
+          list.sort((a, b) => a - b),
+          0.5,
+        ),
+      ),
+    );
+    scans.push([`${count.toLocaleString("en")} ${kind}`, ...medians]);
+  }
+printTable(["discovery, median", "first", "unchanged"], scans);

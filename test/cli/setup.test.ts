@@ -146,6 +146,23 @@ describe("check", () => {
     ]);
   });
 
+  test("tells who requires what is not there, by way of whom", async () => {
+    const cwd = scratchFolder(defer);
+    const yaml = (name: string, required: string) =>
+      `name: ${name}\nversion: 1.0.0\nruntime: exec\ncommand: [sh]\nrequires: [${required}]\n`;
+    writeFiles(cwd, {
+      "conductor.yaml": "scaler: { order: [a, b] }\n",
+      "plugins/a/plugin.yaml": yaml("a", "b"),
+      "plugins/b/plugin.yaml": yaml("b", "c@^2"),
+    });
+    const { code, problems } = await conductor(["check"], { cwd });
+    expect(code).toBe(1);
+    expect(problems).toEqual([
+      "conductor: a: requires b, which cannot start: a -> b -> c, which was not found",
+      "conductor: b: requires c, which was not found; install it or remove it from requires",
+    ]);
+  });
+
   test("of plugins made to do harm lists each with its reason, and ends soon", async () => {
     const cwd = scratchFolder(defer);
     const yaml = (name: string, more: string) => `name: ${name}\nversion: 1.0.0\n${more}`;

@@ -20,7 +20,7 @@ const many = await discovered(
 );
 const dispatcher: Dispatcher = {
   // The real index of 400 plugins, and an answer at once.
-  ...dispatcherOf(many),
+  ...dispatcherOf(many, 10_000),
   dispatch: (_, request) => Promise.resolve({ ok: true, result: request.payload }),
 };
 

@@ -55,7 +55,7 @@ beforeAll(async () => {
   router = new Router({
     clock,
     log: silentLog,
-    dispatcher: dispatcherOf(plugins.manager),
+    dispatcher: dispatcherOf(plugins.manager, 10_000),
     breakers,
     fallbacks: () => [],
     newRequestId: () => `request-${++id}`,

@@ -1,6 +1,9 @@
 /** Real hosts with real modules. */
 
-import { afterEach, describe, expect, test } from "bun:test";
+import { afterEach, describe, expect, onTestFinished, test } from "bun:test";
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { bunPlugin, eventually, type Harness, harness, processesOf, request } from "./harness.ts";
 
 let open: Harness | null = null;
@@ -25,6 +28,8 @@ const soon = { timeoutMs: 5_000 };
 
 describe("a bun plugin", () => {
   test("gets its configuration and context, answers, logs, and is told to shut down", async () => {
+    const data = mkdtempSync(join(tmpdir(), "conductor-data-"));
+    onTestFinished(() => rmSync(data, { recursive: true, force: true }));
     const { manager, of } = await start(
       `let seen: unknown;
        export default definePlugin({
@@ -33,13 +38,13 @@ describe("a bun plugin", () => {
          shutdown() { console.error("bye"); },
        });`,
       "",
-      { config: { bot: { greeting: "hi" } }, dataFolder: () => "/tmp" },
+      { config: { bot: { greeting: "hi" } }, dataFolder: () => data },
     );
     const { root } = open as Harness;
     expect(await manager.dispatch("bot", request("kind"), soon)).toEqual({
       ok: true,
       value: {
-        seen: { config: { greeting: "hi" }, name: "bot", folder: `${root}/bot`, data: "/tmp" },
+        seen: { config: { greeting: "hi" }, name: "bot", folder: `${root}/bot`, data },
         type: "kind",
         inTime: true,
         cwd: `${root}/bot`,
@@ -72,7 +77,7 @@ describe("a bun plugin", () => {
 
   test.each([
     ["throws while it loads", `throw new Error("no token");`, "no token"],
-    ["does not parse", `export default {{{`, "does not load"],
+    ["does not parse further on", `eval("{{{");`, "does not load"],
     [
       "imports what is not there",
       `import x from "not-installed"; export default definePlugin({ handleRequest: () => x });`,
@@ -93,6 +98,13 @@ describe("a bun plugin", () => {
     const { manager, runId } = await start(source, never);
     expect(manager.view("bot")?.state).toBe("failed");
     expect(manager.view("bot")?.reason).toContain(words);
+    expect(processesOf(runId)).toEqual([]);
+  });
+
+  test("that does not parse is invalid and says where, before anything is started", async () => {
+    const { manager, runId } = await start("export default {{{", never);
+    expect(manager.view("bot")?.state).toBe("invalid");
+    expect(manager.view("bot")?.reason).toContain("index.ts:2:17: syntax error: ");
     expect(processesOf(runId)).toEqual([]);
   });
 

@@ -152,3 +152,16 @@ test("a pinned plugin is valid with that content and invalid with another, and b
   writeFileSync(join(folder, "node_modules/left/index.js"), "left");
   expect((await discover([join(folder, "..")], [])).plugins[0]?.errors).toEqual([]);
 });
+
+test("a link out of the folder is named, and makes a pin void: what it leads to is not in the hash", async () => {
+  const folder = bot();
+  writeFileSync(join(folder, "index.ts"), "export default {};\n");
+  symlinkSync("a.ts", join(folder, "src/inside.ts"));
+  expect(await contentHash(folder, { exclude: ["data"] })).toMatchObject({ ok: true, linkOut: null });
+  symlinkSync("../../elsewhere", join(folder, "src/out.ts"));
+  expect(await contentHash(folder, { exclude: ["data"] })).toMatchObject({ linkOut: "src/out.ts" });
+  appendFileSync(join(folder, "plugin.yaml"), `sha256: ${await hashOf(folder)}\n`);
+  expect((await discover([join(folder, "..")], [])).plugins[0]?.errors[0]).toContain(
+    "sha256: src/out.ts is a link out of the plugin's folder, which no pin covers",
+  );
+});

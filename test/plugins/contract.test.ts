@@ -249,12 +249,12 @@ describe("a deviant fails its check, which says what was seen", () => {
       python(
         "if method == 'handle_request' and request['type'].startswith('conductor'): result = 'x' * 2**21",
       ),
-      [/^unknown-type: timeout.*it writes what is a line of 20971\d\d bytes/, /^output: 1 lines/],
+      [/^unknown-type: protocol: the answer has 20971\d\d bytes: expected at most/, /^output: 1 lines/],
     ],
     [
       "that dies of a type that it does not know",
       python("if request.get('type', '').startswith('conductor'): sys.exit(5)"),
-      [/^unknown-type: crashed: exited with code 5$/],
+      [/^unknown-type: (crashed|it ended): exited with code 5$/],
     ],
     [
       "that prints",

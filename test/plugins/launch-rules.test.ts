@@ -13,7 +13,7 @@ import { firstPluginUser, pluginUser } from "../../src/plugins/launch/plugin-use
 import { closedPath } from "../../src/plugins/launch/reach.ts";
 import { refusal } from "../../src/plugins/launch/refusal.ts";
 import { socketFilter } from "../../src/plugins/launch/seccomp.ts";
-import { writableFolder } from "../../src/plugins/launch/writable-folders.ts";
+import { dataFolder, writableFolder } from "../../src/plugins/launch/writable-folders.ts";
 import { sandboxSupport, supportLines } from "../../src/plugins/sandbox-support.ts";
 import { selfFromSource } from "./harness.ts";
 
@@ -291,6 +291,20 @@ describe("a folder to write to", () => {
         message: `permissions.write: ${JSON.stringify(path)}: is a link out of the plugin's folder`,
       });
     expect(readdirSync(join(root, "outside"))).toEqual([]);
+  });
+
+  test("of data never holds the plugin, which could rewrite its manifest", () => {
+    root = realpathSync(mkdtempSync(join(tmpdir(), "conductor-write-")));
+    const folder = join(root, "plugins/bot");
+    mkdirSync(folder, { recursive: true });
+    const data = join(root, "data/bot");
+    expect(dataFolder(data, folder)).toEqual({ ok: true, path: data });
+    expect(readdirSync(data)).toEqual(["tmp"]);
+    expect(dataFolder(join(folder, "data"), folder)).toMatchObject({ ok: true });
+    for (const path of [folder, join(root, "plugins"), root])
+      expect(dataFolder(path, folder)).toMatchObject({
+        message: `its data folder ${path} holds the plugin itself; correct storage.path`,
+      });
   });
 });
 

@@ -275,7 +275,6 @@ describe("health checks", () => {
       '{ kind: exec, command: ["sh", "-c", "sleep 300 & sleep 300"] }',
       { ok: false, kind: "timeout" },
     ],
-    ["that does not exist", '{ kind: exec, command: ["no-such-check"] }', { ok: false, kind: "unavailable" }],
   ])("by a command %s", async (_, kind, expected) => {
     open = await harness({ bot: check(kind) });
     await open.manager.startAll();

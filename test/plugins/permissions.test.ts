@@ -264,9 +264,25 @@ describe.each(isRoot ? (["root", "user"] as const) : (["user"] as const))("a con
       own: proberPlugin("own", "exec", "permissions: { write: [.] }\nrecovery: { restart: never }\n"),
     });
     expect(managed.view("bot").reason).toContain(
-      'permissions.write: "../../state": expected a folder inside',
+      'permissions.write: "../../state": leaves the plugin\'s folder; expected a folder inside',
     );
-    expect(managed.view("own").reason).toContain('permissions.write: ".": expected a folder inside');
+    expect(managed.view("own").reason).toContain('permissions.write: ".": is the plugin\'s whole folder');
+  }, 30_000);
+
+  test("holds the command of a health check to the plugin's permissions", async () => {
+    const probes = JSON.stringify([
+      ["read", "../../state/token"],
+      ["write", "plugin.yaml"],
+      ["status", "CapEff"],
+    ]);
+    const command = JSON.stringify(["python3", "prober.py", probes]);
+    const managed = await start(as, {
+      bot: proberPlugin("bot", "exec", `health: { kind: exec, command: ${command} }\n`),
+    });
+    expect(await managed.health("bot")).toEqual({
+      ok: true,
+      value: { status: "healthy", detail: '["EACCES", "EACCES", "0000000000000000"]' },
+    });
   }, 30_000);
 
   test("puts bubblewrap around a plugin that asks for it", async () => {

@@ -92,7 +92,7 @@ describe("a new version", () => {
   });
 
   test.each([
-    ["fails to load", "throw;", "does not load"],
+    ["fails to load", "...(() => { throw new Error('no disk'); })(),", "does not load: no disk"],
     ["throws in initialize", 'initialize() { throw new Error("no key"); },', "no key"],
     ["is unhealthy", 'healthCheck: () => ({ status: "unhealthy", detail: "no disk" }),', "no disk"],
     ["exits at once", "initialize() { process.exit(3); },", "exited with code 3"],
@@ -139,7 +139,7 @@ describe("a new version", () => {
     const it = await start("swap: stop-first\n");
     write(it, "1.1.0", {
       yaml: "swap: stop-first\nstart: eager\nlimits: { memory: 100MiB }\n",
-      code: "throw;",
+      code: "...(() => { throw new Error('no disk'); })(),",
     });
     const reloading = it.manager.reload("bot");
     const failing = await reloading;

@@ -10,6 +10,7 @@ import {
   readFileSync,
   readlinkSync,
   rmSync,
+  symlinkSync,
   writeFileSync,
 } from "node:fs";
 import { join } from "node:path";
@@ -97,6 +98,19 @@ test("the newest comes first, three stay, and one in use or pinned is never remo
   expect(store.list("../bot")).toEqual([]);
 });
 
+test("two at a time are kept one after the other, and what an earlier end cut short is cleared away", async () => {
+  const { place, store, keep, edit } = scene();
+  mkdirSync(join(place, "bot", `.new-${hashB}/src`), { recursive: true });
+  const first = await keep();
+  edit();
+  const both = await Promise.all([keep(), keep()]);
+  expect([first, ...both].map(({ ok }) => ok)).toEqual([true, true, true]);
+  expect(readdirSync(join(place, "bot"))).toHaveLength(2);
+  expect(store.pin("bot", { use: hashA, insteadOf: hashB }).ok).toBe(true);
+  expect(store.forget("bot")).toEqual({ ok: true });
+  expect([store.list("bot"), store.pinned("bot")]).toEqual([[], null]);
+});
+
 test("keeping the same content again makes it the newest and copies nothing", async () => {
   const { folder, store, keep, edit, hash } = scene();
   const first = await hash();
@@ -127,6 +141,10 @@ test("content that is another by then, or cannot be written, is not kept, and no
   expect(wrong.ok ? "" : wrong.problem).toContain("cannot be kept: the content changed meanwhile");
   expect(readdirSync(join(place, "bot"))).toEqual([]);
   expect((await store.keep("../x", folder, hashA, { exclude, inUse: new Set(), nowMs: 1 })).ok).toBe(false);
+  symlinkSync("../../elsewhere", join(folder, "src/out"));
+  const linked = await keep();
+  expect(linked.ok ? "" : linked.problem).toContain("src/out is a link out of the plugin's folder");
+  expect(readdirSync(join(place, "bot"))).toEqual([]);
   const blocked = new VersionStore(join(root, "bot/run.sh"));
   const kept = await blocked.keep("bot", folder, hashA, { exclude, inUse: new Set(), nowMs: 1 });
   expect(kept.ok ? "" : kept.problem).toContain("cannot be kept");

@@ -216,6 +216,18 @@ test("where no watch is left the folders are scanned every 10 s, and that is sai
   expect(it.calls()).toBe(3);
 });
 
+test("with no watch at all there are the scans by the clock and no others", async () => {
+  const root = scratch();
+  write(root, "a/plugin.yaml");
+  const clock = new VirtualClock();
+  const refuse = () => {
+    throw Object.assign(new Error("no instance"), { code: "EMFILE" });
+  };
+  const it = watching([root, join(root, "none/yet")], { clock, watch: refuse });
+  await clock.advance(20_000);
+  expect([it.calls(), it.watch.watchedFolders]).toEqual([2, 0]);
+});
+
 describe("a burst", () => {
   test("ends 300 ms after its last notice, and 2 s after its first at the latest", async () => {
     const clock = new VirtualClock();

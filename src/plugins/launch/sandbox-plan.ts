@@ -103,7 +103,7 @@ function writableFolders({ manifest, folder, dataFolder: data }: InstancePlan): 
   const paths: string[] = [];
   // A plugin inside the executable has no folder: what it writes goes to its data folder.
   const made = folder === null ? [] : manifest.permissions.write.map((path) => writableFolder(folder, path));
-  if (data !== null) made.push(dataFolder(data));
+  if (data !== null) made.push(dataFolder(data, folder));
   for (const each of made) {
     if (!each.ok) return each;
     paths.push(each.path);

@@ -50,11 +50,18 @@ export function writableFolder(folder: string, path: string): MadeFolder {
   }
 }
 
-/** The plugin's data folder with `tmp` in it, for its user alone. */
-export function dataFolder(path: string): MadeFolder {
+/**
+ * The plugin's data folder with `tmp` in it, for its user alone. One that holds the plugin (its `folder`; null for one
+ * inside the executable) is a failure: it could rewrite its own manifest.
+ */
+export function dataFolder(path: string, folder: string | null): MadeFolder {
   try {
     mkdirSync(join(path, "tmp"), { recursive: true, mode: 0o700 });
-    return { ok: true, path: realpathSync(path) };
+    const real = realpathSync(path);
+    const own = folder === null ? null : realpathSync(folder);
+    if (own !== null && (own === real || isInside(own, real)))
+      return { ok: false, message: `its data folder ${path} holds the plugin itself; correct storage.path` };
+    return { ok: true, path: real };
   } catch (error) {
     return {
       ok: false,
