@@ -150,9 +150,10 @@ export class Updates {
     const { name, version: before } = supervisor;
     const { roster, options, versions } = this.#ports;
     const why = this.#whyInPlace(before, next);
+    await this.#secureOld(supervisor);
     const outcome = await supervisor.replace(next, { beside: why === null, reason });
     options.overlapEnded?.(name);
-    if (!outcome.ok) await this.#keptOld(supervisor);
+    if (!outcome.ok) this.#setAside(supervisor);
     else if (!next.kept) versions.admit(name);
     roster.arrange();
     const done: SwapOutcome = !outcome.ok ? "kept_old" : why === null ? success : "stopped_first";
@@ -172,14 +173,18 @@ export class Updates {
     return { ok: false, code: "not-replaced", message: `${outcome.message}; ${now}` };
   }
 
-  /** Its folder holds what does not run: later starts of the version that goes on are from its kept copy. */
-  async #keptOld(supervisor: Supervisor): Promise<void> {
+  /** Its folder holds the next version by now: should the old one be started again, that is from its kept copy. */
+  async #secureOld(supervisor: Supervisor): Promise<void> {
     const { versions } = this.#ports;
-    const own = this.#ownFolder(supervisor);
-    if (own !== null) versions.setAside(supervisor, own);
     await versions.settled();
     const copy = await versions.ownCopy(supervisor);
     if (copy) supervisor.version = copy;
+  }
+
+  /** What its folder holds did not take over, and is not tried again until it is another one. */
+  #setAside(supervisor: Supervisor): void {
+    const own = this.#ownFolder(supervisor);
+    if (own !== null) this.#ports.versions.setAside(supervisor, own);
   }
 
   /** Why the old version has to be stopped first; null when the new one may run beside it. */
