@@ -100,16 +100,30 @@ const living = (name: string): ProcessEntry | [] => {
 /** Every process, zombies left out. About 20 µs each, in which nothing else is done. */
 export const listProcesses = (): ProcessEntry[] => processNames().flatMap(living);
 
-/** So many processes are read before others have their turn: about half a millisecond. */
+/** So many processes are read before others have their turn: less than a millisecond. */
 const sliceProcesses = 24;
 
-/** Every process, as `listProcesses`; requests are served in between, however many processes there are. */
-export async function listProcessesInTurns(): Promise<ProcessEntry[]> {
-  const names = processNames();
+/** So often those are added that were started meanwhile. */
+const mostRounds = 5;
+
+/**
+ * Every process, as `listProcesses`, each shown to `visit` at once; requests are served in between, however many there are.
+ * What is started meanwhile is in it too, so that nothing slips through by handing on to a child.
+ */
+export async function listProcessesInTurns(visit: (entry: ProcessEntry) => void): Promise<ProcessEntry[]> {
   const found: ProcessEntry[] = [];
-  for (let from = 0; from < names.length; from += sliceProcesses) {
-    if (from > 0) await new Promise<void>((resolve) => setImmediate(resolve));
-    found.push(...names.slice(from, from + sliceProcesses).flatMap(living));
+  const seen = new Set<string>();
+  for (let round = 0; round < mostRounds; round++) {
+    const names = processNames().filter((name) => !seen.has(name));
+    if (names.length === 0) break;
+    for (let from = 0; from < names.length; from += sliceProcesses) {
+      if (from > 0) await new Promise<void>((resolve) => setImmediate(resolve));
+      const slice = names.slice(from, from + sliceProcesses);
+      for (const name of slice) seen.add(name);
+      const entries = slice.flatMap(living);
+      entries.forEach(visit);
+      found.push(...entries);
+    }
   }
   return found;
 }

@@ -2,14 +2,8 @@
 
 import { type Clock, sleep } from "../clock.ts";
 import { killCgroup, type PluginCgroup } from "./plugin-cgroup.ts";
-import {
-  isAlive,
-  listProcesses,
-  listProcessesInTurns,
-  type ProcessEntry,
-  type ProcessId,
-} from "./proc-table.ts";
-import { type FamilyTies, findFamily, signalProcess } from "./process-family.ts";
+import { isAlive, type ProcessEntry, type ProcessId } from "./proc-table.ts";
+import { type FamilyTies, findFamily, findFamilyInTurns, signalProcess } from "./process-family.ts";
 
 /** What is to be ended. */
 export interface Target {
@@ -49,7 +43,6 @@ class Roll {
   /** Everyone alive now, from a new reading of /proc; an urgent one waits for nothing else. */
   async read(urgent: boolean): Promise<ProcessEntry[]> {
     const { cgroup, mark, never, root } = this.target;
-    const all = urgent ? listProcesses() : await listProcessesInTurns();
     const members = [...this.#members.values()];
     const ties: FamilyTies = {
       members,
@@ -58,7 +51,7 @@ class Roll {
       markedSinceTicks: root.startTicks,
       never,
     };
-    const alive = findFamily(ties, all);
+    const alive = urgent ? findFamily(ties) : await findFamilyInTurns(ties);
     for (const { pid, startTicks } of alive) this.#members.set(pid, { pid, startTicks });
     return alive;
   }

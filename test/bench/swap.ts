@@ -9,8 +9,8 @@
 
 import { parseArgs } from "node:util";
 import { type CountedVersion, complaint, countedFiles, judged, talliesOf } from "../e2e/counted-plugin.ts";
-import { getText, type LoopAnswer, OpenLoop, postText } from "../e2e/open-loop.ts";
-import { RunningConductor } from "../e2e/running-conductor.ts";
+import { epochMs, getText, type LoopAnswer, OpenLoop, postText } from "../e2e/open-loop.ts";
+import { executable, RunningConductor } from "../e2e/running-conductor.ts";
 import { type Swap, SwapOrders } from "../e2e/swap-orders.ts";
 import { roomyBudget } from "../e2e/thresholds.ts";
 
@@ -24,6 +24,8 @@ interface Scene {
   instances: number;
   seconds: number;
   swaps: number;
+  /** In place of swaps so many other programs of the same executable are started: what the processors' share alone costs. */
+  starts?: number;
 }
 
 interface Quantiles {
@@ -70,6 +72,21 @@ async function swapAll(orders: SwapOrders, scene: Scene, base: CountedVersion): 
   }
 }
 
+/** Starts the executable as often as there would be swaps, beside the conductor; yields them as if they were swaps. */
+async function startOthers({ seconds, starts = 0 }: Scene): Promise<Swap[]> {
+  const beganMs = performance.now();
+  const done: Swap[] = [];
+  for (let n = 1; n <= starts; n++) {
+    await Bun.sleep(beganMs + ((n - 0.5) * seconds * 1_000) / starts - performance.now());
+    const startMs = epochMs();
+    const child = Bun.spawn([executable, "--version"], { stdio: ["ignore", "ignore", "ignore"] });
+    await child.exited;
+    const times = { beganMs: startMs, endedMs: epochMs() };
+    done.push({ how: "started", from: "-", to: "-", outcome: "another program", reason: "", ...times });
+  }
+  return done;
+}
+
 async function run(scene: Scene): Promise<Report> {
   const { runtime, instances, seconds } = scene;
   const base: CountedVersion = { version: "1.0.0", runtime, yaml: `instances: ${instances}\n` };
@@ -91,16 +108,21 @@ async function run(scene: Scene): Promise<Report> {
     await Bun.sleep(1_000);
     loop.start();
     probe.start();
-    await Promise.all([Bun.sleep(seconds * 1_000), swapAll(orders, scene, base)]);
+    const [others] = await Promise.all([
+      startOthers(scene),
+      Bun.sleep(seconds * 1_000),
+      swapAll(orders, scene, base),
+    ]);
     const [answers, probes] = await Promise.all([loop.stop(), probe.stop()]);
     const verdict = judged(answers, await talliesOf(conductor, instances));
-    const during = dueIn(orders.done);
+    const events = [...orders.done, ...others];
+    const during = dueIn(events);
     return {
       scene,
       wrong: complaint(verdict),
       requests: verdict.requests,
       byVersion: Object.fromEntries(verdict.byVersion),
-      swaps: orders.done,
+      swaps: events,
       during: quantiles(answers.filter(during)),
       whole: quantiles(answers),
       loopDuring: quantiles(probes.filter(during)),
@@ -130,9 +152,9 @@ function print({
 }: Report): void {
   console.log(`\n${scene.title}: ${requests} requests at ${perSecond}/s in ${scene.seconds} s`);
   console.log(`  ${wrong ?? "none lost, none answered twice, none handled by two"}`);
-  if (swaps.length > 0) console.log(`  requests due during a swap: ${line(during)}`);
+  if (swaps.length > 0) console.log(`  requests due during one:    ${line(during)}`);
   console.log(`  all requests:               ${line(whole)}`);
-  if (swaps.length > 0) console.log(`  /healthz during a swap:     ${line(loopDuring)}`);
+  if (swaps.length > 0) console.log(`  /healthz during one:        ${line(loopDuring)}`);
   console.log(`  /healthz, all:              ${line(loopWhole)}`);
   for (const { how, from, to, outcome, beganMs, endedMs } of swaps)
     console.log(`  ${how.padEnd(8)} ${from} -> ${to}: ${outcome} in ${ms(endedMs - beganMs)}`);
@@ -153,6 +175,14 @@ const short = { seconds: Math.max(4, seconds / 3), swaps: Math.max(3, Math.round
 const scenes: Scene[] = [
   { title: "bun, with swaps", runtime: "bun", instances: 1, seconds, swaps },
   { title: "bun, without swaps", runtime: "bun", instances: 1, seconds, swaps: 0 },
+  {
+    title: "bun, other programs started instead",
+    runtime: "bun",
+    instances: 1,
+    ...short,
+    swaps: 0,
+    starts: swaps,
+  },
   { title: "exec (python), with swaps", runtime: "exec", instances: 1, ...short },
   { title: "exec (python), without swaps", runtime: "exec", instances: 1, ...short, swaps: 0 },
   { title: "bun, two instances, with swaps", runtime: "bun", instances: 2, ...short },

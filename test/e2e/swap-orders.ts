@@ -9,7 +9,7 @@ import { type RunningConductor, until } from "./running-conductor.ts";
 const quietMs = 300;
 
 export interface Swap {
-  how: "written" | "reload" | "rollback";
+  how: "written" | "reload" | "rollback" | "started";
   from: string;
   to: string;
   outcome: string;
