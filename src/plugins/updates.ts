@@ -162,8 +162,10 @@ export class Updates {
     const { name, version: before } = supervisor;
     const { roster, options, versions } = this.#ports;
     const why = this.#whyInPlace(before, next);
-    await this.#secureOld(supervisor);
+    const secured = this.#secureOld(supervisor);
+    if (why !== null) await secured;
     const outcome = await supervisor.replace(next, { beside: why === null, reason });
+    await secured;
     options.overlapEnded?.(name);
     if (!outcome.ok) this.#setAside(supervisor);
     else if (!next.kept) versions.admit(name);
@@ -188,9 +190,10 @@ export class Updates {
   /** Its folder holds the next version by now: should the old one be started again, that is from its kept copy. */
   async #secureOld(supervisor: Supervisor): Promise<void> {
     const { versions } = this.#ports;
+    const { version } = supervisor;
     await versions.settled();
     const copy = await versions.ownCopy(supervisor);
-    if (copy) supervisor.version = copy;
+    if (copy && supervisor.version === version) supervisor.version = copy;
   }
 
   /** What its folder holds did not take over, and is not tried again until it is another one. */
