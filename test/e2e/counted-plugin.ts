@@ -29,9 +29,16 @@ export interface CountedVersion {
   runtime?: "bun" | "exec";
   /** Further lines of the manifest. */
   yaml?: string;
-  /** It does not get through `initialize`, or its health check. */
-  fails?: "initialize" | "health";
+  /** It does not get through `initialize`, never ends it, or does not get through its health check. */
+  fails?: "initialize" | "hangs" | "health";
 }
+
+const beginnings = {
+  none: "",
+  health: "",
+  initialize: 'throw new Error("no key");',
+  hangs: 'console.log("hangs"); return Bun.sleep(60_000);',
+};
 
 const bunSource = ({ version, fails }: CountedVersion): string => `
 import { definePlugin } from "conductor/plugin";
@@ -39,7 +46,7 @@ const seen = new Set<string>();
 let again = 0;
 const tally = () => ({ pid: process.pid, version: "${version}", handled: seen.size, again });
 export default definePlugin({
-  initialize() { ${fails === "initialize" ? 'throw new Error("no key");' : ""} },
+  initialize() { ${beginnings[fails ?? "none"]} },
   healthCheck: () => (${fails === "health" ? '{ status: "unhealthy", detail: "no disk" }' : '{ status: "healthy" }'}),
   handleRequest({ type, payload }) {
     if (type === "tally") return tally();

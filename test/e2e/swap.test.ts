@@ -1,8 +1,16 @@
 /** The compiled conductor swaps a plugin's versions under load: each request is answered exactly once, by one process. */
 
 import { expect, test } from "bun:test";
+import { join } from "node:path";
 import { cleanUpAfterEach } from "./clean-up.ts";
-import { type CountedVersion, complaint, countedFiles, judged, talliesOf } from "./counted-plugin.ts";
+import {
+  type CountedVersion,
+  complaint,
+  countedFiles,
+  judged,
+  talliesOf,
+  writeCounted,
+} from "./counted-plugin.ts";
 import { type LoopAnswer, OpenLoop, postText } from "./open-loop.ts";
 import { descendantsOf, processesIn } from "./processes.ts";
 import { RunningConductor, until } from "./running-conductor.ts";
@@ -139,5 +147,18 @@ test("two instances of Python are swapped as one", async () => {
   expect(complaint(verdict)).toBeNull();
   expect([...verdict.byVersion.keys()]).toEqual(["1.0.0", "1.1.0"]);
   expect((await conductor.plugin("bot")).pids).toHaveLength(2);
+  await endsClean(conductor);
+}, 60_000);
+
+test("the conductor is told to end in the middle of a swap: what was asked before is answered, and nothing is left", async () => {
+  const { conductor, loop } = await underLoad();
+  await answeredMore(loop);
+  writeCounted(join(conductor.folder, "plugins/bot"), { version: "1.1.0", fails: "hangs" });
+  await until("the new version starts", 10_000, () =>
+    conductor.logged("plugin.log").some(({ line }) => line === "hangs"),
+  );
+  expect((await conductor.plugin("bot")).pids).toHaveLength(2);
+  const answers = await loop.stop();
+  expect(answers.filter(({ status }) => status !== 200)).toEqual([]);
   await endsClean(conductor);
 }, 60_000);
