@@ -26,7 +26,7 @@ export function supportLines(probe: SupportProbe, bubblewrap: string | null): Su
       remedy: probe.privilegesProblem === null ? null : "use Linux 3.5 or newer",
     },
     {
-      what: "permissions.sandbox: bubblewrap",
+      what: "permissions.sandbox",
       mechanism: bubblewrap,
       missing: bubblewrap === null ? "bwrap is not installed" : null,
       remedy: bubblewrap === null ? "apt-get install bubblewrap" : null,
@@ -61,7 +61,7 @@ function netLine({ namespaceProblem, seccompProblem }: SupportProbe): Support {
 
 /** A plugin without the network that is asked for its health over TCP. */
 function listenLine({ landlockAbi, seccompProblem }: SupportProbe): Support {
-  const what = "permissions.net with health.kind http or tcp";
+  const what = "permissions.net, health port";
   const holds = landlockAbi >= landlockTcp.abi && seccompProblem === null;
   return {
     what,
