@@ -133,7 +133,12 @@ export class Updates {
         continue;
       changes.changed.push({ supervisor, next: versionFound(found) });
     }
-    return changes;
+    // What failed once fails again: each scan would start it anew.
+    const changed = changes.changed.filter(({ supervisor }) => {
+      const own = this.#ownFolder(supervisor);
+      return own === null || !versions.isSetAside(supervisor, own);
+    });
+    return { ...changes, changed };
   }
 
   /** Carries out what a scan brought, but for the plugin called `except`. */

@@ -141,3 +141,22 @@ test("a version that failed in place of the old one leaves the old one for later
   expect(await it.version()).toBe("1.0.0");
   expect(it.swaps()).toEqual(["kept_old"]);
 });
+
+test.each([
+  ["", true],
+  ["", false],
+  ["swap: stop-first\n", true],
+])(
+  "a version that failed is not tried again until the folder changes (%j, versions kept: %p)",
+  async (yaml, keeps) => {
+    const it = await startBot({ yaml, ...(keeps ? {} : { options: { keptFolder: () => null } }) });
+    open = it;
+    if (keeps) await it.keeps(1);
+    it.write("1.1.0", { yaml, code: 'initialize() { throw new Error("no"); },' });
+    for (let scan = 0; scan < 3; scan++) await it.manager.rescan();
+    expect(it.swaps()).toEqual(["kept_old"]);
+    it.write("1.2.0", { yaml });
+    await it.manager.rescan();
+    expect(await it.version()).toBe("1.2.0");
+  },
+);
