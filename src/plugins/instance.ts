@@ -1,6 +1,7 @@
 /** One running process of a plugin, from its start to the end of everything it left behind. */
 
 import { type Clock, sleep } from "../clock.ts";
+import { formatDuration } from "../config/units.ts";
 import type { Json } from "../sdk/plugin.ts";
 import { ByteSocket } from "./byte-socket.ts";
 import { childEnvironment, environmentMark } from "./child-environment.ts";
@@ -371,7 +372,8 @@ export class Instance {
     if (!child) throw new Error("an instance that never started cannot be stopped");
     if (!this.#urgent.signal.aborted) await this.#settle(graceMs, idle, child);
     this.#stoppedByUs = "term";
-    this.#open?.transport.close("stopped", "it was stopped");
+    const given = this.#urgent.signal.aborted ? "at once" : `after ${formatDuration(graceMs)} to finish`;
+    this.#open?.transport.close("stopped", `it was stopped before it had answered, ${given}`);
     const done = await terminate(this.#target(child), {
       graceMs,
       urgent: this.#urgent.signal,

@@ -150,7 +150,7 @@ export class PluginManager {
         guard: this.#guard,
         never: () => this.#never(),
       },
-      requirements: (plugin) => this.#requirements.met(plugin),
+      requirements: (plugin, requires) => this.#requirements.met(plugin, requires),
       mayStart: (plugin) => this.#mayStart(plugin),
       neededBy: (plugin) => this.#requirements.runningDependent(plugin),
       reset: (version) => this.#reset(version),
@@ -307,16 +307,14 @@ export class PluginManager {
   async reload(name: string, reason = "reloaded by hand"): Promise<Started> {
     const supervisor = this.#find(name);
     if (!(supervisor instanceof Supervisor)) return supervisor;
-    return keptDown(supervisor, { shed: false, disabled: false }) ?? this.#updates.reload(supervisor, reason);
+    return keptDown(supervisor, { shed: false, disabled: false }) ?? this.#updates.reload(name, reason);
   }
 
   /** The version that ran well before takes over, until the folder holds something new. */
   async rollback(name: string, reason = "rolled back by hand"): Promise<Started> {
     const supervisor = this.#find(name);
     if (!(supervisor instanceof Supervisor)) return supervisor;
-    return (
-      keptDown(supervisor, { shed: false, disabled: false }) ?? this.#updates.rollback(supervisor, reason)
-    );
+    return keptDown(supervisor, { shed: false, disabled: false }) ?? this.#updates.rollback(name, reason);
   }
 
   /** So many processes of it, from now on. */
