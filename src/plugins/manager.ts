@@ -163,8 +163,8 @@ export class PluginManager {
         const supervisor = this.#roster.supervisor(plugin);
         if (to === "ready" && supervisor) this.#versions.proven(supervisor);
       },
-      exited: ({ plugin, report, expected, remaining }) =>
-        publisher.publish("plugin.exit", { plugin, ...report.status, expected, remaining }),
+      exited: ({ report: { status, cause }, ...rest }) =>
+        publisher.publish("plugin.exit", { ...rest, ...status, outOfMemory: cause.kind === "oom" }),
       counted: (plugin, instances) => publisher.publish("plugin.instances", { plugin, instances }),
       emitLog: (plugin, stream, line) => publisher.publish("plugin.log", { plugin, stream, line }),
       noted: (plugin, what) => log.warn("plugin.output", { plugin, what }),
@@ -360,7 +360,7 @@ export class PluginManager {
   async checkHealth(name: string, options: CallOptions): Promise<CallResult<HealthReport>> {
     const supervisor = this.#find(name);
     if (!(supervisor instanceof Supervisor)) return failed("unavailable", supervisor.message);
-    return checkMembers(supervisor, (instance) => this.#check(instance, options), options.signal);
+    return checkMembers(supervisor, (instance, within) => this.#check(instance, within), options);
   }
 
   /** Where the memory of each running plugin is to be measured. */
