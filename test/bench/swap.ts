@@ -42,6 +42,11 @@ interface Report {
   requests: number;
   byVersion: Record<string, number>;
   swaps: Swap[];
+  /**
+   * The slowest request of each swap, and of each 100 ms without one, the median of each: what other programs do to the
+   * machine now and then weighs less.
+   */
+  usualSlowestMs: { during: number; elsewhere: number };
   during: Quantiles;
   whole: Quantiles;
   /** Of `/healthz`. */
@@ -53,6 +58,19 @@ function quantiles(answers: readonly LoopAnswer[]): Quantiles {
   const sorted = answers.map(({ latencyMs }) => latencyMs).toSorted((a, b) => a - b);
   const at = (share: number) => sorted[Math.ceil(share * sorted.length) - 1] ?? Number.NaN;
   return { requests: sorted.length, p50Ms: at(0.5), p99Ms: at(0.99), p999Ms: at(0.999), maxMs: at(1) };
+}
+
+const median = (values: readonly number[]): number =>
+  values.toSorted((a, b) => a - b)[values.length >> 1] ?? Number.NaN;
+
+const slowest = (answers: readonly LoopAnswer[]): number =>
+  Math.max(...answers.map(({ latencyMs }) => latencyMs));
+
+function usualSlowest(answers: readonly LoopAnswer[], swaps: readonly Swap[]): Report["usualSlowestMs"] {
+  const each = swaps.map((swap) => answers.filter(dueIn([swap]))).filter(({ length }) => length > 0);
+  const others = answers.filter((answer) => !dueIn(swaps)(answer));
+  const windows = Map.groupBy(others, ({ dueMs }) => Math.floor(dueMs / 100));
+  return { during: median(each.map(slowest)), elsewhere: median([...windows.values()].map(slowest)) };
 }
 
 const dueIn =
@@ -123,6 +141,7 @@ async function run(scene: Scene): Promise<Report> {
       requests: verdict.requests,
       byVersion: Object.fromEntries(verdict.byVersion),
       swaps: events,
+      usualSlowestMs: usualSlowest(answers, events),
       during: quantiles(answers.filter(during)),
       whole: quantiles(answers),
       loopDuring: quantiles(probes.filter(during)),
@@ -145,6 +164,7 @@ function print({
   requests,
   byVersion,
   swaps,
+  usualSlowestMs,
   during,
   whole,
   loopDuring,
@@ -154,6 +174,9 @@ function print({
   console.log(`  ${wrong ?? "none lost, none answered twice, none handled by two"}`);
   if (swaps.length > 0) console.log(`  requests due during one:    ${line(during)}`);
   console.log(`  all requests:               ${line(whole)}`);
+  const { during: slowestDuring, elsewhere } = usualSlowestMs;
+  const inMost = swaps.length > 0 ? `in most of them ${ms(slowestDuring)}, ` : "";
+  console.log(`  slowest request:            ${inMost}in most 100 ms elsewhere ${ms(elsewhere)}`);
   if (swaps.length > 0) console.log(`  /healthz during one:        ${line(loopDuring)}`);
   console.log(`  /healthz, all:              ${line(loopWhole)}`);
   for (const { how, from, to, outcome, beganMs, endedMs } of swaps)
@@ -171,7 +194,7 @@ const { values } = parseArgs({
 });
 const seconds = Number(values.seconds);
 const swaps = Number(values.swaps);
-const short = { seconds: Math.max(4, seconds / 3), swaps: Math.max(3, Math.round(swaps / 3)) };
+const short = { seconds: Math.max(4, Math.round(seconds / 3)), swaps: Math.max(3, Math.round(swaps / 3)) };
 const scenes: Scene[] = [
   { title: "bun, with swaps", runtime: "bun", instances: 1, seconds, swaps },
   { title: "bun, without swaps", runtime: "bun", instances: 1, seconds, swaps: 0 },
