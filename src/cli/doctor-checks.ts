@@ -55,7 +55,7 @@ export function oomScoreSupport(folder = "/proc/self"): Support {
     missing: Number.isNaN(score)
       ? "this system has no oom_score_adj"
       : `it is ${score} and may not be lowered: to the kernel conductor is a program like any other (its plugins rank before it, at 100 to 1000)`,
-    remedy: "OOMScoreAdjust=-500 in the systemd unit (or CAP_SYS_RESOURCE)",
+    remedy: "OOMScoreAdjust=-900 in the systemd unit (or CAP_SYS_RESOURCE)",
   };
 }
 

@@ -17,7 +17,7 @@ export const unitExcerpt = [
   "Delegate=yes",
   // Else systemd ends the plugins together with conductor: requests fail, and no plugin is asked to shut down.
   "KillMode=mixed",
-  "OOMScoreAdjust=-500",
+  "OOMScoreAdjust=-900",
   "StateDirectory=conductor",
 ];
 

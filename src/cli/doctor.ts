@@ -17,7 +17,7 @@ export const doctorCommand: Command = {
   positionals: 0,
   notes: [
     "It speaks for a conductor started where it runs itself. As a systemd service would be:",
-    "  systemd-run --pipe --wait -p Delegate=yes -p OOMScoreAdjust=-500 conductor doctor",
+    "  systemd-run --pipe --wait -p Delegate=yes -p OOMScoreAdjust=-900 conductor doctor",
     "Exit code 0: all is there; 1: something is missing, or held only in part.",
   ],
   run: async (invocation) => {

@@ -8,7 +8,7 @@ import { selfCommand } from "../plugins/self-command.ts";
 import type { Scaler } from "../scaler/scaler.ts";
 import type { Policy } from "../scaler/situation.ts";
 import type { Foundation } from "./foundation.ts";
-import { hiddenState, pluginDataFolder } from "./state-folder.ts";
+import { hiddenState, keptFolder, pluginDataFolder } from "./state-folder.ts";
 
 /** The scaler's thresholds from the configuration. */
 export const policyOf = ({ scaler }: Config): Policy => ({
@@ -53,13 +53,12 @@ export async function openPlugins(foundation: Foundation, later: Later): Promise
     mayStart: (plugin) => later.scaler?.mayStart(plugin) ?? { ok: true },
     mayOverlap: (plugin) => later.scaler?.mayOverlap(plugin) ?? { ok: true },
     overlapEnded: (plugin) => later.scaler?.overlapEnded(plugin),
-    keptFolder: () => (later.stateFolder === null ? null : join(later.stateFolder, "plugins-kept")),
+    keptFolder: () => (later.stateFolder === null ? null : keptFolder(later.stateFolder)),
     watch: true,
     healthTimeoutMs: loaded.config.health.timeout,
   });
   const { errors } = await manager.discover();
-  const folders = errors.filter(({ code }) => code !== "duplicate-name");
-  if (folders.length > 0) throw new Error(folders.map(({ message }) => message).join("\n"));
+  if (errors.length > 0) throw new Error(errors.map(({ message }) => message).join("\n"));
   for (const { name, state, reason } of manager.list())
     if (state === "invalid") log.error("plugin.invalid", { plugin: name, reason });
   return manager;

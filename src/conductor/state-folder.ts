@@ -4,13 +4,21 @@ import { readdirSync } from "node:fs";
 import { basename, join } from "node:path";
 
 /** Beside the database; each with what is written next to it while it is replaced. */
-const ownNames = { token: "token", forecast: "forecast.state", pluginData: "plugin-data" } as const;
+const ownNames = {
+  token: "token",
+  forecast: "forecast.state",
+  pluginData: "plugin-data",
+  kept: "plugins-kept",
+} as const;
 
 /**
  * Holds a data folder for each plugin. Not called "plugins": where the state lies beside the configuration, that is the
  * folder that plugins are looked for in, and no plugin may write to its own code.
  */
 export const pluginDataFolder = (stateFolder: string): string => join(stateFolder, ownNames.pluginData);
+
+/** Holds proven versions of plugins, to go back to. */
+export const keptFolder = (stateFolder: string): string => join(stateFolder, ownNames.kept);
 
 /**
  * What no plugin may read: the whole state folder. One that was named by hand (`storagePath`, the database) may hold what

@@ -66,7 +66,7 @@ const limits = z
   .strictObject({
     memory: bytes(2 ** 20)
       .optional()
-      .describe("Most memory of the plugin with all its processes"),
+      .describe("Most memory of one instance with all that it starts"),
     cpu: z.number().positive().max(1_024).optional().describe("Cores"),
     processes: whole(1, 65_536).default(512).describe("Most processes and threads of one instance"),
     openFiles: whole(16, 1_048_576).default(4_096).describe("Most open files of each process"),

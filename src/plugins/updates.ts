@@ -127,8 +127,10 @@ export class Updates {
   /** Carries out what a scan brought, but for the plugin called `except`. */
   async #apply(changes: RosterChanges, except: string | null): Promise<void> {
     const { log, publisher } = this.#ports.options;
+    const { roster } = this.#ports;
     for (const { name } of changes.added) publisher.publish("plugin.listed", { plugin: name, present: true });
-    for (const { name, reason } of changes.invalid) log.error("plugin.invalid", { plugin: name, reason });
+    for (const { name, reason } of changes.invalid)
+      if (roster.found(name)?.changed) log.error("plugin.invalid", { plugin: name, reason });
     await Promise.all(changes.removed.map((supervisor) => this.#ports.remove(supervisor)));
     for (const { name } of changes.removed)
       publisher.publish("plugin.listed", { plugin: name, present: false });

@@ -20,7 +20,8 @@ beforeAll(() => {
       asked.push(`${request.method} ${pathname} ${type} ${await request.text()}`);
       asked.push(request.headers.get("authorization") ?? "no token");
       const plugin = { name: "voice", version: "1.1.0", runtime: "bun", state: "ready", reason: "reloaded" };
-      return Response.json({ ...plugin, restarts: 0, pids: [7, 8], footprint: null, notes });
+      const more = { instances: { shortfall: null }, problem: null, unenforced: [] };
+      return Response.json({ ...plugin, restarts: 0, pids: [7, 8], footprint: null, ...more, notes });
     },
   });
 });

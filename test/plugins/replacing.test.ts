@@ -221,3 +221,20 @@ describe("a rescan", () => {
     expect(processesOf(it.runId)).toHaveLength(1);
   });
 });
+
+describe("a plugin of the code around the manager", () => {
+  test("is found once it is registered, serves, and ends when it is not any more", async () => {
+    const it = await start();
+    const { manager, root } = it;
+    writeFileSync(join(root, "bot/other.ts"), source("9.9.9"));
+    const registration = { name: "inner", version: "9.9.9", runtime: "bun", entry: "other.ts" };
+    const unregister = manager.register({ manifest: registration, folder: join(root, "bot") });
+    await manager.rescan();
+    expect(manager.view("inner")).toMatchObject({ state: "ready", version: "9.9.9" });
+    expect(await manager.dispatch("inner", request(), soon)).toMatchObject({ value: { version: "9.9.9" } });
+    unregister();
+    await manager.rescan();
+    expect(manager.view("inner")).toBeNull();
+    expect(processesOf(it.runId)).toHaveLength(1);
+  });
+});

@@ -4,8 +4,9 @@
  *
  *   bun test/vm/run.ts DUEL_FOLDER [--binary dist/conductor] [--keep FOLDER]
  *
- * DUEL_FOLDER is the duel's, whose image is booted, and built before if need be: that takes root. Exit code 0: all holds; 1: something does not, or nothing could be
- * checked; 2: usage. `--keep` leaves the findings and the logs of every conductor that ran.
+ * DUEL_FOLDER is the duel's, whose image is booted, and built before if need be: that takes root. Exit code 0: all holds;
+ * 1: something does not, or nothing could be checked; 2: usage. `--keep` leaves the findings and the logs of every
+ * conductor that ran.
  */
 
 import { chmodSync, copyFileSync, existsSync, mkdirSync, writeFileSync } from "node:fs";

@@ -11,6 +11,9 @@ export interface PluginRow {
   reason: string;
   restarts: number;
   pids: number[];
+  instances: { shortfall: string | null };
+  problem: string | null;
+  unenforced: string[];
   footprint: { bytes: number; method: string } | null;
 }
 
@@ -26,5 +29,17 @@ export function pluginTable(plugins: readonly PluginRow[]): string {
     pids.join(" ") || "-",
     reason,
   ]);
-  return table([["NAME", "VERSION", "RUNTIME", "STATE", "MEMORY", "RESTARTS", "PIDS", "REASON"], ...rows]);
+  const heads = ["NAME", "VERSION", "RUNTIME", "STATE", "MEMORY", "RESTARTS", "PIDS", "REASON"];
+  const notes = plugins.flatMap(notesOn);
+  return [table([heads, ...rows]), ...(notes.length > 0 ? ["", ...notes] : [])].join("\n");
+}
+
+/** What a row has no room for, a line each. */
+function notesOn({ name, problem, instances, unenforced }: PluginRow): string[] {
+  const notes: string[] = [];
+  if (problem !== null) notes.push(`${name}: what is in its folder cannot be used: ${problem}`);
+  if (instances.shortfall !== null) notes.push(`${name}: ${instances.shortfall}`);
+  if (unenforced.length > 0)
+    notes.push(`${name}: runs because it is trusted; not enforced: ${unenforced.join(", ")}`);
+  return notes;
 }
