@@ -126,7 +126,12 @@ export class Supervisor extends PluginRecord implements Standing {
 
   /** Its processes are being exchanged for others. */
   get replacing(): boolean {
-    return this.#replacement.running !== null;
+    return this.replacement !== null;
+  }
+
+  /** That exchange, until it is over; null when there is none. Never rejects. */
+  get replacement(): Promise<unknown> | null {
+    return this.#replacement.running;
   }
 
   /** What is wanted of it now, whatever its state still is. */
@@ -159,7 +164,7 @@ export class Supervisor extends PluginRecord implements Standing {
   }
 
   async #attempt(reason: string, automatic: boolean): Promise<StartOutcome> {
-    const required = await this.#ports.requirements(this.name);
+    const required = await this.#ports.requirements(this.name, this.requires);
     if (this.#intent !== "run") return { ok: false, message: `${this.name} was ${this.#intent} meanwhile` };
     if (!required.ok) return this.#blocked(required.reason, automatic);
     const permitted = automatic ? this.#ports.mayStart(this.name) : required;
