@@ -24,10 +24,11 @@ export const unitExcerpt = [
 const columns = 100;
 const gap = "  ";
 
-/** `text` in lines of at most `width`, broken between words; a longer word stays whole. */
+/** `text` in lines of at most `width`, broken between words, and a longer word (a path) where it has to be. */
 function wrapped(text: string, width: number): string[] {
   const lines: string[] = [];
-  for (const word of text.split(" ")) {
+  const words = text.split(" ").flatMap((word) => word.match(new RegExp(`.{1,${width}}`, "g")) ?? [""]);
+  for (const word of words) {
     const last = lines.at(-1);
     if (last !== undefined && last.length + 1 + word.length <= width)
       lines[lines.length - 1] = `${last} ${word}`;
