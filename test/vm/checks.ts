@@ -1,7 +1,7 @@
 /** What the machine found out: one line a check, and how a list of them is shown. */
 
 export interface Check {
-  /** Which conductor: root's, nobody's, or nobody's in a unit without Delegate=yes. */
+  /** Which conductor: root's, nobody's, nobody's in a unit without Delegate=yes, root's in a unit that takes from it. */
   as: string;
   what: string;
   ok: boolean;

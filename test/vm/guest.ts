@@ -1,9 +1,10 @@
 /** What runs inside the machine: conductor as a service of root's and of an ordinary user's, and what holds its plugins. */
 
-import { existsSync, mkdirSync, writeFileSync } from "node:fs";
+import { appendFileSync, existsSync, mkdirSync, writeFileSync } from "node:fs";
 import { release } from "node:os";
 import type { Findings } from "./checks.ts";
 import { plugins } from "./guest-plugins.ts";
+import { hardenedUnits } from "./hardened-units.ts";
 import { kernelView, limitsHeld, limitsWithoutCgroups } from "./limit-checks.ts";
 import { permissions } from "./permission-checks.ts";
 import { check, checks, part } from "./recorder.ts";
@@ -72,7 +73,7 @@ async function killed(service: Service): Promise<void> {
 
 /** Keeps its log, and leaves nothing that the next one could find. */
 async function finish(service: Service): Promise<void> {
-  writeFileSync(`${out}/${service.as}.log`, await service.log());
+  appendFileSync(`${out}/${service.as}.log`, await service.log());
   await Bun.$`systemctl stop ${service.unit}; systemctl reset-failed ${service.unit}`.quiet().nothrow();
   await Bun.$`rm -rf /var/lib/conductor`.quiet();
 }
@@ -80,5 +81,6 @@ async function finish(service: Service): Promise<void> {
 mkdirSync(out, { recursive: true });
 for (const as of ["root", "nobody"] as const) await scenario(as);
 await undelegated();
+await hardenedUnits(finish);
 const findings: Findings = { kernel: release(), checks };
 writeFileSync(`${out}/checks.json`, `${JSON.stringify(findings, null, 1)}\n`);

@@ -1,11 +1,12 @@
 /**
  * Checks on a whole machine of its own what a container cannot show: limits by cgroup version 2, permissions by an older
- * kernel, conductor as a service of systemd, as root and as an ordinary user. Takes about two minutes.
+ * kernel, conductor as a service of systemd, as root and as an ordinary user. Takes two minutes, on a busy host six.
  *
  *   bun test/vm/run.ts DUEL_FOLDER [--binary dist/conductor] [--keep FOLDER]
  *
- * DUEL_FOLDER is the duel's, whose image is booted, and built before if need be: that takes root. Exit code 0: all holds; 1: something does not, or nothing could be
- * checked; 2: usage. `--keep` leaves the findings and the logs of every conductor that ran.
+ * DUEL_FOLDER is the duel's, whose image is booted, and built before if need be: that takes root. Exit code 0: all holds;
+ * 1: something does not, or nothing could be checked; 2: usage. `--keep` leaves the findings and the logs of every
+ * conductor that ran.
  */
 
 import { chmodSync, copyFileSync, existsSync, mkdirSync, writeFileSync } from "node:fs";
@@ -35,7 +36,7 @@ async function fill(folder: string, binary: string): Promise<void> {
   for (const output of built.outputs) await Bun.write(join(folder, "guest.js"), output);
 }
 
-const logs = ["guest.log", "root.log", "nobody.log", "undelegated.log", "checks.json"];
+const logs = ["guest.log", "root.log", "nobody.log", "undelegated.log", "hardened.log", "checks.json"];
 
 async function main(): Promise<number> {
   const { values, positionals } = parseArgs({

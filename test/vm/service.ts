@@ -77,18 +77,22 @@ export class Service {
   readonly #properties: string[];
   readonly #base: string;
 
-  /** `as` names it; all but root's run as nobody. */
-  constructor(readonly as: "root" | "nobody" | "undelegated") {
+  /** `as` names it; `further` are properties of its unit. */
+  constructor(
+    readonly as: "root" | "nobody" | "undelegated" | "hardened",
+    further: readonly string[] = [],
+  ) {
     this.unit = `conductor-as-${as}`;
     this.#base = `/run/vm-${as}`;
     const delegate = as === "undelegated" ? "no" : "yes";
-    this.user = as === "root" ? "root" : "nobody";
+    this.user = as === "root" || as === "hardened" ? "root" : "nobody";
     // With KillMode=process systemd ends nothing but conductor: what goes with it, goes by conductor's own doing.
     const properties = [
       `Delegate=${delegate}`,
       "KillMode=process",
       "StateDirectory=conductor",
       `User=${this.user}`,
+      ...further,
     ];
     this.#properties = properties.flatMap((property) => ["-p", property]);
   }
