@@ -61,7 +61,7 @@ test("x, then a shift by s, then x + s forecasts what x all along does, plus s",
     // Of the example, 50 forecasts wait around the end of the ring of 80.
     { numRuns: 40, examples: [[1, 100, 300, 2]] },
   );
-});
+}, 60_000);
 
 test("a day's profile moves, too", () => {
   const [plain, moved] = [wasmAdaptive.createSeries(options), wasmAdaptive.createSeries(options)];

@@ -79,7 +79,7 @@ describe("the line", () => {
       }),
       { numRuns: 200 },
     );
-  });
+  }, 60_000);
 
   test("is none with fewer than ten points, nor where nothing moves", () => {
     const none = { slopePerSecond: 0, slopeLower: 0, slopeUpper: 0, significant: false, crossing: null };
