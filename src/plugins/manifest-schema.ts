@@ -3,6 +3,8 @@
 import * as z from "zod";
 import { bytes, duration, pluginName } from "../config/schema.ts";
 import { parseDurationMs } from "../config/units.ts";
+import { mostPatterns } from "../events/pattern.ts";
+import { pluginPatternProblem } from "./event-view.ts";
 
 const whole = (min: number, max: number) => {
   const expected = `expected a whole number from ${min} to ${max}`;
@@ -124,6 +126,16 @@ const recovery = z
   })
   .prefault({});
 
+const events = z
+  .array(
+    z.string().superRefine((pattern, context) => {
+      const message = pluginPatternProblem(pattern);
+      if (message !== null) context.addIssue({ code: "custom", message });
+    }),
+  )
+  .max(mostPatterns)
+  .default([]);
+
 /** Keys that only make sense with other keys; the messages say which. */
 function crossChecks(value: z.output<typeof shape>, context: z.RefinementCtx): void {
   const refuse = (path: (string | number)[], message: string) =>
@@ -148,6 +160,8 @@ function crossChecks(value: z.output<typeof shape>, context: z.RefinementCtx): v
     refuse(["instances"], `expected 1 with health.kind ${kind}: its port is for one process`);
   if (kind === "exec" && !value.health.command)
     refuse(["health", "command"], 'expected a command, such as ["./check.sh"] (health.kind: exec)');
+  if (value.protocol === "none" && value.events.length > 0)
+    refuse(["events"], "expected none: with protocol: none it is told nothing");
   if (value.recovery.backoff.initial > value.recovery.backoff.max)
     refuse(["recovery", "backoff", "initial"], "expected at most recovery.backoff.max");
 }
@@ -172,6 +186,7 @@ const shape = z.strictObject({
     .default("beside")
     .describe("How a new version takes over; stop-first: both cannot run at once (a port, a file)"),
   requires: z.array(requirement).max(64).default([]).describe("Started before, stopped after"),
+  events: events.describe('What it is told of as it happens, such as ["health.changed", "scaling.*"]'),
   routes: z.json().optional().describe("See routing"),
   limits,
   permissions,

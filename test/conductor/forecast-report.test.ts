@@ -23,6 +23,7 @@ test("a spike is told once as an event, counted, and kept for those who ask, wit
     log,
     horizonMs: 300_000,
     shedRatio: () => 0.8,
+    emergencyRatio: () => 0.95,
   });
   const point = (i: number, usedRatio: number) => {
     forecast.observe(startMs + i * stepMs, usedRatio);
