@@ -65,13 +65,15 @@ export class Webhooks {
 
   #keep(kept: Undelivered): void {
     const { webhook, reason, attempts, event } = kept;
-    this.#options.log.warn("webhook.undelivered", {
-      webhook,
-      reason,
-      attempts,
-      name: event.name,
-      id: event.id,
-    });
+    // Of those that were never tried there may be many at once: one line tells of them, from the bus or at the end.
+    if (attempts > 0)
+      this.#options.log.warn("webhook.undelivered", {
+        webhook,
+        reason,
+        attempts,
+        name: event.name,
+        id: event.id,
+      });
     const bytes = Buffer.byteLength(JSON.stringify(event));
     this.#undelivered.push({ kept, bytes });
     this.#bytes += bytes;
@@ -91,6 +93,10 @@ export class Webhooks {
 
   /** Delivers what can still be delivered, for a moment; the rest is undelivered. */
   async stop(): Promise<void> {
+    const undelivered = () => this.status().reduce((sum, each) => sum + each.undelivered, 0);
+    const before = undelivered();
     await Promise.all(this.#webhooks.map((webhook) => webhook.stop(graceMs)));
+    const events = undelivered() - before;
+    if (events > 0) this.#options.log.warn("webhooks.ended", { undelivered: events });
   }
 }
