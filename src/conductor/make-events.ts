@@ -28,20 +28,20 @@ export function openWebhooks(foundation: Foundation, { metrics }: State): Webhoo
   return webhooks;
 }
 
-/** The configured webhooks with their keys. Throws with a line for each variable that is not set. */
-export function settingsOf(
-  { webhooks }: Config,
-  environment: ConductorOptions["environment"],
-): WebhookSettings[] {
-  const missing = webhooks.flatMap(({ name, secret }) =>
+/** A line for each webhook whose key is not in the environment. */
+export function missingSecrets({ webhooks }: Config, environment: ConductorOptions["environment"]): string[] {
+  return webhooks.flatMap(({ name, secret }) =>
     secret !== undefined && !environment[secret]
-      ? [
-          `webhooks: ${name}: secret: the environment variable ${secret} is not set; set it, or leave secret out`,
-        ]
+      ? [`${name}: secret: the environment variable ${secret} is not set; set it, or leave secret out`]
       : [],
   );
+}
+
+/** The configured webhooks with their keys. Throws with a line for each that is missing. */
+function settingsOf(config: Config, environment: ConductorOptions["environment"]): WebhookSettings[] {
+  const missing = missingSecrets(config, environment);
   if (missing.length > 0) throw new Error(missing.join("\n"));
-  return webhooks.map(({ name, url, events, secret, timeout, attempts, backoff }) => ({
+  return config.webhooks.map(({ name, url, events, secret, timeout, attempts, backoff }) => ({
     name,
     url,
     events,

@@ -11,7 +11,7 @@ import { type Outcome, Webhook, type WebhookSettings, type WebhookStatus } from 
 const mostUndelivered = 100;
 const mostUndeliveredBytes = 512 * 1024;
 /** Once the conductor ends, what waits has so long: the whole end takes at most 10 s. */
-const graceMs = 200;
+const graceMs = 150;
 
 /** An event that was given up. */
 export interface Undelivered {
