@@ -36,13 +36,22 @@ const query = z.strictObject({
   last: wholeNumber(0, mostKept).default(0),
 });
 
+/** Each event as it is sent, made once for all clients, and gone with the event. */
+const texts = new WeakMap<ConductorEvent, string>();
+
+function textOf(event: ConductorEvent): string {
+  const known = texts.get(event);
+  if (known !== undefined) return known;
+  const id = event.id === null ? "" : `id: ${event.id}\n`;
+  // Of no type of its own: a browser's onmessage then takes whatever the pattern lets through.
+  const text = `${id}data: ${JSON.stringify(shownEvent(event))}\n\n`;
+  texts.set(event, text);
+  return text;
+}
+
 const eventFeed: Pick<Feed<ConductorEvent>, "costOf" | "text"> = {
-  costOf: ({ data }) => Buffer.byteLength(JSON.stringify(data)) + overheadBytes,
-  text: (event) => {
-    const id = event.id === null ? "" : `id: ${event.id}\n`;
-    // Of no type of its own: a browser's onmessage then takes whatever the pattern lets through.
-    return `${id}data: ${JSON.stringify(shownEvent(event))}\n\n`;
-  },
+  costOf: (event) => Buffer.byteLength(textOf(event)) + overheadBytes,
+  text: textOf,
 };
 
 export function eventRoutes({ clock, events, metrics }: Services): Hono {

@@ -2,6 +2,7 @@
 
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
 import { connect, type Socket } from "node:net";
+import fc from "fast-check";
 import { eventually } from "../plugins/harness.ts";
 import { problemOf, type Served, served } from "./served.ts";
 
@@ -45,7 +46,9 @@ async function follow(query = "", headers: Record<string, string> = {}) {
   return client;
 }
 
-const idsIn = (text: string): string[] => [...text.matchAll(/^id: (\S+)$/gm)].map(([, id]) => id ?? "");
+/** Of events that came whole. */
+const idsIn = (text: string): string[] =>
+  [...text.matchAll(/^id: (\S+)\ndata: .*\n\n/gm)].map(([, id]) => id ?? "");
 
 describe("events", () => {
   test("come as they happen, each with id, name, time and data", async () => {
@@ -117,6 +120,42 @@ describe("events", () => {
 });
 
 describe("clients", () => {
+  test("that come and go see each event once and in order", async () => {
+    const pace = fc.record({
+      before: fc.integer({ min: 0, max: 30 }),
+      during: fc.integer({ min: 0, max: 30 }),
+      toRead: fc.integer({ min: 0, max: 60 }),
+    });
+    await fc.assert(
+      fc.asyncProperty(fc.array(pace, { minLength: 1, maxLength: 6 }), async (script) => {
+        listed();
+        const first = await follow("?last=1");
+        await eventually(() => idsIn(first.seen.text).length === 1);
+        first.end();
+        let [last = ""] = idsIn(first.seen.text);
+        const begin = Number(last.split("-")[1]);
+        const seen: string[] = [];
+        let published = 0;
+        for (const { before, during, toRead } of [...script, { before: 1, during: 0, toRead: 1_000 }]) {
+          health(before);
+          const client = await follow("", { "Last-Event-ID": last });
+          health(during);
+          published += before + during;
+          // It goes away in the middle, whatever was under way to it then.
+          const most = Math.min(toRead, published - seen.length);
+          await eventually(() => idsIn(client.seen.text).length >= most);
+          client.end();
+          const ids = idsIn(client.seen.text);
+          seen.push(...ids);
+          last = ids.at(-1) ?? last;
+          expect(client.seen.text).not.toContain("event: dropped");
+        }
+        expect(seen).toEqual(Array.from({ length: published }, (_, index) => `thisrun-${begin + 1 + index}`));
+      }),
+      { numRuns: 15 },
+    );
+  }, 60_000);
+
   test("that take nothing cost a bounded amount of memory, and end after 15 s", async () => {
     const sockets = Array.from({ length: 8 }, () => {
       const socket: Socket = connect(subject.port, "127.0.0.1");
