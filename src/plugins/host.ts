@@ -131,7 +131,7 @@ class Host {
     throw new HostError(-32_601, `unknown method ${method}`);
   }
 
-  async #initialize(params: InitializeParams): Promise<Json> {
+  async #initialize(params: InitializeParams): Promise<{ ok: true; events: readonly string[] }> {
     const context: PluginContext = {
       name: params.name,
       folder: params.folder,

@@ -11,6 +11,11 @@
  *     async *handleRequest(request, { signal }) {
  *       for (const word of words) yield { word };
  *     }
+ *
+ * It can be told what happens around it:
+ *
+ *     events: ["health.changed", "scaling.*"],
+ *     handleEvent: ({ name, data }) => console.log(name, data),
  */
 
 /** A JSON value: what crosses the border between the conductor and a plugin. */
@@ -84,7 +89,7 @@ export interface PluginDefinition {
    * What `handleEvent` is told of: names ("health.changed"), groups ("scaling.*") or all ("*"), at most 32. Read once,
    * after `initialize`. A plugin that does not run is not started for it; each process of a plugin is told.
    */
-  events?: string[];
+  events?: readonly string[];
   /**
    * Called for one event at a time, in order; the next one waits until it is done, and at most 1,000 wait. Throwing is
    * logged under the plugin's name and changes nothing.

@@ -25,6 +25,14 @@ const files = {
   "plugins/listener/plugin.yaml":
     'name: listener\nversion: 1.0.0\nruntime: exec\ncommand: [python3, main.py]\nevents: ["plugin.*"]\n',
   "plugins/listener/main.py": script,
+  "plugins/module/plugin.yaml": "name: module\nversion: 1.0.0\nruntime: bun\n",
+  "plugins/module/index.ts": `import { definePlugin } from "conductor/plugin";
+    const told: string[] = [];
+    export default definePlugin({
+      events: ["plugin.state"],
+      handleEvent: ({ data }) => void told.push(data.plugin + " " + data.to + " " + ("reason" in data)),
+      handleRequest: async () => told,
+    });`,
   "plugins/other/plugin.yaml":
     "name: other\nversion: 1.0.0\nruntime: exec\ncommand: [sleep, '300']\nprotocol: none\n",
 };
@@ -91,6 +99,9 @@ test("shows what happens, aligned, until Ctrl-C, and so do a plugin and a webhoo
   expect(to.received.map(({ event }) => event.data.plugin)).toContain("listener");
   const answer = JSON.stringify((await running.request("listener", null)).body);
   expect(answer).toContain("plugin.state");
+  const told = JSON.stringify((await running.request("module", null)).body);
+  expect(told).toContain("other ready false");
+  expect(told).toContain("module ready true");
   const [hook] = (await running.get("/api/v1/webhooks")).webhooks as { origin: string; signed: boolean }[];
   expect(hook).toMatchObject({ name: "ops", origin: to.origin, signed: true, undelivered: 0 });
   const metrics = await (await fetch(running.url("/metrics"))).text();

@@ -1,21 +1,20 @@
 /** Events as server-sent events: patterns, resume, and clients that do not read or go away. */
 
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
-import { connect, type Socket } from "node:net";
 import fc from "fast-check";
 import { eventually } from "../plugins/harness.ts";
 import { problemOf, type Served, served } from "./served.ts";
+import { heldBytes, SseClients } from "./sse-clients.ts";
 
 let subject: Served;
-let clients: { end(): void }[] = [];
+const clients = new SseClients();
 const path = "/api/v1/events";
 
 beforeEach(async () => {
   subject = await served();
 });
 afterEach(async () => {
-  for (const client of clients) client.end();
-  clients = [];
+  clients.end();
   await subject.end();
 });
 
@@ -26,25 +25,8 @@ const health = (count = 1, detail = "") => {
 const listed = () => subject.bus.publish("plugin.listed", { plugin: "voice", present: true });
 const line = () => subject.bus.publish("plugin.log", { plugin: "voice", stream: "log", line: "hi" });
 
-/** A client that reads events as they come. */
-async function follow(query = "", headers: Record<string, string> = {}) {
-  const abort = new AbortController();
-  const response = await fetch(subject.url(path + query), { headers, signal: abort.signal });
-  const seen = { text: "", ended: false };
-  const read = async () => {
-    try {
-      for await (const chunk of response.body ?? []) seen.text += Buffer.from(chunk).toString();
-    } catch (error) {
-      if (!abort.signal.aborted) throw error;
-    } finally {
-      seen.ended = true;
-    }
-  };
-  void read();
-  const client = { response, seen, end: () => abort.abort() };
-  clients.push(client);
-  return client;
-}
+const follow = (query = "", headers: Record<string, string> = {}) =>
+  clients.follow(subject.url(path + query), headers);
 
 /** Of events that came whole. */
 const idsIn = (text: string): string[] =>
@@ -157,24 +139,14 @@ describe("clients", () => {
   }, 60_000);
 
   test("that take nothing cost a bounded amount of memory, and end after 15 s", async () => {
-    const sockets = Array.from({ length: 8 }, () => {
-      const socket: Socket = connect(subject.port, "127.0.0.1");
-      clients.push({ end: () => void socket.destroy() });
-      socket.write(`GET ${path} HTTP/1.1\r\nHost: 127.0.0.1:${subject.port}\r\n\r\n`);
-      return socket;
-    });
-    await Promise.all(sockets.map((socket) => new Promise((resolve) => socket.once("readable", resolve))));
-    const held = () => {
-      Bun.gc(true);
-      return process.memoryUsage().heapUsed;
-    };
-    const before = held();
+    await Promise.all(Array.from({ length: 8 }, () => clients.stall(subject.port, path)));
+    const before = heldBytes();
     for (let round = 0; round < 200; round++) {
       health(100, "x".repeat(1_000));
       await Bun.sleep(0);
     }
     // Of 20 MB for each; the log keeps 1 MiB, and the clients share its events.
-    const grownBytes = held() - before;
+    const grownBytes = heldBytes() - before;
     console.log(`held for 8 clients that take nothing: ${(grownBytes / 2 ** 20).toFixed(1)} MiB`);
     expect(grownBytes).toBeLessThan(20 * 2 ** 20);
     const metrics = await (await subject.get("/metrics")).text();
