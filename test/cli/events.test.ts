@@ -3,9 +3,10 @@
 import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
 import { eventLine } from "../../src/cli/events.ts";
 import { conductor } from "../e2e/one-command.ts";
-import { executable, RunningConductor, until } from "../e2e/running-conductor.ts";
+import { RunningConductor, until } from "../e2e/running-conductor.ts";
 import { roomyBudget } from "../e2e/thresholds.ts";
 import { receiver } from "../webhooks/receiver.ts";
+import { following } from "./following.ts";
 
 setDefaultTimeout(30_000);
 
@@ -59,21 +60,7 @@ afterAll(async () => {
 const ask = (...args: string[]) =>
   conductor(["events", ...args, "--port", running.port], { cwd: running.folder });
 
-/** The command, its output as it comes. */
-function following(...args: string[]) {
-  const child = Bun.spawn([executable, "events", "--port", running.port, ...args], {
-    cwd: running.folder,
-    env: { PATH: process.env.PATH ?? "" },
-    stdin: "ignore",
-    stdout: "pipe",
-    stderr: "pipe",
-  });
-  const seen = { out: "", err: new Response(child.stderr).text() };
-  void (async () => {
-    for await (const chunk of child.stdout) seen.out += Buffer.from(chunk).toString();
-  })();
-  return { child, seen };
-}
+const follow = (...args: string[]) => following(["events", "--port", running.port, ...args], running.folder);
 
 const restartOther = () =>
   conductor(["plugins", "restart", "other", "--port", running.port], {
@@ -82,7 +69,7 @@ const restartOther = () =>
   });
 
 test("shows what happens, aligned, until Ctrl-C, and so do a plugin and a webhook that want to be told", async () => {
-  const { child, seen } = following("plugin.state", "-n", "0");
+  const { child, seen } = follow("plugin.state", "-n", "0");
   await until("it follows", 15_000, async () => {
     expect((await restartOther()).code).toBe(0);
     return /other +from=\S+ to=ready/.test(seen.out);
@@ -110,7 +97,7 @@ test("shows what happens, aligned, until Ctrl-C, and so do a plugin and a webhoo
 });
 
 test("goes on after an id, and after a restart of the conductor says that more is lost", async () => {
-  const { child, seen } = following("-o", "json", "-n", "1000");
+  const { child, seen } = follow("-o", "json", "-n", "1000");
   await until("there are events", 10_000, () => seen.out.split("\n").length > 5);
   const first = JSON.parse(seen.out.split("\n")[0] ?? "") as { id: string };
   expect(await running.terminate()).toBe(0);
@@ -122,7 +109,7 @@ test("goes on after an id, and after a restart of the conductor says that more i
   const folder = running.folder;
   running = await RunningConductor.start({ folder, files, config, environment });
   const since = /--since (\S+)/.exec(text)?.[1] ?? "";
-  const { child: second, seen: again } = following("-o", "json", "--since", since);
+  const { child: second, seen: again } = follow("-o", "json", "--since", since);
   await until("all that is kept came", 10_000, () => again.out.includes('"to":"ready"'));
   second.kill("SIGTERM");
   expect(await second.exited).toBe(0);
