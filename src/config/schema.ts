@@ -202,18 +202,20 @@ const plugins = z.strictObject({
     .describe("Handed to the plugin of that name when it starts"),
 });
 
-/** Event patterns, each of which some event matches. */
-export const eventPatterns = (refused: readonly string[]) =>
+/** A list of event patterns; `problemOf` says what is wrong with one, null when nothing is. */
+export const eventPatterns = (problemOf: (pattern: string) => string | null) =>
   z
     .array(
       z.string().superRefine((pattern, context) => {
-        const message = refused.includes(pattern)
-          ? `"${pattern}" is not told here; expected other events`
-          : patternProblem(pattern);
+        const message = problemOf(pattern);
         if (message !== null) context.addIssue({ code: "custom", message });
       }),
     )
     .max(mostPatterns);
+
+/** Log lines may hold what is nobody else's business: they do not leave the host. */
+const webhookPatternProblem = (pattern: string): string | null =>
+  pattern === "plugin.log" ? "webhooks are not told the log lines of plugins" : patternProblem(pattern);
 
 const webhook = z.strictObject({
   name: pluginName.optional().describe("In status, log and metrics; default: webhook-1, webhook-2 …"),
@@ -221,7 +223,7 @@ const webhook = z.strictObject({
     .string()
     .refine((text) => isWebUrl(text), "expected a URL that begins with http:// or https://, without a user")
     .describe("Where events are posted to, as JSON"),
-  events: eventPatterns(["plugin.log"])
+  events: eventPatterns(webhookPatternProblem)
     .min(1)
     .default(["*"])
     .describe('Which: names, groups ("plugin.*") or all ("*"); never the log lines of plugins'),

@@ -1,9 +1,8 @@
 /** The shape of `plugin.yaml`: every key with its default, unit and meaning. */
 
 import * as z from "zod";
-import { bytes, duration, pluginName } from "../config/schema.ts";
+import { bytes, duration, eventPatterns, pluginName } from "../config/schema.ts";
 import { parseDurationMs } from "../config/units.ts";
-import { mostPatterns } from "../events/pattern.ts";
 import { pluginPatternProblem } from "./event-view.ts";
 
 const whole = (min: number, max: number) => {
@@ -126,16 +125,6 @@ const recovery = z
   })
   .prefault({});
 
-const events = z
-  .array(
-    z.string().superRefine((pattern, context) => {
-      const message = pluginPatternProblem(pattern);
-      if (message !== null) context.addIssue({ code: "custom", message });
-    }),
-  )
-  .max(mostPatterns)
-  .default([]);
-
 /** Keys that only make sense with other keys; the messages say which. */
 function crossChecks(value: z.output<typeof shape>, context: z.RefinementCtx): void {
   const refuse = (path: (string | number)[], message: string) =>
@@ -186,7 +175,9 @@ const shape = z.strictObject({
     .default("beside")
     .describe("How a new version takes over; stop-first: both cannot run at once (a port, a file)"),
   requires: z.array(requirement).max(64).default([]).describe("Started before, stopped after"),
-  events: events.describe('What it is told of as it happens, such as ["health.changed", "scaling.*"]'),
+  events: eventPatterns(pluginPatternProblem)
+    .default([])
+    .describe('What it is told of as it happens, such as ["health.changed", "scaling.*"]'),
   routes: z.json().optional().describe("See routing"),
   limits,
   permissions,

@@ -38,7 +38,7 @@ test.each([
   ],
   [{ url: "example.org" }, "0.url: expected a URL that begins with http:// or https://"],
   [{ url, events: ["helth.*"] }, '0.events.0: no event matches "helth.*"; did you mean "health.*"?'],
-  [{ url, events: ["plugin.log"] }, '0.events.0: "plugin.log" is not told here'],
+  [{ url, events: ["plugin.log"] }, "0.events.0: webhooks are not told the log lines of plugins"],
   [{ url, events: [] }, "0.events: "],
   [{ url, secret: "my secret" }, "0.secret: expected the name of an environment variable"],
   [{ url, secret: "CONDUCTOR_KEY" }, "0.secret: expected a name that does not begin with CONDUCTOR_"],
