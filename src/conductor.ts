@@ -2,6 +2,7 @@
 
 import type { ConductorOptions, Foundation } from "./conductor/foundation.ts";
 import { beginHousekeeping } from "./conductor/housekeeping.ts";
+import { openWebhooks } from "./conductor/make-events.ts";
 import { beginHealth, makeHealth, openPlatforms } from "./conductor/make-health.ts";
 import { makeMemory } from "./conductor/make-memory.ts";
 import { type Later, openPlugins, policyOf } from "./conductor/make-plugins.ts";
@@ -10,6 +11,7 @@ import { openState } from "./conductor/make-state.ts";
 import { Startup } from "./conductor/startup.ts";
 import type { Config } from "./config/schema.ts";
 import { EventBus } from "./events/bus.ts";
+import { EventLog } from "./events/event-log.ts";
 import type { PluginManager } from "./plugins/manager.ts";
 
 export interface RunningConductor {
@@ -29,18 +31,22 @@ export interface RunningConductor {
 export async function startConductor(options: ConductorOptions): Promise<RunningConductor> {
   const { clock, log, loaded } = options;
   const startup = new Startup(log);
+  const events = new EventBus(clock, log);
   const foundation: Foundation = {
     ...options,
     startup,
-    events: new EventBus(clock, log),
+    events,
+    eventLog: new EventLog(events),
     startedAtMs: clock.nowMs(),
     startedMonotonicMs: clock.monotonicMs(),
     policy: policyOf(loaded.config),
     waitingFor: "the plugins are starting",
   };
-  const later: Later = { scaler: null, stateFolder: null };
+  const later: Later = { metrics: null, scaler: null, stateFolder: null };
   const manager = await startup.step("configuration and plugins", () => openPlugins(foundation, later));
   const state = await startup.step("database and metrics", () => openState(foundation));
+  later.metrics = state.metrics;
+  const webhooks = await startup.step("webhooks", () => openWebhooks(foundation, state));
   const memory = makeMemory(foundation, state, manager);
   later.stateFolder = state.stateFolder;
   later.scaler = memory.scaler;
@@ -53,7 +59,7 @@ export async function startConductor(options: ConductorOptions): Promise<Running
   startup.onEnd("plugins", () => (mayRun ? endPlugins(foundation, manager) : undefined));
   const router = makeRouter(foundation, state, manager, health, memory);
   const server = await startup.step("routing", () =>
-    openHttp(foundation, state, manager, health, memory, router),
+    openHttp(foundation, state, manager, health, memory, router, webhooks),
   );
   mayRun = true;
   await startup.step("monitor", () => memory.begin());

@@ -23,6 +23,7 @@ const floors: Record<string, number> = {
   health: 2,
   routing: 2,
   models: 2,
+  webhooks: 2,
   monitor: 1,
   forecast: 1,
   storage: 1,
@@ -157,7 +158,7 @@ describe("globals that do IO, tell the time or draw at random", () => {
     "Math.random(": /^src\/main\.ts$/,
     "process.env": /^src\/main\.ts$|^src\/plugins\/(host|guard)[^/]*\.ts$/,
     "Bun.spawn": /^src\/plugins\//,
-    "fetch(": /^src\/(cli|plugins)\/|^src\/http\//,
+    "fetch(": /^src\/(cli|plugins)\/|^src\/http\/|^src\/webhooks\/post\.ts$/,
   };
 
   test("appear only in the adapters that own them", async () => {

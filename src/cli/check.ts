@@ -1,4 +1,5 @@
 import { join } from "node:path";
+import { missingSecrets } from "../conductor/make-events.ts";
 import { pluginSearchPath } from "../plugins/child-environment.ts";
 import { scanCode } from "../plugins/code-scan.ts";
 import { contentHash } from "../plugins/content-hash.ts";
@@ -31,6 +32,8 @@ export const checkCommand: Command = {
     // One after the other: each holds files open.
     for (const plugin of plugins) details.push(await detailsOf(plugin));
     const warnings = [
+      // A warning only: the service that runs it may have another environment.
+      ...missingSecrets(config, invocation.environment).map((line) => `webhooks: ${line}`),
       ...orderWarnings(config.scaler.order, plugins),
       ...details.flatMap((each) => each.warnings),
     ];

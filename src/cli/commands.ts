@@ -4,6 +4,7 @@ import { benchCommand } from "./bench.ts";
 import { checkCommand } from "./check.ts";
 import type { Command } from "./command.ts";
 import { doctorCommand } from "./doctor.ts";
+import { eventsCommand } from "./events.ts";
 import { forecastCommand } from "./forecast.ts";
 import { initCommand } from "./init.ts";
 import { pluginsCommand } from "./plugins.ts";
@@ -18,6 +19,7 @@ export const commands: readonly Command[] = [
   checkCommand,
   statusCommand,
   pluginsCommand,
+  eventsCommand,
   whyCommand,
   forecastCommand,
   benchCommand,

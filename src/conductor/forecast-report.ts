@@ -2,6 +2,7 @@
 
 import type { EventBus } from "../events/bus.ts";
 import { AnomalyWatch, type MemoryAnomaly } from "../forecast/anomaly-watch.ts";
+import { LineCrossings } from "../forecast/line-crossings.ts";
 import type { MemoryForecast } from "../forecast/memory-forecast.ts";
 import type { Log } from "../log.ts";
 import type { Metrics } from "../metrics/metrics.ts";
@@ -13,6 +14,7 @@ const mostAnomalies = 50;
 export class ForecastReport {
   readonly #anomalies: MemoryAnomaly[] = [];
   readonly #watch: AnomalyWatch;
+  readonly #crossings = { shed: new LineCrossings(), emergency: new LineCrossings() };
 
   constructor(
     private readonly parts: {
@@ -23,6 +25,7 @@ export class ForecastReport {
       log: Log;
       horizonMs: number;
       shedRatio: () => number;
+      emergencyRatio: () => number;
     },
   ) {
     this.#watch = new AnomalyWatch(parts.horizonMs);
@@ -45,9 +48,27 @@ export class ForecastReport {
       weights: mix?.weights ?? {},
       secondsToThreshold: trend.crossing?.seconds ?? null,
     });
+    if (report?.state === "ready") this.#tellCrossings(report.smoothedRatio);
     const news = forecast.news();
     if (news.drifted) learning.drifted(atMs);
     for (const anomaly of this.#watch.look(atMs, news, trend)) this.#tell(anomaly);
+  }
+
+  #tellCrossings(smoothedRatio: number): void {
+    const { events, horizonMs, shedRatio, emergencyRatio } = this.parts;
+    const lines = { shed: shedRatio(), emergency: emergencyRatio() };
+    for (const threshold of ["shed", "emergency"] as const) {
+      const crossing = this.#crossings[threshold].look(smoothedRatio, lines[threshold]);
+      if (crossing === null) continue;
+      const { direction, valueRatio, lineRatio } = crossing;
+      events.publish("forecast.crossing", {
+        threshold,
+        direction,
+        valueRatio,
+        thresholdRatio: lineRatio,
+        horizonMs,
+      });
+    }
   }
 
   #tell(anomaly: MemoryAnomaly): void {

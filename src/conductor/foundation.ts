@@ -3,6 +3,7 @@
 import type { Clock } from "../clock.ts";
 import type { LoadedConfig } from "../config/load.ts";
 import type { EventBus } from "../events/bus.ts";
+import type { EventLog } from "../events/event-log.ts";
 import type { Log } from "../log.ts";
 import type { Policy } from "../scaler/situation.ts";
 import type { Startup } from "./startup.ts";
@@ -17,6 +18,7 @@ export interface ConductorOptions {
 export interface Foundation extends ConductorOptions {
   startup: Startup;
   events: EventBus;
+  eventLog: EventLog;
   startedAtMs: number;
   /** The same moment for durations: the wall clock may be set meanwhile. */
   startedMonotonicMs: number;

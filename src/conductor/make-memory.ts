@@ -48,6 +48,7 @@ export function makeMemory(foundation: Foundation, state: State, manager: Plugin
     log,
     horizonMs: config.forecast.horizon,
     shedRatio: () => foundation.policy.shedRatio,
+    emergencyRatio: () => foundation.policy.emergencyRatio,
   });
   const watch = new MemoryWatch({
     clock,

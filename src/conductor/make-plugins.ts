@@ -2,6 +2,7 @@
 
 import { join } from "node:path";
 import type { Config } from "../config/schema.ts";
+import type { Metrics } from "../metrics/metrics.ts";
 import { PluginManager } from "../plugins/manager.ts";
 import { pluginPlaces } from "../plugins/plugin-folders.ts";
 import { selfCommand } from "../plugins/self-command.ts";
@@ -22,6 +23,7 @@ export const policyOf = ({ scaler }: Config): Policy => ({
 
 /** Made by later steps, and asked only once plugins are started. */
 export interface Later {
+  metrics: Metrics | null;
   scaler: Scaler | null;
   /** Null: the state is in memory. */
   stateFolder: string | null;
@@ -40,6 +42,10 @@ export async function openPlugins(foundation: Foundation, later: Later): Promise
     clock,
     log,
     publisher: events,
+    events: {
+      subscribe: (take, wants) => events.subscribe(take, wants),
+      dropped: (plugin) => later.metrics?.countEventDrops(`plugin ${plugin}`),
+    },
     random: () => (crypto.getRandomValues(new Uint32Array(1))[0] ?? 0) / 2 ** 32,
     runId: crypto.randomUUID().slice(0, 8),
     selfCommand: selfCommand(process.execPath, Bun.main),

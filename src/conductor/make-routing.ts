@@ -6,6 +6,7 @@ import { type HttpServer, listen } from "../http/server.ts";
 import type { PluginManager } from "../plugins/manager.ts";
 import { Router } from "../routing/router.ts";
 import { RouteStatistics } from "../routing/statistics.ts";
+import type { Webhooks } from "../webhooks/webhooks.ts";
 import { observeRoutes, writeIntegrationMetrics } from "./feeds.ts";
 import type { Foundation } from "./foundation.ts";
 import type { Health } from "./make-health.ts";
@@ -50,6 +51,7 @@ export function openHttp(
   { breakers, health }: Health,
   { watch, window, gaps, reflex, scaler, forecastReport }: Memory,
   router: Router,
+  webhooks: Webhooks,
 ): HttpServer {
   const { clock, log, loaded, startup, startedAtMs } = foundation;
   const { config } = loaded;
@@ -67,6 +69,8 @@ export function openHttp(
       storage: state.storage,
       metrics: state.metrics,
       manager,
+      events: foundation.eventLog,
+      webhooks,
       logs: keepLogs(foundation.events),
       // The last one measured of a plugin that has ended since is no longer true.
       footprintOf: (plugin) => (heldPluginsOf(manager).has(plugin) ? watch.footprintOf(plugin) : null),

@@ -1,6 +1,7 @@
 /** The shape of `conductor.yaml`: every key with its default, unit and meaning. */
 
 import * as z from "zod";
+import { mostPatterns, patternProblem } from "../events/pattern.ts";
 import { parseBytes, parseDurationMs, parseRatio } from "./units.ts";
 
 /** A zod string that a unit parser turns into a number; the parser's reason becomes the issue. */
@@ -201,6 +202,67 @@ const plugins = z.strictObject({
     .describe("Handed to the plugin of that name when it starts"),
 });
 
+/** A list of event patterns; `problemOf` says what is wrong with one, null when nothing is. */
+export const eventPatterns = (problemOf: (pattern: string) => string | null) =>
+  z
+    .array(
+      z.string().superRefine((pattern, context) => {
+        const message = problemOf(pattern);
+        if (message !== null) context.addIssue({ code: "custom", message });
+      }),
+    )
+    .max(mostPatterns);
+
+/** Log lines may hold what is nobody else's business: they do not leave the host. */
+const webhookPatternProblem = (pattern: string): string | null =>
+  pattern === "plugin.log" ? "webhooks are not told the log lines of plugins" : patternProblem(pattern);
+
+const webhook = z.strictObject({
+  name: pluginName.optional().describe("In status, log and metrics; default: webhook-1, webhook-2 …"),
+  url: z
+    .string()
+    .refine((text) => isWebUrl(text), "expected a URL that begins with http:// or https://, without a user")
+    .describe("Where events are posted to, as JSON"),
+  events: eventPatterns(webhookPatternProblem)
+    .min(1)
+    .default(["*"])
+    .describe('Which: names, groups ("plugin.*") or all ("*"); never the log lines of plugins'),
+  secret: z
+    .string()
+    .regex(/^[A-Za-z_][A-Za-z0-9_]*$/, "expected the name of an environment variable")
+    .refine((name) => !name.startsWith("CONDUCTOR_"), "expected a name that does not begin with CONDUCTOR_")
+    .optional()
+    .describe("Environment variable that holds the key which deliveries are signed with"),
+  timeout: duration(10, 60_000, "10ms to 1m").prefault("10s").describe("An attempt without an answer failed"),
+  attempts: count(1, 20).default(6).describe("Most attempts for one event"),
+  backoff: z
+    .strictObject({
+      initial: duration(1, 3_600_000, "1ms to 1h").prefault("1s").describe("Before the second attempt"),
+      max: duration(1, 3_600_000, "1ms to 1h")
+        .prefault("5m")
+        .describe("Each wait is twice the last, up to this"),
+    })
+    .prefault({}),
+});
+
+function isWebUrl(text: string): boolean {
+  const url = URL.parse(text);
+  return url !== null && /^https?:$/.test(url.protocol) && url.username === "" && url.password === "";
+}
+
+/** Each under a name of its own. */
+const webhooks = z
+  .array(webhook)
+  .max(16)
+  .transform((list) => list.map((each, index) => ({ ...each, name: each.name ?? `webhook-${index + 1}` })))
+  .superRefine((list, context) => {
+    list.forEach(({ name }, index) => {
+      if (list.findIndex((other) => other.name === name) < index)
+        context.addIssue({ code: "custom", path: [index, "name"], message: `"${name}" stands twice` });
+    });
+  })
+  .prefault([]);
+
 const log = z.strictObject({
   level: z.enum(["debug", "info", "warn", "error"]).default("info"),
   format: z
@@ -226,6 +288,9 @@ export const configSchema = z.strictObject({
   health: health.prefault({}).describe("Health checks"),
   breaker: breaker.prefault({}).describe("Circuit breakers"),
   plugins: plugins.prefault({}).describe("Which plugins run"),
+  webhooks: webhooks.describe(
+    "Where events are posted to: [{url: https://…, events: [health.changed], secret: VARIABLE}]",
+  ),
   log: log.prefault({}).describe("Log lines on stderr"),
 });
 

@@ -1,3 +1,5 @@
+/** What the parts of the conductor announce to each other and to those who watch. */
+
 /**
  * How a plugin's versions were exchanged: the new one took over beside the old one, or after it was stopped, or the new one
  * was not well and the old one went on, or a kept version came back by order.
@@ -35,13 +37,54 @@ export interface EventMap {
     errorBefore: number | null;
     errorAfter: number | null;
   };
+  /** The smoothed forecast went over a line of the scaler, or came back under it. */
+  "forecast.crossing": {
+    threshold: "shed" | "emergency";
+    direction: "above" | "below";
+    valueRatio: number;
+    thresholdRatio: number;
+    horizonMs: number;
+  };
   "forecast.anomaly": { kind: string; value: number; detail: string };
   "monitor.gap": { source: string; error: string };
 }
 
 export type EventName = keyof EventMap;
 
+const named: Record<EventName, true> = {
+  "plugin.state": true,
+  "plugin.exit": true,
+  "plugin.instances": true,
+  "plugin.listed": true,
+  "plugin.swapped": true,
+  "plugin.log": true,
+  "health.changed": true,
+  "breaker.changed": true,
+  "scaling.decision": true,
+  "forecast.trained": true,
+  "forecast.crossing": true,
+  "forecast.anomaly": true,
+  "monitor.gap": true,
+};
+
+/** Every name that an event can have. */
+export const eventNames = Object.keys(named) as readonly EventName[];
+
 /** One announced event. */
 export type ConductorEvent = {
-  [Name in EventName]: { name: Name; atMs: number; data: EventMap[Name] };
+  [Name in EventName]: {
+    name: Name;
+    atMs: number;
+    data: EventMap[Name];
+    /** `RUN-SEQ`: unique, and within a run of conductor one more for each event; null for a plugin's log line. */
+    id: string | null;
+  };
 }[EventName];
+
+/** An event as it leaves conductor. */
+export const shownEvent = ({ id, name, atMs, data }: ConductorEvent) => ({
+  id,
+  name,
+  at: new Date(atMs).toISOString(),
+  data,
+});

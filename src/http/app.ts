@@ -3,6 +3,7 @@
 import { type Context, Hono } from "hono";
 import { StorageError } from "../storage/errors.ts";
 import { boundedBody } from "./body.ts";
+import { eventRoutes } from "./events.ts";
 import { forecastRoutes } from "./forecast.ts";
 import { type GuardOptions, hostGuard, requireToken, tokenOffLoopback } from "./guard.ts";
 import { breakerRoutes, healthRoutes } from "./health.ts";
@@ -14,6 +15,7 @@ import { requestRoutes } from "./requests.ts";
 import { resourceRoutes } from "./resources.ts";
 import { scalingRoutes } from "./scaling.ts";
 import { isoTime, type Services } from "./services.ts";
+import { webhookRoutes } from "./webhooks.ts";
 
 /** Everything that is served. `guard` says who may. */
 export function createApp(services: Services, guard: GuardOptions): Hono {
@@ -46,6 +48,8 @@ export function createApp(services: Services, guard: GuardOptions): Hono {
   app.route("/api/v1/scaling", scalingRoutes(services, administrators));
   app.route("/api/v1/health", healthRoutes(services));
   app.route("/api/v1/breakers", breakerRoutes(services));
+  app.route("/api/v1/events", eventRoutes(services));
+  app.route("/api/v1/webhooks", webhookRoutes(services));
   app.notFound(nothingThere(app));
   app.onError((error, context) => failed(services, error, context));
   return app;

@@ -2,11 +2,11 @@
 
 import { type Context, Hono } from "hono";
 import * as z from "zod";
-import { mostLines } from "../plugins/log-tail.ts";
-import { LogFollowers, mostFollowers, shownLine } from "./log-followers.ts";
+import { costOf, type LogLine, mostLines } from "../plugins/log-tail.ts";
+import { type Feed, Followers } from "./followers.ts";
 import { problem } from "./problem.ts";
 import { checkedQuery, wholeNumber } from "./query.ts";
-import type { Services } from "./services.ts";
+import { isoTime, type Services } from "./services.ts";
 
 const seq = wholeNumber(0, Number.MAX_SAFE_INTEGER);
 const query = z.strictObject({
@@ -16,8 +16,8 @@ const query = z.strictObject({
 });
 
 export function pluginLogRoutes(services: Services): Hono {
-  const { clock, logs: tail, manager } = services;
-  const followers = new LogFollowers(clock, tail);
+  const { clock, logs: tail, manager, metrics } = services;
+  const followers = new Followers<LogLine>(clock, "a log", () => metrics.countEventDrops("log followers"));
   const app = new Hono();
   app.get("/:name/logs", (context) => {
     const name = context.req.param("name");
@@ -30,12 +30,22 @@ export function pluginLogRoutes(services: Services): Hono {
       const { logs, dropped } = tail.read(name, { lines, after });
       return context.json({ logs: logs.map(shownLine), dropped });
     }
-    const from = { lines: after === undefined ? lines : mostLines, after };
-    const events = followers.open(name, from, context.req.raw.signal);
-    return events ? eventStream(events) : tooMany(context);
+    return followers.answer(context, () => {
+      const from = { lines: after === undefined ? lines : mostLines, after };
+      const { logs, dropped } = tail.read(name, from);
+      return { ...lineFeed, kept: logs, dropped, follow: (take) => tail.follow(name, take) };
+    });
   });
   return app;
 }
+
+/** A line as both forms of the log show it. */
+const shownLine = ({ seq, atMs, stream, line }: LogLine) => ({ seq, at: isoTime(atMs), stream, line });
+
+const lineFeed: Pick<Feed<LogLine>, "costOf" | "text"> = {
+  costOf,
+  text: (line) => `event: log\nid: ${line.seq}\ndata: ${JSON.stringify(shownLine(line))}\n\n`,
+};
 
 /** `follow` decides where it is given, else what the client accepts. */
 const wantsEvents = (context: Context, follow: "true" | "false" | undefined): boolean =>
@@ -50,26 +60,10 @@ function lastEventId(context: Context): number | undefined {
   return parsed?.success ? parsed.data : undefined;
 }
 
-function eventStream(events: ReadableStream<Uint8Array>): Response {
-  return new Response(events, {
-    headers: { "Content-Type": "text/event-stream", "Cache-Control": "no-store", "X-Accel-Buffering": "no" },
-  });
-}
-
 const unknown = (context: Context, name: string) =>
   problem(context, {
     status: 404,
     code: "unknown_plugin",
     title: "There is no such plugin",
     detail: `${name.slice(0, 80)}: no such plugin; /api/v1/plugins lists them`,
-  });
-
-const tooMany = (context: Context) =>
-  problem(context, {
-    status: 503,
-    code: "too_many_followers",
-    title: "Too many clients follow a log already",
-    detail: `expected at most ${mostFollowers} at a time; end one, or ask without follow`,
-    retryAfterSeconds: 10,
-    more: { blocked_by: "followers" },
   });

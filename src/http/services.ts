@@ -2,6 +2,7 @@
 
 import type { Clock } from "../clock.ts";
 import type { Config } from "../config/schema.ts";
+import type { EventLog } from "../events/event-log.ts";
 import type { MemoryAnomaly } from "../forecast/anomaly-watch.ts";
 import type { MemoryForecast } from "../forecast/memory-forecast.ts";
 import type { Breakers } from "../health/breakers.ts";
@@ -16,6 +17,7 @@ import type { Router } from "../routing/router.ts";
 import type { Scaler } from "../scaler/scaler.ts";
 import type { Policy } from "../scaler/situation.ts";
 import type { Storage } from "../storage/storage.ts";
+import type { Webhooks } from "../webhooks/webhooks.ts";
 
 export interface Services {
   clock: Clock;
@@ -30,6 +32,9 @@ export interface Services {
   storage: Storage;
   metrics: Metrics;
   manager: PluginManager;
+  /** The last events. */
+  events: EventLog;
+  webhooks: Webhooks;
   /** The last lines of each plugin. */
   logs: LogTail;
   /** As last measured. */

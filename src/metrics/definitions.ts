@@ -175,6 +175,26 @@ export const pluginMetrics = (registry: Registry, states: readonly string[]) => 
   ),
 });
 
+export const eventMetrics = (registry: Registry) => ({
+  events: new BoundedCounter(registry, of("conductor_events_total", "Events by name.", "event")),
+  drops: new BoundedCounter(
+    registry,
+    of(
+      "conductor_event_drops_total",
+      "Events that a subscriber lost since it did not keep up.",
+      "subscriber",
+    ),
+  ),
+  deliveries: new BoundedCounter(
+    registry,
+    of(
+      "conductor_webhook_deliveries_total",
+      "Attempts to deliver an event to a webhook, and what could not be delivered, by what came of it.",
+      "outcome",
+    ),
+  ),
+});
+
 export const ownMetrics = (registry: Registry) => ({
   build: new BoundedGauge(
     registry,

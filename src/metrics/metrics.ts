@@ -7,6 +7,7 @@ import Registry from "prom-client/lib/registry.js";
 import type { SwapOutcome } from "../events/events.ts";
 import {
   type breakerStates,
+  eventMetrics,
   forecastMetrics,
   missionMetrics,
   ownMetrics,
@@ -76,6 +77,7 @@ export class Metrics {
   readonly #quality;
   readonly #scaling = scalingMetrics(this.#registry);
   readonly #plugins;
+  readonly #events = eventMetrics(this.#registry);
   readonly #own = ownMetrics(this.#registry);
   readonly #footprintMethod = new Map<string, string>();
 
@@ -196,6 +198,19 @@ export class Metrics {
   observeRequest(platform: string, outcome: string, seconds: number): void {
     this.#plugins.requests.add({ platform, outcome });
     this.#plugins.requestSeconds.observe({ platform }, seconds);
+  }
+
+  countEvent(event: string): void {
+    this.#events.events.add({ event });
+  }
+
+  /** A subscriber lost one event since it did not keep up. */
+  countEventDrops(subscriber: string): void {
+    this.#events.drops.add({ subscriber });
+  }
+
+  countWebhookDelivery(outcome: string): void {
+    this.#events.deliveries.add({ outcome });
   }
 
   observeTick(seconds: number): void {

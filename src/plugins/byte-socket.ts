@@ -64,8 +64,8 @@ export class ByteSocket {
   }
 
   /** False when so much waits already that this is refused, or the socket is closed. */
-  write(bytes: Uint8Array): boolean {
-    if (this.#closed || this.#queuedBytes + bytes.length > mostQueuedBytes) return false;
+  write(bytes: Uint8Array, most = mostQueuedBytes): boolean {
+    if (this.#closed || this.#queuedBytes + bytes.length > most) return false;
     this.#queue.push(bytes);
     this.#queuedBytes += bytes.length;
     this.#flush();

@@ -14,7 +14,11 @@ export async function openFrameTransport(
   closed: Closed = () => undefined,
 ): Promise<OpenTransport> {
   let socket: ByteSocket | null = null;
-  const client = new RpcClient(clock, (text) => socket?.write(encodeFrame(text)) ?? false, events);
+  const client = new RpcClient(
+    clock,
+    (text, most) => socket?.write(encodeFrame(text), most) ?? false,
+    events,
+  );
   const splitter = new FrameSplitter(largestMessageBytes, {
     frame: (bytes) => client.receive(bytes.toString("utf8")),
     tooLong: (total) => client.garbage(total, `is a message of ${total} bytes, over ${largestMessageBytes}`),

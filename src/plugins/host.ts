@@ -1,7 +1,15 @@
 /** The child side of `runtime: bun`: loads one plugin and answers the conductor's calls. */
 
 import { join } from "node:path";
-import type { Json, PluginAnswer, PluginContext, PluginDefinition, PluginRequest } from "../sdk/plugin.ts";
+import { EventQueue } from "../events/event-queue.ts";
+import type {
+  Json,
+  PluginAnswer,
+  PluginContext,
+  PluginDefinition,
+  PluginEvent,
+  PluginRequest,
+} from "../sdk/plugin.ts";
 import * as sdk from "../sdk/plugin.ts";
 import { HostLink, type Incoming } from "./host-link.ts";
 import type { Credit } from "./stream-credit.ts";
@@ -47,7 +55,7 @@ function messageOf(error: unknown): string {
   return error instanceof Error ? error.message || error.name : String(error);
 }
 
-const calls = ["initialize", "healthCheck", "handleRequest", "shutdown"] as const;
+const calls = ["initialize", "healthCheck", "handleRequest", "handleEvent", "shutdown"] as const;
 
 async function load(params: InitializeParams, options: HostOptions): Promise<PluginDefinition> {
   if (params.entry === null) {
@@ -77,6 +85,12 @@ class Host {
   readonly #streams = new Map<number, StreamOutlet>();
   readonly #link: HostLink;
   readonly #options: HostOptions;
+  /** At most 1,000 wait for a plugin that takes its time. */
+  readonly #events = new EventQueue<PluginEvent>({
+    take: (event, dropped) => this.#event(event, dropped),
+    failed: (error) => this.#link.log(`handleEvent failed: ${messageOf(error)}`, {}),
+    dropped: () => undefined, // The next one says how many were.
+  });
 
   constructor(link: HostLink, options: HostOptions) {
     this.#link = link;
@@ -90,7 +104,8 @@ class Host {
     } else if (message.method === "credit") {
       const { id, ...credit } = message.params as unknown as Credit & { id: number };
       this.#streams.get(id)?.grant(credit);
-    } else if (message.id !== undefined) void this.#answer(message.id, message.method, message.params);
+    } else if (message.method === "event") this.#events.push(message.params as unknown as PluginEvent);
+    else if (message.id !== undefined) void this.#answer(message.id, message.method, message.params);
   }
 
   async #answer(id: number, method: string, params: Json): Promise<void> {
@@ -116,7 +131,7 @@ class Host {
     throw new HostError(-32_601, `unknown method ${method}`);
   }
 
-  async #initialize(params: InitializeParams): Promise<Json> {
+  async #initialize(params: InitializeParams): Promise<{ ok: true; events: readonly string[] }> {
     const context: PluginContext = {
       name: params.name,
       folder: params.folder,
@@ -125,7 +140,15 @@ class Host {
     };
     this.#definition = await load(params, this.#options);
     await this.#definition.initialize?.(params.config, context);
-    return { ok: true };
+    const { events = [], handleEvent } = this.#definition;
+    if (events.length > 0 && !handleEvent)
+      throw new HostError(-32_000, "the plugin names events, but has no handleEvent to take them");
+    return { ok: true, events };
+  }
+
+  async #event(event: PluginEvent, dropped: number): Promise<void> {
+    const lost = (event.dropped ?? 0) + dropped;
+    await this.#definition.handleEvent?.(lost > 0 ? { ...event, dropped: lost } : event);
   }
 
   async #request(id: number, params: Json): Promise<Json> {

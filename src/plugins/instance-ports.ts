@@ -2,6 +2,7 @@
 
 import type { Clock } from "../clock.ts";
 import type { Json } from "../sdk/plugin.ts";
+import type { EventSource } from "./event-delivery.ts";
 import type { SandboxPorts } from "./launch/sandbox-plan.ts";
 import type { LimitInForce, ManifestLimits } from "./limit-in-force.ts";
 import type { Manifest } from "./manifest.ts";
@@ -37,6 +38,8 @@ export interface InstancePorts {
   guard: { add(id: ProcessId): void; remove(id: ProcessId): void };
   /** Pids that never belong to a plugin. */
   never(): ReadonlySet<number>;
+  /** What it may be told of; absent: nothing. */
+  events?: EventSource | undefined;
   /** One line that the plugin wrote. */
   emitLog(stream: "stdout" | "stderr" | "log", line: string): void;
   /** It wrote something that is no message, or answers nothing; called for each. */

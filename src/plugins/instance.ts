@@ -7,6 +7,7 @@ import { ByteSocket } from "./byte-socket.ts";
 import { childEnvironment, environmentMark } from "./child-environment.ts";
 import { unlessItEnds } from "./closed-channel.ts";
 import type { PermissionsEnforced } from "./enforcement.ts";
+import { EventDelivery } from "./event-delivery.ts";
 import { type ExitCause, type ExitFacts, exitCause } from "./exit-cause.ts";
 import { openFrameTransport } from "./frame-transport.ts";
 import type { InitializeParams } from "./host.ts";
@@ -74,6 +75,7 @@ export class Instance {
   readonly plan: InstancePlan;
   readonly #ports: InstancePorts;
   readonly #clock: Clock;
+  readonly #events: EventDelivery;
   readonly #urgent = new AbortController();
   readonly #ended = Promise.withResolvers<EndReport>();
   /** Settles when the process has ended and what it left behind is gone. Never, when it could not be started. */
@@ -101,6 +103,7 @@ export class Instance {
     this.plan = plan;
     this.#ports = ports;
     this.#clock = ports.clock;
+    this.#events = new EventDelivery(plan.manifest.name, ports.events);
     this.limit = limitsWithoutCgroups(plan.manifest.limits, "it was not started");
   }
 
@@ -262,7 +265,8 @@ export class Instance {
 
   async #initialize(): Promise<StartResult> {
     const { manifest, config, folder, dataFolder, startTimeoutMs } = this.plan;
-    if (!this.#open) return { ok: true };
+    const transport = this.#open?.transport;
+    if (!transport) return { ok: true };
     const params: InitializeParams = {
       config,
       name: manifest.name,
@@ -273,7 +277,8 @@ export class Instance {
     const sent = manifest.runtime === "bun" ? (params as unknown as Json) : { config };
     const answer = await this.call("initialize", sent, { timeoutMs: startTimeoutMs });
     if (!answer.ok) {
-      if (answer.rpcCode === methodNotFound && manifest.runtime === "exec") return { ok: true };
+      if (answer.rpcCode === methodNotFound && manifest.runtime === "exec")
+        return this.#events.begin(transport, manifest.events, null);
       return { ok: false, message: `initialize failed: ${answer.message}` };
     }
     const { value } = answer;
@@ -281,7 +286,7 @@ export class Instance {
       typeof value === "object" && value !== null && !Array.isArray(value) && value.ok === false;
     return refused
       ? { ok: false, message: `initialize failed: it answered ${JSON.stringify(value).slice(0, 200)}` }
-      : { ok: true };
+      : this.#events.begin(transport, manifest.events, value);
   }
 
   /** Never rejects. */
@@ -306,6 +311,7 @@ export class Instance {
   async #exited(status: ExitStatus): Promise<void> {
     const child = this.#process;
     if (!child) return;
+    this.#events.stop();
     if (this.#stopping) {
       this.#open?.transport.close("stopped", "it was stopped");
       return;
@@ -370,6 +376,7 @@ export class Instance {
   async #stop({ graceMs, idle }: StopOptions): Promise<EndReport> {
     const child = this.#process;
     if (!child) throw new Error("an instance that never started cannot be stopped");
+    this.#events.stop();
     if (!this.#urgent.signal.aborted) await this.#settle(graceMs, idle, child);
     this.#stoppedByUs = "term";
     const given = this.#urgent.signal.aborted ? "at once" : `after ${formatDuration(graceMs)} to finish`;

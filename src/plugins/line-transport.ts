@@ -61,7 +61,7 @@ export async function openLineTransport(
     gate.count();
     events.junk(what);
   };
-  const client = new RpcClient(clock, (text) => stdin?.write(Buffer.from(`${text}\n`)) ?? false, {
+  const client = new RpcClient(clock, (text, most) => stdin?.write(Buffer.from(`${text}\n`), most) ?? false, {
     ...events,
     junk,
   });

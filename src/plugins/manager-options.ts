@@ -6,6 +6,7 @@ import type { Log } from "../log.ts";
 import type { Json } from "../sdk/plugin.ts";
 import type { CgroupPlaces } from "./cgroup-place.ts";
 import type { BundledPlugin } from "./discovery.ts";
+import type { EventSource } from "./event-delivery.ts";
 import type { Withheld } from "./launch/spec.ts";
 import type { Permission } from "./supervisor-ports.ts";
 
@@ -23,6 +24,8 @@ export interface PluginManagerOptions {
   clock: Clock;
   log: Log;
   publisher: Publisher;
+  /** What happens, for plugins that want to be told; absent: they are told nothing. */
+  events?: EventSource;
   /** 0..1, for the jitter of restarts. */
   random(): number;
   /** Unique for this run of conductor; [a-z0-9-], at most 32 characters. */

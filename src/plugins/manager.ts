@@ -148,6 +148,7 @@ export class PluginManager {
           withhold: this.#options.withhold ?? [],
         },
         guard: this.#guard,
+        events: this.#options.events,
         never: () => this.#never(),
       },
       requirements: (plugin, requires) => this.#requirements.met(plugin, requires),

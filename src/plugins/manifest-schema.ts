@@ -1,8 +1,9 @@
 /** The shape of `plugin.yaml`: every key with its default, unit and meaning. */
 
 import * as z from "zod";
-import { bytes, duration, pluginName } from "../config/schema.ts";
+import { bytes, duration, eventPatterns, pluginName } from "../config/schema.ts";
 import { parseDurationMs } from "../config/units.ts";
+import { pluginPatternProblem } from "./event-view.ts";
 
 const whole = (min: number, max: number) => {
   const expected = `expected a whole number from ${min} to ${max}`;
@@ -151,6 +152,8 @@ function crossChecks(value: z.output<typeof shape>, context: z.RefinementCtx): v
     refuse(["instances"], `expected 1 with health.kind ${kind}: its port is for one process`);
   if (kind === "exec" && !value.health.command)
     refuse(["health", "command"], 'expected a command, such as ["./check.sh"] (health.kind: exec)');
+  if (value.protocol === "none" && value.events.length > 0)
+    refuse(["events"], "expected none: with protocol: none it is told nothing");
   if (value.recovery.backoff.initial > value.recovery.backoff.max)
     refuse(["recovery", "backoff", "initial"], "expected at most recovery.backoff.max");
 }
@@ -175,6 +178,9 @@ const shape = z.strictObject({
     .default("beside")
     .describe("How a new version takes over; stop-first: both cannot run at once (a port, a file)"),
   requires: z.array(requirement).max(64).default([]).describe("Started before, stopped after"),
+  events: eventPatterns(pluginPatternProblem)
+    .default([])
+    .describe('What it is told of as it happens, such as ["health.changed", "scaling.*"]'),
   routes: z.json().optional().describe("See routing"),
   limits,
   permissions,

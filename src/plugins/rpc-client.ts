@@ -17,8 +17,11 @@ import {
   type TransportCounters,
 } from "./transport.ts";
 
-/** Sends one text of at most `largestMessageBytes`; false when so much waits already that it is refused. */
-export type SendText = (text: string) => boolean;
+/**
+ * Sends one text of at most `largestMessageBytes`; false when so much waits already that it is refused: over
+ * `mostQueuedBytes` with it, where that is given, or what the socket itself takes.
+ */
+export type SendText = (text: string, mostQueuedBytes?: number) => boolean;
 
 export interface RpcEvents {
   notice(notice: Notice): void;
@@ -80,8 +83,9 @@ export class RpcClient implements Transport {
     return pending.result;
   }
 
-  notify(method: string, params: Json): boolean {
-    return this.#closed === null && this.send(JSON.stringify({ jsonrpc: "2.0", method, params }));
+  notify(method: string, params: Json, mostQueuedBytes?: number): boolean {
+    if (this.#closed !== null) return false;
+    return this.send(JSON.stringify({ jsonrpc: "2.0", method, params }), mostQueuedBytes);
   }
 
   #giveUp(id: number, failure: CallFailure): void {

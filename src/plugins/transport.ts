@@ -86,8 +86,11 @@ export interface Transport {
   readonly counters: Readonly<TransportCounters>;
   /** Calls `method`; never rejects. */
   call(method: string, params: Json, options: CallOptions): Promise<CallResult>;
-  /** Sends a message that wants no answer; false when so much waits already that it is refused. */
-  notify(method: string, params: Json): boolean;
+  /**
+   * Sends a message that wants no answer; false when so much waits already that it is refused: `mostQueuedBytes` with it,
+   * or what the transport itself takes.
+   */
+  notify(method: string, params: Json, mostQueuedBytes?: number): boolean;
   /** Fails what is in flight with `kind` and every later call with it too. */
   close(kind: FailureKind, message: string): void;
 }

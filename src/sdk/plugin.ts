@@ -11,6 +11,11 @@
  *     async *handleRequest(request, { signal }) {
  *       for (const word of words) yield { word };
  *     }
+ *
+ * It can be told what happens around it:
+ *
+ *     events: ["health.changed", "scaling.*"],
+ *     handleEvent: ({ name, data }) => console.log(name, data),
  */
 
 /** A JSON value: what crosses the border between the conductor and a plugin. */
@@ -50,6 +55,18 @@ export interface HealthReport {
  */
 export type PluginAnswer = Json | AsyncIterable<Json>;
 
+/** Something that happened. Delivery is no promise: an event is lost when the plugin does not read, restarts or is down. */
+export interface PluginEvent {
+  /** Such as "health.changed". */
+  name: string;
+  /** ISO 8601. */
+  at: string;
+  /** Depends on the name; what other plugins wrote is never in it. */
+  data: { [key: string]: Json };
+  /** Events lost since the last one, since this plugin did not keep up; absent: none. */
+  dropped?: number;
+}
+
 export interface PluginContext {
   /** Name in the manifest. */
   name: string;
@@ -68,6 +85,16 @@ export interface PluginDefinition {
   healthCheck?(): HealthReport | Promise<HealthReport>;
   /** Answers one request; throwing answers the caller with an error and leaves the plugin running. */
   handleRequest?(request: PluginRequest, context: RequestContext): PluginAnswer | Promise<PluginAnswer>;
+  /**
+   * What `handleEvent` is told of: names ("health.changed"), groups ("scaling.*") or all ("*"), at most 32. Read once,
+   * after `initialize`. A plugin that does not run is not started for it; each process of a plugin is told.
+   */
+  events?: readonly string[];
+  /**
+   * Called for one event at a time, in order; the next one waits until it is done, and at most 1,000 wait. Throwing is
+   * logged under the plugin's name and changes nothing.
+   */
+  handleEvent?(event: PluginEvent): void | Promise<void>;
   /** Called before the process is stopped; the conductor waits for it within the grace period. */
   shutdown?(): void | Promise<void>;
 }

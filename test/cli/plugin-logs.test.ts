@@ -2,8 +2,9 @@
 
 import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
 import { conductor } from "../e2e/one-command.ts";
-import { executable, RunningConductor, until } from "../e2e/running-conductor.ts";
+import { RunningConductor, until } from "../e2e/running-conductor.ts";
 import { roomyBudget } from "../e2e/thresholds.ts";
+import { following } from "./following.ts";
 
 setDefaultTimeout(20_000);
 
@@ -44,21 +45,9 @@ const say = async (text: string, to = running) => (await to.request("teller", te
 const ask = (...args: string[]) =>
   conductor(["plugins", "logs", ...args, "--port", running.port], { cwd: running.folder });
 
-/** The command with -f, its output as it comes. */
-function following(port: string, ...args: string[]) {
-  const child = Bun.spawn([executable, "plugins", "logs", "teller", "-f", "--port", port, ...args], {
-    cwd: running.folder,
-    env: { PATH: process.env.PATH ?? "" },
-    stdin: "ignore",
-    stdout: "pipe",
-    stderr: "pipe",
-  });
-  const seen = { out: "", err: new Response(child.stderr).text() };
-  void (async () => {
-    for await (const chunk of child.stdout) seen.out += Buffer.from(chunk).toString();
-  })();
-  return { child, seen };
-}
+/** The command with -f. */
+const follow = (port: string, ...args: string[]) =>
+  following(["plugins", "logs", "teller", "-f", "--port", port, ...args], running.folder);
 
 test("prints time, stream and line, the newest last, and keeps them over a restart of the plugin", async () => {
   for (const text of ["one", "two \u001b[31mred\u001b[0m", "three"]) await say(text);
@@ -96,14 +85,14 @@ test("prints time, stream and line, the newest last, and keeps them over a resta
 });
 
 test("-f goes on until Ctrl-C, which is fine", async () => {
-  const { child, seen } = following(running.port, "-n", "0");
+  const { child, seen } = follow(running.port, "-n", "0");
   await until("it follows", 10_000, async () => {
     await say("a line for the follower");
     return seen.out.includes(" stderr a line for the follower\n");
   });
   child.kill("SIGINT");
   expect([await child.exited, await seen.err]).toEqual([0, ""]);
-  const { child: second, seen: json } = following(running.port, "-n", "1", "-o", "json");
+  const { child: second, seen: json } = follow(running.port, "-n", "1", "-o", "json");
   await until("the last line came", 10_000, () => json.out.endsWith("}\n"));
   expect(JSON.parse(json.out)).toMatchObject({ stream: "stderr", line: "a line for the follower" });
   second.kill("SIGTERM");
@@ -113,7 +102,7 @@ test("-f goes on until Ctrl-C, which is fine", async () => {
 test("-f says that the conductor ended, and ends with 1", async () => {
   const other = await start();
   try {
-    const { child, seen } = following(other.port);
+    const { child, seen } = follow(other.port);
     await until("it follows", 10_000, async () => {
       await say("still here", other);
       return seen.out.includes("still here");

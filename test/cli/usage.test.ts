@@ -11,6 +11,7 @@ const commands = [
   "check",
   "status",
   "plugins",
+  "events",
   "why",
   "forecast",
   "bench",

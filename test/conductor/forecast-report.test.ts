@@ -23,6 +23,7 @@ test("a spike is told once as an event, counted, and kept for those who ask, wit
     log,
     horizonMs: 300_000,
     shedRatio: () => 0.8,
+    emergencyRatio: () => 0.95,
   });
   const point = (i: number, usedRatio: number) => {
     forecast.observe(startMs + i * stepMs, usedRatio);
@@ -42,4 +43,37 @@ test("a spike is told once as an event, counted, and kept for those who ask, wit
   expect(text).toMatch(/^conductor_forecast_expert_weight_ratio\{expert="last"\} 0\.\d+$/m);
   point(61, 0.6);
   expect(told.filter((kind) => kind === "spike")).toHaveLength(1);
+});
+
+test("a forecast that goes over the shed line is told once, with the line and how far ahead", () => {
+  const storage = storageAt(`${scratchFolder()}/c.db`);
+  const { forecast, learning, metrics, clock } = learningForecast({ storage, folder: null });
+  const { log } = recordedLog();
+  const events = new EventBus(clock, log);
+  const told: object[] = [];
+  events.on("forecast.crossing", (crossing) => told.push(crossing));
+  const report = new ForecastReport({
+    forecast,
+    learning,
+    events,
+    metrics,
+    log,
+    horizonMs: 300_000,
+    shedRatio: () => 0.8,
+    emergencyRatio: () => 0.95,
+  });
+  for (let i = 0; i < 90; i++) {
+    const usedRatio = i < 60 ? 0.5 : 0.85;
+    forecast.observe(startMs + i * stepMs, usedRatio + (i % 3) / 10_000);
+    report.onPoint(startMs + i * stepMs);
+  }
+  expect(told.filter((each) => (each as { threshold: string }).threshold === "shed")).toEqual([
+    {
+      threshold: "shed",
+      direction: "above",
+      valueRatio: expect.any(Number),
+      thresholdRatio: 0.8,
+      horizonMs: 300_000,
+    },
+  ]);
 });

@@ -27,7 +27,7 @@ describe("the bus", () => {
     expect(seen).toEqual(["first disk 1000", "second monitor.gap 1000", "second plugin.log 1005"]);
   });
 
-  test("keeps a subscriber that throws from the publisher and from the others, and says so", () => {
+  test("keeps a subscriber that throws from the publisher and from the others, and says so once", () => {
     const { bus, lines } = subject();
     const seen: string[] = [];
     bus.subscribe(() => {
@@ -37,8 +37,8 @@ describe("the bus", () => {
     bus.publish("monitor.gap", gap("disk"));
     bus.publish("monitor.gap", gap("cpu"));
     expect(seen).toEqual(["after disk", "after cpu"]);
+    // Once: what fails for one event mostly fails for all.
     expect(lines.map(({ event, fields }) => `${event} ${fields.name}`)).toEqual([
-      "events.subscriber_failed monitor.gap",
       "events.subscriber_failed monitor.gap",
     ]);
   });

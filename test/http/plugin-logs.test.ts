@@ -1,20 +1,19 @@
 /** The log of a plugin over HTTP: once, and followed by clients that read, that do not, and that go away. */
 
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
-import { connect, type Socket } from "node:net";
 import { eventually } from "../plugins/harness.ts";
 import { problemOf, type Served, served, startMs } from "./served.ts";
+import { heldBytes, SseClients } from "./sse-clients.ts";
 
 let subject: Served;
-let clients: { end(): void }[] = [];
+const clients = new SseClients();
 const path = "/api/v1/plugins/voice/logs";
 
 beforeEach(async () => {
   subject = await served();
 });
 afterEach(async () => {
-  for (const client of clients) client.end();
-  clients = [];
+  clients.end();
   await subject.end();
 });
 
@@ -23,25 +22,8 @@ const write = (count: number, text = "line") => {
     subject.logs.add({ plugin: "voice", stream: "stderr", line: `${text} ${number}` }, startMs);
 };
 
-/** A client that reads events as they come. */
-async function follow(query = "", headers: Record<string, string> = { Accept: "text/event-stream" }) {
-  const abort = new AbortController();
-  const response = await fetch(subject.url(path + query), { headers, signal: abort.signal });
-  const seen = { text: "", ended: false };
-  const read = async () => {
-    try {
-      for await (const chunk of response.body ?? []) seen.text += Buffer.from(chunk).toString();
-    } catch (error) {
-      if (!abort.signal.aborted) throw error;
-    } finally {
-      seen.ended = true;
-    }
-  };
-  void read();
-  const client = { response, seen, end: () => abort.abort() };
-  clients.push(client);
-  return client;
-}
+const follow = (query = "", headers: Record<string, string> = { Accept: "text/event-stream" }) =>
+  clients.follow(subject.url(path + query), headers);
 
 const seqsIn = (text: string): number[] => [...text.matchAll(/^id: (\d+)$/gm)].map(([, seq]) => Number(seq));
 
@@ -120,21 +102,14 @@ describe("followed", () => {
   });
 
   test("ends for a client that takes nothing for 15 s, and keeps a bounded number of lines for it", async () => {
-    const socket: Socket = connect(subject.port, "127.0.0.1");
-    clients.push({ end: () => void socket.destroy() });
-    socket.write(`GET ${path}?follow=true HTTP/1.1\r\nHost: 127.0.0.1:${subject.port}\r\n\r\n`);
-    await new Promise((resolve) => socket.once("readable", resolve));
-    const held = () => {
-      Bun.gc(true);
-      return process.memoryUsage().heapUsed;
-    };
-    const before = held();
+    await clients.stall(subject.port, `${path}?follow=true`);
+    const before = heldBytes();
     for (let round = 0; round < 400; round++) {
       write(200, "x".repeat(1_000));
       await Bun.sleep(0);
     }
     // Of 80 MB that were written; the tail itself keeps 256 KiB, and what waits for the client 512 KiB.
-    const grownBytes = held() - before;
+    const grownBytes = heldBytes() - before;
     console.log(`held for a client that takes nothing: ${(grownBytes / 2 ** 20).toFixed(1)} MiB`);
     expect(grownBytes).toBeLessThan(10 * 2 ** 20);
     for (let step = 0; step < 4; step++) await subject.clock.advance(15_000);

@@ -4,6 +4,8 @@ import { type Clock, VirtualClock } from "../../src/clock.ts";
 import { observeRoutes } from "../../src/conductor/feeds.ts";
 import { policyOf } from "../../src/conductor/make-plugins.ts";
 import { type Config, configSchema } from "../../src/config/schema.ts";
+import { EventBus } from "../../src/events/bus.ts";
+import { EventLog } from "../../src/events/event-log.ts";
 import { createJsAdaptiveKernel } from "../../src/forecast/adaptive-kernels.ts";
 import { createJsKernel } from "../../src/forecast/js-kernel.ts";
 import { MemoryForecast } from "../../src/forecast/memory-forecast.ts";
@@ -23,6 +25,8 @@ import { Router } from "../../src/routing/router.ts";
 import { Scaler } from "../../src/scaler/scaler.ts";
 import { resolveLocation } from "../../src/storage/location.ts";
 import { openStorage } from "../../src/storage/storage.ts";
+import { post } from "../../src/webhooks/post.ts";
+import { Webhooks } from "../../src/webhooks/webhooks.ts";
 import { ScriptedProbe } from "../health/scripted-probe.ts";
 import { ScriptedDispatcher } from "../routing/scripted-dispatcher.ts";
 import { MiB, SimulatedHost } from "../scaler/simulated-host.ts";
@@ -197,6 +201,17 @@ export async function served({
   const made = parts(clock, parsed);
   const manager = await discovered(clock);
   const logs = new LogTail();
+  const bus = new EventBus(clock, made.log, "thisrun");
+  const events = new EventLog(bus);
+  const webhooks = new Webhooks([], {
+    clock,
+    log: made.log,
+    bus,
+    post,
+    random: () => 0.5,
+    version: "1",
+    counted: () => undefined,
+  });
   let waitingFor: string | null = null;
   const services: Services = {
     ...made,
@@ -206,6 +221,8 @@ export async function served({
     startedAtMs: startMs,
     manager,
     logs,
+    events,
+    webhooks,
     footprintOf: (plugin) =>
       plugin === "voice" ? { plugin, bytes: 5 * MiB, method: "pss", processes: 1 } : null,
     gaps: () => ({ disk: 2 }),
@@ -222,6 +239,7 @@ export async function served({
     clock,
     manager,
     logs,
+    bus,
     app,
     port: server.port,
     url,

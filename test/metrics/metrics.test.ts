@@ -44,6 +44,9 @@ function used(metrics: Metrics): Metrics {
   metrics.countPluginRestart("voice");
   metrics.setPluginInstances("voice", 2);
   metrics.countPluginSwap("voice", "swapped");
+  metrics.countEvent("plugin.state");
+  metrics.countEventDrops("webhook ops");
+  metrics.countWebhookDelivery("delivered");
   metrics.observeRequest("discord", "ok", 0.002);
   metrics.observeTick(0.003);
   metrics.countSampleGap("psi");

@@ -1,9 +1,9 @@
 /** `conductor plugins logs`: what a plugin wrote last, and with -f what it writes from then on. */
 
 import { escaped } from "../../log.ts";
-import { askConductor, followConductor } from "../client.ts";
-import { CliError, exitCode, type Invocation, wantsJson } from "../command.ts";
-import { serverEvents } from "../event-stream.ts";
+import { askConductor } from "../client.ts";
+import { exitCode, wantsJson } from "../command.ts";
+import { follow } from "../follow.ts";
 import { aPlugin, type PluginsAction, wholeNumberFlag } from "./action.ts";
 
 interface LogRow {
@@ -31,8 +31,13 @@ export const logsAction: PluginsAction = {
     const json = wantsJson(invocation);
     const lines = wholeNumberFlag(invocation, "lines", 0, 1_000) ?? 100;
     const path = `/api/v1/plugins/${encodeURIComponent(plugin)}/logs?lines=${lines}`;
-    if (invocation.flags.follow) return follow(invocation, `${path}&follow=true`, json);
     const { terminal } = invocation;
+    if (invocation.flags.follow)
+      return follow(invocation, `${path}&follow=true`, ({ event, data }) => {
+        if (event === "log") terminal.out(json ? data : shown(JSON.parse(data) as LogRow));
+        else if (event === "dropped")
+          terminal.err(`conductor: ${gone((JSON.parse(data) as { dropped: number }).dropped)}`);
+      });
     const answer = await askConductor<{ logs: LogRow[]; dropped: number }>(invocation, path);
     if (json) terminal.out(JSON.stringify(answer, null, 2));
     else {
@@ -42,27 +47,3 @@ export const logsAction: PluginsAction = {
     return exitCode.ok;
   },
 };
-
-/** Prints until Ctrl-C (fine) or until the conductor ends (failed, since nobody asked for that). */
-async function follow(invocation: Invocation, path: string, json: boolean): Promise<number> {
-  const { terminal } = invocation;
-  const interrupted = new AbortController();
-  const onSignal = () => interrupted.abort();
-  process.on("SIGINT", onSignal).on("SIGTERM", onSignal);
-  try {
-    const body = await followConductor(invocation, path, interrupted.signal);
-    for await (const { event, data } of serverEvents(body)) {
-      if (event === "log") terminal.out(json ? data : shown(JSON.parse(data) as LogRow));
-      else if (event === "dropped")
-        terminal.err(`conductor: ${gone((JSON.parse(data) as { dropped: number }).dropped)}`);
-    }
-  } catch (error) {
-    if (interrupted.signal.aborted) return exitCode.ok;
-    if (error instanceof CliError) throw error;
-    // The connection broke: said below, as when it was closed.
-  } finally {
-    process.off("SIGINT", onSignal).off("SIGTERM", onSignal);
-  }
-  if (interrupted.signal.aborted) return exitCode.ok;
-  throw new CliError("the conductor ended, or closed the connection; start it again to go on");
-}
