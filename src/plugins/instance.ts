@@ -3,7 +3,6 @@
 import { type Clock, sleep } from "../clock.ts";
 import { formatDuration } from "../config/units.ts";
 import type { Json } from "../sdk/plugin.ts";
-import { ByteSocket } from "./byte-socket.ts";
 import { childEnvironment, environmentMark } from "./child-environment.ts";
 import { unlessItEnds } from "./closed-channel.ts";
 import type { PermissionsEnforced } from "./enforcement.ts";
@@ -22,7 +21,7 @@ import {
   withoutNotEntered,
 } from "./limit-in-force.ts";
 import { openLineTransport } from "./line-transport.ts";
-import { LogLines } from "./log-lines.ts";
+import { OutputStreams } from "./output-streams.ts";
 import { type ExitStatus, type PluginProcess, type SpawnOptions, spawnPlugin } from "./plugin-process.ts";
 import type { ProcessId } from "./proc-table.ts";
 import { signalProcess } from "./process-family.ts";
@@ -61,8 +60,6 @@ export interface StopOptions {
   idle: () => Promise<void>;
 }
 
-/** Unread output of an ended process is waited for so long. */
-const flushMs = 200;
 const methodNotFound = -32_601;
 const noCounters: TransportCounters = {
   lateAnswers: 0,
@@ -83,13 +80,11 @@ export class Instance {
   limit: LimitInForce;
   /** What holds it to its permissions; null until its program runs. */
   permissions: PermissionsEnforced | null = null;
-  readonly #logs: LogLines[] = [];
+  readonly #output: OutputStreams;
   #process: PluginProcess | null = null;
   #open: OpenTransport | null = null;
   #stopping: Promise<EndReport> | null = null;
   #stoppedByUs: ExitFacts["stoppedByUs"] = "no";
-  /** The last line it wrote to stderr; null when it wrote none. */
-  lastLine: string | null = null;
   /** Its process ended before anyone stopped it. */
   endedByItself = false;
   #stopWatch: (() => void) | null = null;
@@ -97,7 +92,6 @@ export class Instance {
   #overLimitBytes: number | null = null;
   #killedBecause: string | null = null;
   #oomBefore: { cgroup: number | null; host: number | null } = { cgroup: null, host: null };
-  readonly #streams: { socket: ByteSocket; closed: Promise<void> }[] = [];
 
   constructor(plan: InstancePlan, ports: InstancePorts) {
     this.plan = plan;
@@ -105,6 +99,7 @@ export class Instance {
     this.#clock = ports.clock;
     this.#events = new EventDelivery(plan.manifest.name, ports.events);
     this.limit = limitsWithoutCgroups(plan.manifest.limits, "it was not started");
+    this.#output = new OutputStreams(ports.clock, plan.manifest.limits.logBytesPerSecond, ports.emitLog);
   }
 
   get root(): ProcessId | null {
@@ -113,7 +108,12 @@ export class Instance {
 
   /** Bytes of stdout and stderr thrown away because there was too much. */
   get logDroppedBytes(): number {
-    return this.#logs.reduce((sum, { counters }) => sum + counters.droppedBytes, 0);
+    return this.#output.droppedBytes;
+  }
+
+  /** The last line it wrote to stderr; null when it wrote none. */
+  get lastLine(): string | null {
+    return this.#output.lastLine;
   }
 
   get counters(): Readonly<TransportCounters> {
@@ -228,39 +228,12 @@ export class Instance {
       junk: (what: string) => this.#ports.junk(what),
     };
     const speaksRpc = manifest.runtime === "exec" && manifest.protocol === "jsonrpc";
-    await this.#readLog(fds.stderr, "stderr");
-    if (!speaksRpc) await this.#readLog(fds.stdout, "stdout");
+    await this.#output.read(fds.stderr, "stderr");
+    if (!speaksRpc) await this.#output.read(fds.stdout, "stdout");
     if (manifest.runtime === "bun")
       this.#open = await openFrameTransport(fds.channel, this.#clock, events, closed);
     else if (speaksRpc) this.#open = await openLineTransport(fds, this.#clock, events, closed);
-    else {
-      const stdin = await ByteSocket.open(fds.channel, this.#clock, {
-        data: () => undefined,
-        closed: () => undefined,
-      });
-      this.#streams.push({ socket: stdin, closed: Promise.resolve() });
-    }
-  }
-
-  async #readLog(fd: number, stream: "stdout" | "stderr"): Promise<void> {
-    const lines = new LogLines(
-      this.#clock,
-      (line) => {
-        if (stream === "stderr") this.lastLine = line.slice(0, 300);
-        this.#ports.emitLog(stream, line);
-      },
-      this.plan.manifest.limits.logBytesPerSecond,
-    );
-    this.#logs.push(lines);
-    const closed = Promise.withResolvers<void>();
-    const socket = await ByteSocket.open(fd, this.#clock, {
-      data: (chunk) => lines.push(chunk),
-      closed: () => {
-        lines.end();
-        closed.resolve();
-      },
-    });
-    this.#streams.push({ socket, closed: closed.promise });
+    else await this.#output.hold(fds.channel);
   }
 
   async #initialize(): Promise<StartResult> {
@@ -345,12 +318,7 @@ export class Instance {
 
   async #finish(child: PluginProcess, report: Omit<EndReport, "lastLine">): Promise<EndReport> {
     this.#stopWatch?.();
-    const flushed = Promise.all(this.#streams.map(({ closed }) => closed));
-    const waiting = new AbortController();
-    const patience = sleep(this.#clock, flushMs, waiting.signal).catch(() => undefined);
-    await Promise.race([flushed, patience]);
-    waiting.abort();
-    for (const { socket } of this.#streams) socket.close();
+    await this.#output.finish();
     this.#open?.dispose();
     if (report.gone) {
       this.#ports.guard.remove(child);
