@@ -1,6 +1,7 @@
 /** The shape of `conductor.yaml`: every key with its default, unit and meaning. */
 
 import * as z from "zod";
+import { routing } from "./routing-schema.ts";
 import { parseBytes, parseDurationMs, parseRatio } from "./units.ts";
 
 /** A zod string that a unit parser turns into a number; the parser's reason becomes the issue. */
@@ -225,6 +226,7 @@ export const configSchema = z.strictObject({
   scaler: scaler.describe("When plugins are shed and restored"),
   health: health.prefault({}).describe("Health checks"),
   breaker: breaker.prefault({}).describe("Circuit breakers"),
+  routing: routing.prefault({}).describe("Where requests go"),
   plugins: plugins.prefault({}).describe("Which plugins run"),
   log: log.prefault({}).describe("Log lines on stderr"),
 });
