@@ -29,7 +29,7 @@ export function parseSubject(text: string): Subject | string {
 
 function steps(text: string): string[] {
   const found = [""];
-  for (const [part] of text.matchAll(/\\[\\.]|[^]/g)) {
+  for (const [part] of text.matchAll(/\\[\\.]|./gs)) {
     if (part === ".") found.push("");
     else found.push(`${found.pop()}${part.length === 2 && part.startsWith("\\") ? part.slice(1) : part}`);
   }

@@ -23,7 +23,7 @@ export interface PluginManagerOptions {
   clock: Clock;
   log: Log;
   publisher: Publisher;
-  /** 0..1, for the jitter of restarts. */
+  /** 0..1, for the jitter of restarts and the choice between processes. */
   random(): number;
   /** Unique for this run of conductor; [a-z0-9-], at most 32 characters. */
   runId: string;

@@ -6,12 +6,15 @@ import type { PluginVersion } from "./plugin-version.ts";
 export class Member {
   #inFlight = 0;
   #onIdle: (() => void)[] = [];
+  readonly #onEnd = new Set<() => void>();
 
   constructor(
     readonly instance: Instance,
     readonly version: PluginVersion,
     /** Monotonic milliseconds. */
     readonly readyAtMs: number,
+    /** Its place among those that take requests: the smallest that was free. One that is started anew gets it again. */
+    readonly slot: number,
   ) {}
 
   /** Requests that it works on. */
@@ -27,8 +30,20 @@ export class Member {
       if (ended) return;
       ended = true;
       this.#inFlight--;
+      for (const run of [...this.#onEnd]) run();
       if (this.#inFlight === 0) for (const run of this.#onIdle.splice(0)) run();
     };
+  }
+
+  /** It may be given one request more (limits.concurrency). */
+  get hasRoom(): boolean {
+    return this.#inFlight < this.version.manifest.limits.concurrency;
+  }
+
+  /** Calls `run` each time a request ended, until the returned function is called. */
+  onEnd(run: () => void): () => void {
+    this.#onEnd.add(run);
+    return () => this.#onEnd.delete(run);
   }
 
   /** Resolves when it works on nothing. */

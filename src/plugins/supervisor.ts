@@ -3,6 +3,7 @@
 import type { Timer } from "../clock.ts";
 import { formatDuration } from "../config/units.ts";
 import { afterFailure } from "./after-failure.ts";
+import type { InstanceChoice } from "./balance.ts";
 import { Crew, type Enlisted } from "./crew.ts";
 import { IdleWatch } from "./idle-watch.ts";
 import type { EndReport, Instance } from "./instance.ts";
@@ -55,6 +56,7 @@ export class Supervisor extends PluginRecord implements Standing {
     this.#backoff = this.#newBackoff();
     this.#crew = new Crew({
       monotonicMs: () => ports.clock.monotonicMs(),
+      random: () => ports.random(),
       create: (of) => newInstance(this.name, of, ports, (what) => this.noteGarbage(what)),
       memberEnded: (member, report) => this.#memberEnded(member, report),
       otherEnded: (instance, report, wanted) => {
@@ -135,8 +137,8 @@ export class Supervisor extends PluginRecord implements Standing {
   }
 
   /** The process for the next request; null when there is none. */
-  pick(): Member | null {
-    return this.#crew.pick();
+  pick(choice?: InstanceChoice): Member | null {
+    return this.#crew.pick(choice);
   }
 
   #newBackoff(): RestartBackoff {

@@ -7,7 +7,7 @@ import type { RouteRequest } from "./outcome.ts";
 export type RuledRequest = Pick<RouteRequest, "platform" | "type" | "payload" | "headers">;
 
 /** The value there; undefined when there is none. */
-export function valueOf(subject: Subject, request: RuledRequest): unknown {
+export function valueAt(subject: Subject, request: RuledRequest): unknown {
   if (subject.kind === "platform") return request.platform;
   if (subject.kind === "type") return request.type ?? "message";
   if (subject.kind === "payload") return fieldOf(request.payload, subject.path);

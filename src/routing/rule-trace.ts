@@ -1,7 +1,7 @@
 /** Why a rule matches a request or not, in words: for a person who writes rules, not for the way of a request. */
 
 import { type Condition, type FieldTest, formatSubject, type RouteRule } from "../config/route-rule.ts";
-import { type RuledRequest, valueOf } from "./rule-subject.ts";
+import { type RuledRequest, valueAt } from "./rule-subject.ts";
 import { compileTest } from "./rules.ts";
 import { shownValue } from "./shown-value.ts";
 
@@ -37,7 +37,7 @@ interface Verdict {
 
 function trace(condition: Condition, request: RuledRequest): Verdict {
   if (condition.kind === "test") {
-    const value = valueOf(condition.subject, request);
+    const value = valueAt(condition.subject, request);
     const holds = compileTest(condition.test)(value);
     const seen = `${formatSubject(condition.subject)} is ${shownValue(value)}`;
     return { holds, because: [`${seen}: ${holds ? "" : "not "}${expectation(condition.test)}`] };

@@ -3,7 +3,7 @@
 import { linearRegex } from "../config/linear-regex.ts";
 import type { Balance, Condition, FieldTest, RouteRule, Subject } from "../config/route-rule.ts";
 import type { InstanceChoice } from "./dispatcher.ts";
-import { type RuledRequest, valueOf } from "./rule-subject.ts";
+import { type RuledRequest, valueAt } from "./rule-subject.ts";
 
 /** Where a rule sends a request. */
 export interface RouteDecision {
@@ -50,7 +50,7 @@ export function compileCondition(condition: Condition): Predicate {
   if (condition.kind === "test") {
     const { subject } = condition;
     const holds = compileTest(condition.test);
-    return (request) => holds(valueOf(subject, request));
+    return (request) => holds(valueAt(subject, request));
   }
   if (condition.kind === "not") {
     const inner = compileCondition(condition.of);
@@ -79,7 +79,7 @@ export function compileTest(test: FieldTest): (value: unknown) => boolean {
 
 function choiceOf(balance: Balance, request: RuledRequest): InstanceChoice {
   if (balance.kind !== "hash") return { balance: balance.kind };
-  const key = keyOf(valueOf(balance.by, request));
+  const key = keyOf(valueAt(balance.by, request));
   return key === null ? { balance: "least-busy" } : { balance: "hash", key };
 }
 
