@@ -7,6 +7,7 @@ import { doctorCommand } from "./doctor.ts";
 import { forecastCommand } from "./forecast.ts";
 import { initCommand } from "./init.ts";
 import { pluginsCommand } from "./plugins.ts";
+import { routesCommand } from "./routes.ts";
 import { schemaCommand } from "./schema.ts";
 import { serveCommand } from "./serve.ts";
 import { statusCommand } from "./status.ts";
@@ -20,6 +21,7 @@ export const commands: readonly Command[] = [
   pluginsCommand,
   whyCommand,
   forecastCommand,
+  routesCommand,
   benchCommand,
   doctorCommand,
   schemaCommand,

@@ -35,16 +35,29 @@ interface Verdict {
   because: string[];
 }
 
+/** Tests are compiled with the first request that meets them. */
+const compiled = new WeakMap<FieldTest, ReturnType<typeof compileTest>>();
+
+function compiledTest(test: FieldTest): ReturnType<typeof compileTest> {
+  const known = compiled.get(test) ?? compileTest(test);
+  compiled.set(test, known);
+  return known;
+}
+
 function trace(condition: Condition, request: RuledRequest): Verdict {
   if (condition.kind === "test") {
     const value = valueAt(condition.subject, request);
-    const holds = compileTest(condition.test)(value);
+    const holds = compiledTest(condition.test)(value);
     const seen = `${formatSubject(condition.subject)} is ${shownValue(value)}`;
-    return { holds, because: [`${seen}: ${holds ? "" : "not "}${expectation(condition.test)}`] };
+    const { op } = condition.test;
+    const told = expectation(condition.test);
+    // What is equal, there or missing is said by the value itself.
+    const agreed = op === "equals" || op === "exists" ? seen : `${seen}, ${told}`;
+    return { holds, because: [holds ? agreed : `${seen}, expected ${told}`] };
   }
   if (condition.kind === "not") {
     const inner = trace(condition.of, request);
-    return { holds: !inner.holds, because: inner.because.map((each) => `not: ${each}`) };
+    return { holds: !inner.holds, because: inner.because.map((each) => `not (${each})`) };
   }
   // Looked at no further than the live rules do: until the first that decides.
   const decisive = condition.kind === "any";

@@ -10,7 +10,8 @@ const numbered = (char: string): string => {
   return hex.length === 4 ? `\\u${hex}` : `\\u{${hex}}`;
 };
 
-const escaped = (text: string): string => text.replaceAll(unshowable, numbered);
+/** The text with what a terminal might act on told by its number, such as \u001b. */
+export const escaped = (text: string): string => text.replaceAll(unshowable, numbered);
 
 /** The text in quotes, at most 60 characters of it and then how long it is. */
 function shownText(text: string): string {

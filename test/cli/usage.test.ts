@@ -13,6 +13,7 @@ const commands = [
   "plugins",
   "why",
   "forecast",
+  "routes",
   "bench",
   "doctor",
   "schema",
