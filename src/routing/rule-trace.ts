@@ -74,7 +74,7 @@ function expectation(test: FieldTest): string {
   if (test.op === "equals") return shownValue(test.value);
   if (test.op === "prefix") return `beginning with ${shownValue(test.value)}`;
   if (test.op === "regex") return `matching ${shownValue(test.pattern)}`;
-  if (test.op === "exists") return test.value ? "there" : "missing";
+  if (test.op === "exists") return test.value ? "present" : "missing";
   const named = test.values.slice(0, mostNamed).map(shownValue).join(", ");
   const more = test.values.length - mostNamed;
   return `one of ${named}${more > 0 ? ` and ${more} more` : ""}`;
