@@ -3,6 +3,7 @@
 import { linearRegex } from "../config/linear-regex.ts";
 import type { Balance, Condition, FieldTest, RouteRule, Subject } from "../config/route-rule.ts";
 import type { InstanceChoice } from "./dispatcher.ts";
+import { RuleIndex } from "./rule-index.ts";
 import { type RuledRequest, valueAt } from "./rule-subject.ts";
 
 /** Where a rule sends a request. */
@@ -31,6 +32,7 @@ type Predicate = (request: RuledRequest) => boolean;
 const mostKeyChars = 1_024;
 
 export function compileRules(rules: readonly RouteRule[]): RouteRules {
+  const index = new RuleIndex(rules.map(({ when }) => when));
   const compiled = rules.map((rule) => {
     const { when, balance, name, to, fallback, idempotent } = rule;
     return { matches: compileCondition(when), balance, decided: { rule: name, to, fallback, idempotent } };
@@ -38,9 +40,8 @@ export function compileRules(rules: readonly RouteRule[]): RouteRules {
   return {
     headerNames: [...new Set(rules.flatMap(subjectsOf).flatMap(headerNameOf))],
     decide: (request) => {
-      for (const { matches, balance, decided } of compiled)
-        if (matches(request)) return { ...decided, choice: choiceOf(balance, request) };
-      return null;
+      const found = compiled[index.first(request, (rule) => compiled[rule]?.matches(request) === true)];
+      return found ? { ...found.decided, choice: choiceOf(found.balance, request) } : null;
     },
   };
 }
@@ -57,9 +58,11 @@ export function compileCondition(condition: Condition): Predicate {
     return (request) => !inner(request);
   }
   const inner = condition.of.map(compileCondition);
-  return condition.kind === "all"
-    ? (request) => inner.every((holds) => holds(request))
-    : (request) => inner.some((holds) => holds(request));
+  const decisive = condition.kind === "any";
+  return (request) => {
+    for (const holds of inner) if (holds(request) === decisive) return decisive;
+    return !decisive;
+  };
 }
 
 /** Whether a test holds for the value of its subject; undefined: there is none. */
