@@ -47,13 +47,14 @@ const evil = [
   "(.*a){20}$",
   "a*a*a*a*a*b",
   "^(([a-z])+.)+[A-Z]([a-z])+$",
-  "(a?){80}a{80}$",
+  "(a?){30}a{30}$",
   "\\b(a|b|ab)*\\bc",
   "(x+x+)+y",
+  "[ab]*a[ab]{100}[^ab]",
 ];
 
 test.each(evil)("%s on 4,096 characters is done at once", (pattern) => {
-  const texts = ["a".repeat(5_000), `${"a".repeat(4_000)}!`, "ab".repeat(2_048), "x".repeat(5_000)];
+  const texts = ["a".repeat(5_000), `${"a".repeat(4_000)}!`, "aabab".repeat(820), "x".repeat(5_000)];
   const begin = performance.now();
   for (const text of texts) for (let i = 0; i < 5; i++) matches(pattern, text);
   // Twenty runs take some milliseconds each where it is slowest; backtracking would not end.

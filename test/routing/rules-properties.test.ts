@@ -109,7 +109,7 @@ function seen(of: Subject, { platform, type, payload: whole, headers }: RuledReq
 
 test("a rule matches when its condition means so, and the first of them decides; the trace says the same", () => {
   fc.assert(
-    fc.property(fc.array(condition, { maxLength: 4 }), request, (conditions, asked) => {
+    fc.property(fc.array(condition, { maxLength: 16 }), request, (conditions, asked) => {
       const rules = conditions.map(ruleOf);
       const expected = rules.find(({ when }) => means(when, asked))?.name ?? null;
       expect(compileRules(rules).decide(asked)?.rule ?? null).toBe(expected);
