@@ -1,5 +1,6 @@
 /** Requests from a file, and where the routing rules send each, in words. */
 
+import { createReadStream } from "node:fs";
 import { resolve } from "node:path";
 import * as z from "zod";
 import { describeIssues } from "../config/issues.ts";
@@ -48,26 +49,29 @@ export async function readRequests(file: string, folder: string): Promise<RuledR
 const lowerCased = (headers: Readonly<Record<string, string>>): Record<string, string> =>
   Object.fromEntries(Object.entries(headers).map(([name, value]) => [name.toLowerCase(), value]));
 
+/** Read no further than it may be long: a pipe has no size, nor has a device. */
 async function textOf(file: string, folder: string): Promise<string> {
-  const source = file === "-" ? Bun.stdin : Bun.file(resolve(folder, file));
   const name = file === "-" ? "stdin" : file;
+  const source = file === "-" ? Bun.stdin.stream() : createReadStream(resolve(folder, file));
+  const chunks: Uint8Array[] = [];
+  let bytes = 0;
   try {
-    if (source.size > mostBytes && file !== "-") throw new CliError(tooLarge(name));
-    const text = await source.text();
-    if (Buffer.byteLength(text) > mostBytes) throw new CliError(tooLarge(name));
-    return text;
+    for await (const chunk of source) {
+      bytes += chunk.length;
+      if (bytes > mostBytes) break;
+      chunks.push(chunk);
+    }
   } catch (error) {
-    if (error instanceof CliError) throw error;
     const code = (error as NodeJS.ErrnoException).code;
     const why = code === "ENOENT" ? "no such file" : `cannot be read (${code ?? error})`;
     throw new CliError(`${name}: ${why}; expected a file with a request, or a list of them, as JSON`);
   }
+  if (bytes > mostBytes) throw new CliError(`${name}: expected at most ${mostBytes / 2 ** 20} MiB`);
+  return Buffer.concat(chunks).toString("utf8");
 }
 
 /** Names of keys, and what the parser quotes, come from the file. */
 const printable = (text: string): string => escaped(text.slice(0, mostProblemChars));
-
-const tooLarge = (name: string): string => `${name}: expected at most ${mostBytes / 2 ** 20} MiB`;
 
 function parsed(text: string, name: string): unknown {
   try {

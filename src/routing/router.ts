@@ -198,9 +198,10 @@ export class Router {
     const platform = platformOf(journey);
     const reason = `no plugin serves ${platform}`;
     const degraded = journey.route && (await this.#fallBack(journey, fallbacks, reason));
-    return (
-      degraded || this.#refused(journey, unknownPlatform(platform, this.#options.dispatcher.platforms()))
-    );
+    if (degraded) return degraded;
+    if (journey.request.signal?.aborted)
+      return this.#refused(journey, refusalFor("cancelled", "the client went away"));
+    return this.#refused(journey, unknownPlatform(platform, this.#options.dispatcher.platforms()));
   }
 
   async #fallBack(journey: Journey, fallbacks: readonly Target[], reason: string): Promise<Answered | null> {

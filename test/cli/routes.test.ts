@@ -145,6 +145,21 @@ platform "fax", type "message"
     expect(err.trimEnd().split("\n")).toHaveLength(1);
   });
 
+  test("reads no further than 16 MiB, of what has no end either", async () => {
+    const cwd = folderWith({ "conductor.yaml": rules });
+    for (const file of ["/dev/zero", "-"]) {
+      const wrap = ["sh", "-c", '"$@" < /dev/zero', "sh"];
+      const { code, err } = await conductor(["routes", "test", file], { cwd, wrap });
+      expect([code, err]).toEqual([
+        1,
+        `conductor: ${file === "-" ? "stdin" : file}: expected at most 16 MiB\n`,
+      ]);
+    }
+    const { code, err } = await conductor(["routes", "test", "."], { cwd });
+    expect(code).toBe(1);
+    expect(err).toStartWith("conductor: .: cannot be read (");
+  });
+
   test("without a file, or with another word, is wrong usage", async () => {
     const cwd = scratchFolder(defer);
     expect(await conductor(["routes", "test"], { cwd })).toMatchObject({

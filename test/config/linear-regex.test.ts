@@ -1,6 +1,7 @@
 /** Regexes whose time is bounded by the text, whatever the pattern. */
 
 import { expect, test } from "bun:test";
+import fc from "fast-check";
 import { linearRegex, mostMatchedChars } from "../../src/config/linear-regex.ts";
 
 const matches = (pattern: string, text: string): boolean => {
@@ -25,6 +26,32 @@ test("finds the pattern anywhere, as RegExp does", () => {
     const native = new RegExp(pattern.replace("(?i)", ""), insensitive ? "iu" : "u");
     expect([pattern, matches(pattern, text)]).toEqual([pattern, native.test(text)]);
   }
+});
+
+test("agrees with RegExp on any text, and throws at none", () => {
+  const patterns = [
+    "^.$",
+    "[^a]b?",
+    "\\bA\\w+",
+    "(?:a|b)+c{1,2}$",
+    "^\\s*!",
+    "\\p{L}\\d",
+    "[\\x00-\\x1f]",
+    ".{3}",
+  ];
+  const character = fc.oneof(
+    fc.constantFrom(..."abcA!1 \n\u0000é😀"),
+    fc.nat(0xffff).map((unit) => String.fromCharCode(unit)),
+  );
+  const text = fc.array(character, { maxLength: 12 }).map((characters) => characters.join(""));
+  fc.assert(
+    fc.property(fc.constantFrom(...patterns), text, (pattern, each) => {
+      const matched = matches(pattern, each);
+      // Halves of characters are no text to RE2, and one each to RegExp.
+      if (each.isWellFormed()) expect(matched).toBe(new RegExp(pattern, "u").test(each));
+    }),
+    { numRuns: 3_000 },
+  );
 });
 
 test("takes any text: halves of characters, controls, nothing", () => {

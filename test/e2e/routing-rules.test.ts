@@ -10,8 +10,8 @@ const defer = cleanUpAfterEach();
 const rule = (to: string, when: string, more = "") =>
   `routing: { rules: [{ name: one, to: ${to}, when: ${when}${more} }] }\n`;
 
-async function start(config: string): Promise<RunningConductor> {
-  const files = { ...echoFiles("first"), ...echoFiles("second") };
+async function start(config: string, more: Record<string, string> = {}): Promise<RunningConductor> {
+  const files = { ...echoFiles("first"), ...echoFiles("second"), ...more };
   const conductor = await RunningConductor.start({
     config: `scaler: { order: [first, second] }\n${config}`,
     files,
@@ -73,5 +73,26 @@ test("a rule on a header and the payload decides; HUP takes new ones over, and a
   const metrics = await (await fetch(conductor.url("/metrics"))).text();
   expect(metrics).not.toContain("any-");
   expect(conductor.lines.join("\n")).not.toContain("any-");
+  expect(await conductor.terminate()).toBe(0);
+}, 60_000);
+
+test("the requests of one user go to one of several processes", async () => {
+  const threefold = {
+    "plugins/chat/plugin.yaml": "name: chat\nversion: 1.0.0\nruntime: bun\nentry: index.ts\ninstances: 3\n",
+    "plugins/chat/index.ts": `import { definePlugin } from "conductor/plugin";
+export default definePlugin({ handleRequest: () => process.pid });
+`,
+  };
+  const conductor = await start(rule("chat", "{}", ", balance: { hash: payload.user.id }"), threefold);
+  await until("three run", 10_000, async () => (await conductor.plugin("chat")).pids.length === 3);
+  const pids = new Set<unknown>();
+  for (let user = 0; user < 12; user++) {
+    const answers = [1, 2, 3].map(() => ask(conductor, { user: { id: user } }));
+    const own = new Set((await Promise.all(answers)).map(({ result }) => result));
+    expect(own.size).toBe(1);
+    for (const pid of own) pids.add(pid);
+  }
+  // The keys are the same in every run, and they fall on all three.
+  expect(pids.size).toBe(3);
   expect(await conductor.terminate()).toBe(0);
 }, 60_000);
