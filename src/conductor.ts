@@ -35,6 +35,7 @@ export async function startConductor(options: ConductorOptions): Promise<Running
     startup,
     events: new EventBus(clock, log),
     startedAtMs: clock.nowMs(),
+    startedMonotonicMs: clock.monotonicMs(),
     policy: policyOf(loaded.config),
     rules: compileRules(loaded.config.routing.rules),
     waitingFor: "the plugins are starting",
@@ -82,7 +83,7 @@ export async function startConductor(options: ConductorOptions): Promise<Running
 
 /** Starts the eager plugins; one that fails does not keep conductor from being ready. */
 async function startPlugins(foundation: Foundation, manager: PluginManager): Promise<void> {
-  const { log, clock, startedAtMs } = foundation;
+  const { log, clock, startedMonotonicMs } = foundation;
   try {
     await manager.startAll();
   } catch (error) {
@@ -92,7 +93,7 @@ async function startPlugins(foundation: Foundation, manager: PluginManager): Pro
   }
   foundation.waitingFor = null;
   const plugins = manager.list().map(({ name, state }) => `${name}: ${state}`);
-  log.info("conductor.ready", { plugins, startMs: clock.nowMs() - startedAtMs });
+  log.info("conductor.ready", { plugins, startMs: Math.round(clock.monotonicMs() - startedMonotonicMs) });
 }
 
 async function endPlugins({ log }: Foundation, manager: PluginManager): Promise<void> {

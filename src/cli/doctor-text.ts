@@ -15,6 +15,8 @@ export const unitExcerpt = [
   "[Service]",
   "ExecStart=/usr/local/bin/conductor serve",
   "Delegate=yes",
+  // Else systemd ends the plugins together with conductor: requests fail, and no plugin is asked to shut down.
+  "KillMode=mixed",
   "OOMScoreAdjust=-900",
   "StateDirectory=conductor",
 ];

@@ -1,6 +1,7 @@
 /** What happens, into metrics, statistics and the health monitor. */
 
 import type { EventBus } from "../events/bus.ts";
+import type { Breakers } from "../health/breakers.ts";
 import type { HealthMonitor } from "../health/monitor.ts";
 import type { Log } from "../log.ts";
 import type { Metrics } from "../metrics/metrics.ts";
@@ -45,20 +46,25 @@ interface PluginEventParts {
   manager: PluginManager;
   metrics: Metrics;
   health: HealthMonitor;
+  breakers: Breakers;
   log: Log;
 }
 
-/** Life cycle events into gauges, counters, the health monitor and the log. */
-export function showPluginEvents({ events, manager, metrics, health, log }: PluginEventParts): void {
+/** Life cycle events into gauges, counters, the health monitor, the breakers and the log. */
+export function showPluginEvents(parts: PluginEventParts): void {
+  const { events, manager, metrics, health, breakers, log } = parts;
   for (const { name, state } of manager.standings()) metrics.setPluginState(name, state);
   events.on("plugin.state", ({ plugin, from, to }) => {
     metrics.setPluginState(plugin, to);
     if (to === "starting" && (from === "failed" || from === "crash-loop")) metrics.countPluginRestart(plugin);
     health.refresh();
+    if (from === "starting" && to === "ready")
+      breakers.pluginStarted(manager.standing(plugin)?.platform ?? plugin);
   });
-  events.on("plugin.exit", ({ plugin, expected, exitCode, signal, remaining }) => {
+  events.on("plugin.exit", ({ plugin, expected, exitCode, signal, outOfMemory, remaining }) => {
     if (expected) return;
-    metrics.countPluginFailure(manager.standing(plugin)?.platform ?? plugin, "crash");
+    const errorType = outOfMemory ? "out_of_memory" : "crash";
+    metrics.countPluginFailure(manager.standing(plugin)?.platform ?? plugin, errorType);
     if (remaining > 0) return; // Others of it go on answering.
     const detail =
       manager.view(plugin)?.lastExit?.text ?? `its process ended (${signal ?? `exit code ${exitCode}`})`;

@@ -19,6 +19,8 @@ export interface Foundation extends ConductorOptions {
   startup: Startup;
   events: EventBus;
   startedAtMs: number;
+  /** The same moment for durations: the wall clock may be set meanwhile. */
+  startedMonotonicMs: number;
   /** The scaler's thresholds in force; a reload replaces them. */
   policy: Policy;
   /** The routing rules in force; a reload replaces them. */

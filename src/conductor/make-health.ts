@@ -49,9 +49,9 @@ export function beginHealth(
   { startup, events, log }: Foundation,
   { metrics }: State,
   manager: PluginManager,
-  { health }: Health,
+  { health, breakers }: Health,
 ): void {
-  showPluginEvents({ events, manager, metrics, health, log });
+  showPluginEvents({ events, manager, metrics, health, breakers, log });
   health.start();
   startup.onEnd("health", () => health.stop());
 }

@@ -113,7 +113,11 @@ export function probeOf(manager: PluginManager): Probe {
     check: async (name, limits): Promise<CheckAnswer> => {
       const answer = await manager.checkHealth(name, limits);
       if (answer.ok) return answer.value;
-      return { status: "failure", kind: checkFailures[answer.kind], detail: answer.message };
+      const standing = manager.standing(name);
+      // It has no process that could be asked, as between a crash and the restart: that is no failed check.
+      const gone = standing !== null && !isServing(standing.state);
+      const kind = gone ? "exited" : checkFailures[answer.kind];
+      return { status: "failure", kind, detail: answer.message };
     },
   };
 }
@@ -184,7 +188,7 @@ const routedStates: Record<PluginState, RoutedState> = {
   stopped: "stopped",
   shed: "shed",
   disabled: "disabled",
-  blocked: "stopped",
+  blocked: "blocked",
   failed: "failed",
   "crash-loop": "failed",
 };

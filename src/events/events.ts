@@ -11,6 +11,8 @@ export interface EventMap {
     plugin: string;
     exitCode: number | null;
     signal: string | null;
+    /** Its memory was over a limit: its own, or all that there was. */
+    outOfMemory: boolean;
     expected: boolean;
     /** Processes of it that still take requests. */
     remaining: number;

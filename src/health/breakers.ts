@@ -97,6 +97,14 @@ export class Breakers implements HealthObserver {
     }
   }
 
+  /** A plugin of `platform` was started: what health checks saw of its former process is over. */
+  pluginStarted(platform: string): void {
+    const breaker = this.#entries.get(platform)?.breaker;
+    const { state, isolated, movedBy } = breaker?.getState() ?? {};
+    if (state !== "closed" && !isolated && movedBy === "health")
+      breaker?.close("its plugin was started anew", "health");
+  }
+
   /** Forgets the platforms that `keep` does not hold, as after a plugin was removed. */
   retain(keep: ReadonlySet<string>): void {
     for (const platform of [...this.#entries.keys()]) if (!keep.has(platform)) this.#forget(platform);

@@ -79,7 +79,7 @@ export class CheckCall {
     this.#timer = this.#arm(timeoutMs, true);
     const elapsedMs = this.#elapsedMs();
     const detail = `no answer to the health check within ${formatDuration(elapsedMs)}`;
-    this.#controller.abort();
+    this.#controller.abort(new DOMException(detail, "TimeoutError"));
     answered({ status: "failure", kind: "timeout", detail }, elapsedMs);
   }
 }

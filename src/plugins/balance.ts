@@ -1,6 +1,6 @@
 /** Which of several processes of a plugin works on the next request. */
 
-import { leastBusy, type Member } from "./member.ts";
+import { answering, leastBusy, type Member } from "./member.ts";
 
 /** hash: the requests of one `key` go to one process while that lives. */
 export interface InstanceChoice {
@@ -21,10 +21,11 @@ export class Balancer {
   }
 
   /**
-   * Null when there is none to choose from. All but hash pass over those that have no room, while others have: a
-   * conversation stays where it is and waits.
+   * Null when there is none to choose from. Those that do not answer their health checks are passed over while others do,
+   * and by all but hash those that have no room: a conversation stays where it is and waits.
    */
-  pick(members: readonly Member[], choice: InstanceChoice | undefined): Member | null {
+  pick(all: readonly Member[], choice: InstanceChoice | undefined): Member | null {
+    const members = answering(all);
     const { balance, key } = choice ?? { balance: "least-busy" };
     if (members.length < 2 || balance === "least-busy") return leastBusy(members);
     if (balance === "hash") return key === undefined ? leastBusy(members) : highestWeight(members, key);

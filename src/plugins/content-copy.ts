@@ -3,7 +3,7 @@
 import { constants, existsSync, mkdirSync, readdirSync, readlinkSync, symlinkSync } from "node:fs";
 import { chmod, copyFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
-import { listContent, plainPath } from "./content-files.ts";
+import { listContentInTurns, plainPath } from "./content-files.ts";
 
 /** Makes a folder that the plugin has not written to yet, since a link to nothing could not be written through. */
 function isThere(path: string): boolean {
@@ -21,7 +21,7 @@ function isThere(path: string): boolean {
  * Rejects with what the file system says; the message of a content that is too large says so.
  */
 export async function copyContent(from: string, to: string, exclude: readonly string[]): Promise<void> {
-  const listed = listContent(from, { exclude, nodeModules: true });
+  const listed = await listContentInTurns(from, { exclude, nodeModules: true });
   if (!listed.ok) throw new Error(listed.message);
   mkdirSync(to, { recursive: true, mode: 0o755 });
   const made = new Set([to]);

@@ -56,21 +56,48 @@ export const plainPath = (path: string): string =>
     .filter((part) => part !== "" && part !== ".")
     .join("/");
 
+export type ContentList = { ok: true; files: ContentFile[] } | ContentProblem;
+
 /** Every file of the content in the order of their paths; sockets, pipes and devices are none. */
-export function listContent(
+export function listContent(folder: string, selection: ContentSelection): ContentList {
+  const listing = listInSteps(folder, selection);
+  for (;;) {
+    const step = listing.next();
+    if (step.done) return step.value;
+  }
+}
+
+/** The same, while requests are served in between: thousands of files in one go take tens of milliseconds. */
+export async function listContentInTurns(folder: string, selection: ContentSelection): Promise<ContentList> {
+  const listing = listInSteps(folder, selection);
+  for (;;) {
+    const step = listing.next();
+    if (step.done) return step.value;
+    await new Promise<void>((resolve) => setImmediate(resolve));
+  }
+}
+
+/** Files that are looked at in one step: less than a millisecond. */
+const stepFiles = 64;
+
+function* listInSteps(
   folder: string,
   { exclude, nodeModules }: ContentSelection,
-): { ok: true; files: ContentFile[] } | ContentProblem {
+): Generator<undefined, ContentList> {
   const excluded = new Set(exclude.map(plainPath));
   const files: ContentFile[] = [];
   let bytes = 0;
-  const walk = (path: string, inPackages: boolean, depth: number): ContentProblem | null => {
+  function* walk(
+    path: string,
+    inPackages: boolean,
+    depth: number,
+  ): Generator<undefined, ContentProblem | null> {
     if (depth > deepestFolder) return tooLarge(folder, `folders deeper than ${deepestFolder} (${path})`);
     for (const entry of readdirSync(join(folder, path), { withFileTypes: true }) as Dirent[]) {
       const below = path === "" ? entry.name : `${path}/${entry.name}`;
       if (isLeftOut(entry.name, inPackages, nodeModules) || excluded.has(below)) continue;
       if (entry.isDirectory()) {
-        const problem = walk(below, inPackages || entry.name === "node_modules", depth + 1);
+        const problem = yield* walk(below, inPackages || entry.name === "node_modules", depth + 1);
         if (problem) return problem;
       } else if (entry.isFile() || entry.isSymbolicLink()) {
         const stat = lstatSync(join(folder, below), { bigint: true });
@@ -86,14 +113,15 @@ export function listContent(
           mtimeNs: stat.mtimeNs,
           ctimeNs: stat.ctimeNs,
         });
+        if (files.length % stepFiles === 0) yield;
         if (files.length > mostContentFiles) return tooLarge(folder, `more than ${mostContentFiles} files`);
         if (bytes > mostContentBytes) return tooLarge(folder, `more than ${mostContentBytes} bytes`);
       }
     }
     return null;
-  };
+  }
   try {
-    const problem = walk("", false, 0);
+    const problem = yield* walk("", false, 0);
     if (problem) return problem;
   } catch (error) {
     return unreadable(folder, error);

@@ -14,6 +14,7 @@ import {
   type ContentProblem,
   type ContentSelection,
   listContent,
+  listContentInTurns,
   mostContentBytes,
   unreadable,
 } from "./content-files.ts";
@@ -39,7 +40,7 @@ export async function contentHash(
   folder: string,
   { exclude }: { exclude: readonly string[] },
 ): Promise<ContentHash> {
-  const listed = listContent(folder, { exclude, nodeModules: true });
+  const listed = await listContentInTurns(folder, { exclude, nodeModules: true });
   if (!listed.ok) return listed;
   const hasher = new Bun.CryptoHasher("sha256");
   let bytes = 0;

@@ -73,8 +73,8 @@ async function takenMember(
 }
 
 /**
- * Sends `request` to the process that `options.route` chooses, the least busy by default. The deadline is the shorter of the caller's and the manifest's; the time in
- * which the plugin starts counts only for the caller's. Never rejects.
+ * Sends `request` to the process that `options.route` chooses, the least busy by default. The deadline is the shorter of
+ * the caller's and the manifest's; the time in which the plugin starts counts only for the caller's. Never rejects.
  */
 export async function dispatchTo(
   supervisor: Supervisor,

@@ -13,6 +13,8 @@ export interface ExitFacts extends ExitStatus {
   limitBytes: number | null;
   /** What it held when conductor itself killed it for holding more than `limitBytes`; null: it did not. */
   overLimitBytes: number | null;
+  /** Why conductor gave it up and killed it, such as "it answered no health check for 30 s"; null: it did not. */
+  killedBecause: string | null;
   /** We ended it: gently, with a SIGKILL after the grace, or with one at once. */
   stoppedByUs: "no" | "term" | "kill" | "urgent";
 }
@@ -55,6 +57,8 @@ export function exitCause(facts: ExitFacts): ExitCause {
   if ((facts.oomKillsInCgroup ?? 0) > 0)
     return { kind: "oom", text: `killed by the kernel (out of memory${limit})` };
   if (signal === "SIGKILL") {
+    if (facts.killedBecause !== null)
+      return { kind: "signal", text: `killed by conductor: ${facts.killedBecause}` };
     if (facts.oomKillsInCgroup === null && (facts.oomKillsOnHost ?? 0) > 0)
       return {
         kind: "oom",

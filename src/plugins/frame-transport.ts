@@ -4,13 +4,14 @@ import type { Clock } from "../clock.ts";
 import { ByteSocket } from "./byte-socket.ts";
 import { encodeFrame, FrameSplitter } from "./frame-splitter.ts";
 import { RpcClient, type RpcEvents } from "./rpc-client.ts";
-import { largestMessageBytes, type OpenTransport } from "./transport.ts";
+import { type Closed, largestMessageBytes, type OpenTransport } from "./transport.ts";
 
-/** `fd` is the parent's end. */
+/** `fd` is the parent's end; `closed` is told when the other one, or this, is closed. */
 export async function openFrameTransport(
   fd: number,
   clock: Clock,
   events: RpcEvents,
+  closed: Closed = () => undefined,
 ): Promise<OpenTransport> {
   let socket: ByteSocket | null = null;
   const client = new RpcClient(clock, (text) => socket?.write(encodeFrame(text)) ?? false, events);
@@ -20,7 +21,7 @@ export async function openFrameTransport(
   });
   socket = await ByteSocket.open(fd, clock, {
     data: (chunk) => splitter.push(chunk),
-    closed: () => undefined,
+    closed: () => closed("the socket of its calls"),
   });
   return { transport: client, dispose: () => socket?.close() };
 }

@@ -62,6 +62,8 @@ class Guard {
       members: [...this.#members.values()],
       cgroupPids: inside.flatMap(({ pids }) => pids),
       mark: environmentMark(this.runId, null),
+      // What is left of a plugin that it was told to forget may be older than those it knows.
+      markedSinceTicks: 0,
       never: new Set([process.pid]),
     });
     for (const { pid, startTicks } of family) this.#members.set(pid, { pid, startTicks });

@@ -1,9 +1,11 @@
 /** One running process of a plugin, from its start to the end of everything it left behind. */
 
 import { type Clock, sleep } from "../clock.ts";
+import { formatDuration } from "../config/units.ts";
 import type { Json } from "../sdk/plugin.ts";
 import { ByteSocket } from "./byte-socket.ts";
 import { childEnvironment, environmentMark } from "./child-environment.ts";
+import { unlessItEnds } from "./closed-channel.ts";
 import type { PermissionsEnforced } from "./enforcement.ts";
 import { type ExitCause, type ExitFacts, exitCause } from "./exit-cause.ts";
 import { openFrameTransport } from "./frame-transport.ts";
@@ -23,11 +25,13 @@ import { LogLines } from "./log-lines.ts";
 import { type ExitStatus, type PluginProcess, type SpawnOptions, spawnPlugin } from "./plugin-process.ts";
 import type { ProcessId } from "./proc-table.ts";
 import { signalProcess } from "./process-family.ts";
+import { takeNotice } from "./take-notice.ts";
 import { type Target, terminate } from "./termination.ts";
 import {
   type CallOptions,
   type CallResult,
   failed,
+  type Notice,
   type OpenTransport,
   type TransportCounters,
 } from "./transport.ts";
@@ -89,6 +93,7 @@ export class Instance {
   #stopWatch: (() => void) | null = null;
   /** What it held when it was killed for holding more than its limit. */
   #overLimitBytes: number | null = null;
+  #killedBecause: string | null = null;
   #oomBefore: { cgroup: number | null; host: number | null } = { cgroup: null, host: null };
   readonly #streams: { socket: ByteSocket; closed: Promise<void> }[] = [];
 
@@ -187,6 +192,13 @@ export class Instance {
     });
   }
 
+  /** Kills what can not be of use any more: it has ended by itself then, for this reason. */
+  giveUp(because: string): void {
+    if (!this.#process || this.#stopping || this.endedByItself) return;
+    this.#killedBecause ??= because;
+    signalProcess(-this.#process.pid, "SIGKILL");
+  }
+
   #removeCgroups(): void {
     for (const cgroup of this.limit.cgroups) cgroup.remove();
   }
@@ -202,18 +214,22 @@ export class Instance {
     });
   }
 
-  async #connect({ fds }: PluginProcess): Promise<void> {
+  async #connect({ exited, fds }: PluginProcess): Promise<void> {
     const { manifest } = this.plan;
+    const closed = (which: string) => {
+      const because = `it closed ${which} and went on, so it could answer nothing`;
+      void unlessItEnds(this.#clock, exited, () => this.giveUp(because));
+    };
     const events = {
-      notice: (notice: { method: string; params: Json }) => this.#notice(notice.method, notice.params),
+      notice: (notice: Notice) => takeNotice(notice, this.#ports),
       junk: (what: string) => this.#ports.junk(what),
     };
     const speaksRpc = manifest.runtime === "exec" && manifest.protocol === "jsonrpc";
     await this.#readLog(fds.stderr, "stderr");
     if (!speaksRpc) await this.#readLog(fds.stdout, "stdout");
-    if (manifest.runtime === "bun") this.#open = await openFrameTransport(fds.channel, this.#clock, events);
-    else if (speaksRpc)
-      this.#open = await openLineTransport({ stdin: fds.channel, stdout: fds.stdout }, this.#clock, events);
+    if (manifest.runtime === "bun")
+      this.#open = await openFrameTransport(fds.channel, this.#clock, events, closed);
+    else if (speaksRpc) this.#open = await openLineTransport(fds, this.#clock, events, closed);
     else {
       const stdin = await ByteSocket.open(fds.channel, this.#clock, {
         data: () => undefined,
@@ -242,17 +258,6 @@ export class Instance {
       },
     });
     this.#streams.push({ socket, closed: closed.promise });
-  }
-
-  #notice(method: string, params: Json): void {
-    const { message, fields } = (params ?? {}) as { message?: Json; fields?: Json };
-    if (method !== "log" || typeof message !== "string")
-      this.#ports.junk(`sent an unknown notice ${method.slice(0, 80)}`);
-    else
-      this.#ports.emitLog(
-        "log",
-        fields && Object.keys(fields).length > 0 ? `${message} ${JSON.stringify(fields)}` : message,
-      );
   }
 
   async #initialize(): Promise<StartResult> {
@@ -327,6 +332,7 @@ export class Instance {
       oomKillsOnHost: since(now.host, this.#oomBefore.host),
       limitBytes: this.limit.enforced.memory.mechanism ? this.plan.manifest.limits.memoryBytes : null,
       overLimitBytes: this.#overLimitBytes,
+      killedBecause: this.#killedBecause,
       stoppedByUs: this.#stoppedByUs,
     });
   }
@@ -366,7 +372,8 @@ export class Instance {
     if (!child) throw new Error("an instance that never started cannot be stopped");
     if (!this.#urgent.signal.aborted) await this.#settle(graceMs, idle, child);
     this.#stoppedByUs = "term";
-    this.#open?.transport.close("stopped", "it was stopped");
+    const given = this.#urgent.signal.aborted ? "at once" : `after ${formatDuration(graceMs)} to finish`;
+    this.#open?.transport.close("stopped", `it was stopped before it had answered, ${given}`);
     const done = await terminate(this.#target(child), {
       graceMs,
       urgent: this.#urgent.signal,

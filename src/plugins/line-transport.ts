@@ -5,7 +5,7 @@ import { ByteSocket } from "./byte-socket.ts";
 import { JunkGate } from "./junk-gate.ts";
 import { LineSplitter } from "./line-splitter.ts";
 import { RpcClient, type RpcEvents } from "./rpc-client.ts";
-import { largestMessageBytes, type OpenTransport } from "./transport.ts";
+import { type Closed, largestMessageBytes, type OpenTransport } from "./transport.ts";
 
 const brace = 0x7b;
 /** In a flood, of each piece only so many lines that look like messages are read: the last ones. */
@@ -46,13 +46,14 @@ function messageStarts(piece: Buffer, first: number, last: number): number[] {
 }
 
 /**
- * `stdin` and `stdout` are the parent's ends; `stdout` is opened by this. Garbage on stdout is counted and skipped, at
- * any length and speed.
+ * `channel` (its stdin) and `stdout` are the parent's ends. Garbage on stdout is counted and skipped, at
+ * any length and speed. `closed` is told when the other end, or this, of either is closed.
  */
 export async function openLineTransport(
-  fds: { stdin: number; stdout: number },
+  fds: { channel: number; stdout: number },
   clock: Clock,
   events: RpcEvents,
+  closed: Closed = () => undefined,
 ): Promise<OpenTransport> {
   const gate = new JunkGate(clock);
   let stdin: ByteSocket | null = null;
@@ -89,9 +90,15 @@ export async function openLineTransport(
       quota = messagesInFlood + 2;
       client.counters.droppedBytes += pushEnds(piece, splitter);
     },
-    closed: () => splitter.end(),
+    closed: () => {
+      splitter.end();
+      closed("its stdout");
+    },
   });
-  stdin = await ByteSocket.open(fds.stdin, clock, { data: () => undefined, closed: () => undefined });
+  stdin = await ByteSocket.open(fds.channel, clock, {
+    data: () => undefined,
+    closed: () => closed("its stdin"),
+  });
   return {
     transport: client,
     dispose: () => {

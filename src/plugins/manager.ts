@@ -150,7 +150,7 @@ export class PluginManager {
         guard: this.#guard,
         never: () => this.#never(),
       },
-      requirements: (plugin) => this.#requirements.met(plugin),
+      requirements: (plugin, requires) => this.#requirements.met(plugin, requires),
       mayStart: (plugin) => this.#mayStart(plugin),
       neededBy: (plugin) => this.#requirements.runningDependent(plugin),
       reset: (version) => this.#reset(version),
@@ -163,8 +163,8 @@ export class PluginManager {
         const supervisor = this.#roster.supervisor(plugin);
         if (to === "ready" && supervisor) this.#versions.proven(supervisor);
       },
-      exited: ({ plugin, report, expected, remaining }) =>
-        publisher.publish("plugin.exit", { plugin, ...report.status, expected, remaining }),
+      exited: ({ report: { status, cause }, ...rest }) =>
+        publisher.publish("plugin.exit", { ...rest, ...status, outOfMemory: cause.kind === "oom" }),
       counted: (plugin, instances) => publisher.publish("plugin.instances", { plugin, instances }),
       emitLog: (plugin, stream, line) => publisher.publish("plugin.log", { plugin, stream, line }),
       noted: (plugin, what) => log.warn("plugin.output", { plugin, what }),
@@ -307,16 +307,14 @@ export class PluginManager {
   async reload(name: string, reason = "reloaded by hand"): Promise<Started> {
     const supervisor = this.#find(name);
     if (!(supervisor instanceof Supervisor)) return supervisor;
-    return keptDown(supervisor, { shed: false, disabled: false }) ?? this.#updates.reload(supervisor, reason);
+    return keptDown(supervisor, { shed: false, disabled: false }) ?? this.#updates.reload(name, reason);
   }
 
   /** The version that ran well before takes over, until the folder holds something new. */
   async rollback(name: string, reason = "rolled back by hand"): Promise<Started> {
     const supervisor = this.#find(name);
     if (!(supervisor instanceof Supervisor)) return supervisor;
-    return (
-      keptDown(supervisor, { shed: false, disabled: false }) ?? this.#updates.rollback(supervisor, reason)
-    );
+    return keptDown(supervisor, { shed: false, disabled: false }) ?? this.#updates.rollback(name, reason);
   }
 
   /** So many processes of it, from now on. */
@@ -362,7 +360,7 @@ export class PluginManager {
   async checkHealth(name: string, options: CallOptions): Promise<CallResult<HealthReport>> {
     const supervisor = this.#find(name);
     if (!(supervisor instanceof Supervisor)) return failed("unavailable", supervisor.message);
-    return checkMembers(supervisor, (instance) => this.#check(instance, options), options.signal);
+    return checkMembers(supervisor, (instance, within) => this.#check(instance, within), options);
   }
 
   /** Where the memory of each running plugin is to be measured. */

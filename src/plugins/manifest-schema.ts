@@ -117,6 +117,9 @@ const recovery = z
     stable: duration(1, 86_400_000, "1ms to 1d")
       .prefault("1m")
       .describe("Having run for so long, the next restart waits backoff.initial again"),
+    hung: duration(100, 86_400_000, "100ms to 1d")
+      .optional()
+      .describe("A process that answers no health check for so long is killed; default: never"),
     reset: command.optional().describe("Run before each restart after a failure; most 10 s"),
     breaker: duration(100, 86_400_000, "100ms to 1d")
       .optional()

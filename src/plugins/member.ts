@@ -5,6 +5,8 @@ import type { PluginVersion } from "./plugin-version.ts";
 
 export class Member {
   #inFlight = 0;
+  /** When the first of the checks in a row that it did not answer was given up. */
+  #silentSinceMs: number | null = null;
   #onIdle: (() => void)[] = [];
   readonly #onEnd = new Set<() => void>();
 
@@ -46,6 +48,17 @@ export class Member {
     return () => this.#onEnd.delete(run);
   }
 
+  /** It did not answer its last health check. */
+  get silent(): boolean {
+    return this.#silentSinceMs !== null;
+  }
+
+  /** Keeps what came of a health check at `nowMs` (monotonic), and yields since how long it has answered none. */
+  checked(answered: boolean, nowMs: number): number {
+    this.#silentSinceMs = answered ? null : (this.#silentSinceMs ?? nowMs);
+    return this.#silentSinceMs === null ? 0 : nowMs - this.#silentSinceMs;
+  }
+
   /** Resolves when it works on nothing. */
   idle(): Promise<void> {
     if (this.#inFlight === 0) return Promise.resolve();
@@ -53,9 +66,16 @@ export class Member {
   }
 }
 
-/** The one that works on the fewest requests; of several the first. Null when there is none. */
+/** Those that answer their health checks; all of them when none does. */
+export function answering(members: readonly Member[]): readonly Member[] {
+  const some = members.filter(({ silent }) => !silent);
+  return some.length > 0 ? some : members;
+}
+
+/** The one that works on the fewest requests, of several the first; null when there is none. */
 export function leastBusy(members: readonly Member[]): Member | null {
-  let best: Member | null = null;
-  for (const member of members) if (best === null || member.inFlight < best.inFlight) best = member;
-  return best;
+  return members.reduce<Member | null>(
+    (least, each) => (least && least.inFlight <= each.inFlight ? least : each),
+    null,
+  );
 }

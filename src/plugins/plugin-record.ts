@@ -3,7 +3,7 @@
 import type { Clock } from "../clock.ts";
 import { mayMove, type PluginState } from "./lifecycle.ts";
 import type { Manifest } from "./manifest.ts";
-import type { PluginVersion } from "./plugin-version.ts";
+import { type PluginVersion, requiredNames } from "./plugin-version.ts";
 
 export interface StateChange {
   plugin: string;
@@ -63,7 +63,7 @@ export class PluginRecord {
   }
 
   get requires(): readonly string[] {
-    return this.manifest.requires.map(({ name }) => name);
+    return requiredNames(this.version);
   }
 
   noteGarbage(what: string): void {

@@ -18,3 +18,7 @@ export interface PluginVersion {
 export function versionText({ manifest, contentHash }: PluginVersion): string {
   return contentHash === null ? manifest.version : `${manifest.version} (${contentHash.slice(0, 8)})`;
 }
+
+/** The plugins that it requires. */
+export const requiredNames = ({ manifest }: PluginVersion): string[] =>
+  manifest.requires.map(({ name }) => name);

@@ -8,6 +8,7 @@ import {
   unenforced,
 } from "./enforcement.ts";
 import { type PluginSource, sourceText } from "./found-plugin.ts";
+import type { Instance } from "./instance.ts";
 import type { PluginState } from "./lifecycle.ts";
 import type { LimitInForce } from "./limit-in-force.ts";
 import type { Manifest } from "./manifest.ts";
@@ -56,7 +57,7 @@ export interface PluginView {
   queued: number;
   /** The folder, or "bundled". */
   source: string;
-  /** What it wrote that nobody asked for, since its last start. */
+  /** What its processes wrote that nobody asked for, each since its start. */
   output: {
     garbageMessages: number;
     lateAnswers: number;
@@ -145,7 +146,8 @@ export function viewOf(
   problems: readonly string[],
 ): PluginView {
   const { manifest, instance, gate } = supervisor;
-  const counters = instance?.counters;
+  const sum = (of: (each: Instance) => number): number =>
+    supervisor.instances.reduce((total, each) => total + of(each), 0);
   return {
     name: manifest.name,
     version: manifest.version,
@@ -171,10 +173,10 @@ export function viewOf(
     queued: gate.queued,
     source: source ? sourceText(source) : "gone",
     output: {
-      garbageMessages: counters?.garbageMessages ?? 0,
-      lateAnswers: counters?.lateAnswers ?? 0,
-      unknownAnswers: counters?.unknownAnswers ?? 0,
-      droppedBytes: (counters?.droppedBytes ?? 0) + (instance?.logDroppedBytes ?? 0),
+      garbageMessages: sum((each) => each.counters.garbageMessages),
+      lateAnswers: sum((each) => each.counters.lateAnswers),
+      unknownAnswers: sum((each) => each.counters.unknownAnswers),
+      droppedBytes: sum((each) => each.counters.droppedBytes + each.logDroppedBytes),
       garbage: supervisor.garbage,
     },
     requires: manifest.requires.map(({ name }) => name),

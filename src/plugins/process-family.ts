@@ -4,6 +4,7 @@ import {
   aliveWithoutProc,
   hasEnvironment,
   listProcesses,
+  listProcessesInTurns,
   type ProcessEntry,
   type ProcessId,
 } from "./proc-table.ts";
@@ -16,13 +17,33 @@ export interface FamilyTies {
   cgroupPids: readonly number[];
   /** Environment assignments that only its processes carry; empty for none. */
   mark: readonly string[];
+  /** Start of the first that carries the mark: what was there before need not be read for it. 0: not known. */
+  markedSinceTicks: number;
   /** Never part of it: the conductor and its guard. */
   never: ReadonlySet<number>;
 }
 
-/** The living processes that `ties` lead to, from one reading of /proc. */
-export function findFamily(ties: FamilyTies): ProcessEntry[] {
-  const all = listProcesses();
+const isMarked = ({ pid, startTicks }: ProcessEntry, { mark, markedSinceTicks }: FamilyTies): boolean =>
+  mark.length > 0 && startTicks >= markedSinceTicks && hasEnvironment(pid, mark);
+
+/** The living processes that `ties` lead to, from one reading of /proc, in which nothing else is done. */
+export const findFamily = (ties: FamilyTies): ProcessEntry[] =>
+  familyAmong(listProcesses(), ties, (entry) => isMarked(entry, ties));
+
+/** The same, while requests are served in between. */
+export async function findFamilyInTurns(ties: FamilyTies): Promise<ProcessEntry[]> {
+  const marked = new Set<number>();
+  const all = await listProcessesInTurns((entry) => {
+    if (isMarked(entry, ties)) marked.add(entry.pid);
+  });
+  return familyAmong(all, ties, ({ pid }) => marked.has(pid));
+}
+
+function familyAmong(
+  all: readonly ProcessEntry[],
+  ties: FamilyTies,
+  carriesMark: (entry: ProcessEntry) => boolean,
+): ProcessEntry[] {
   if (all.length === 0) return aliveWithoutProc(ties.members);
   const family = new Map<number, ProcessEntry>();
   const leaders = new Set(ties.members.map(({ pid }) => pid));
@@ -33,8 +54,7 @@ export function findFamily(ties: FamilyTies): ProcessEntry[] {
     const isMember = known.get(entry.pid) === entry.startTicks;
     // A session or group keeps its leader's pid from being used again as long as it has members.
     const follows = leaders.has(entry.sessionId) || leaders.has(entry.groupId);
-    if (isMember || follows || inCgroup.has(entry.pid)) family.set(entry.pid, entry);
-    else if (ties.mark.length > 0 && hasEnvironment(entry.pid, ties.mark)) family.set(entry.pid, entry);
+    if (isMember || follows || inCgroup.has(entry.pid) || carriesMark(entry)) family.set(entry.pid, entry);
   }
   addDescendants(family, all, ties.never);
   return [...family.values()];

@@ -10,7 +10,7 @@
 
 import type { Crew } from "./crew.ts";
 import { isServing, type PluginState } from "./lifecycle.ts";
-import type { PluginVersion } from "./plugin-version.ts";
+import { type PluginVersion, requiredNames } from "./plugin-version.ts";
 import { startProven } from "./proof.ts";
 import type { StartOutcome, StopIntent, StopReport, SupervisorPorts } from "./supervisor-ports.ts";
 
@@ -91,6 +91,8 @@ export class Replacement {
     // A number that was set by hand stays, unless the new version names another one than the old did.
     const count = instances === version.manifest.instances ? instancesWanted : instances;
     const old = crew.members;
+    const required = await ports.requirements(name, requiredNames(next));
+    if (!required.ok) return { ok: false, message: required.reason };
     const proven = await startProven(crew, ports, next, count);
     if (!proven.ok) return proven;
     const wanted = this.#plugin.wanted();

@@ -28,10 +28,10 @@ export class Requirements {
     this.#closed = reason;
   }
 
-  /** Starts what `plugin` requires and waits for that; says what does not run. */
-  async met(plugin: string): Promise<Permission> {
+  /** Starts what `plugin` `requires` and waits for that; says what does not run. */
+  async met(plugin: string, requires: readonly string[]): Promise<Permission> {
     if (this.#closed !== null) return { ok: false, reason: this.#closed };
-    for (const name of this.#roster.supervisor(plugin)?.requires ?? []) {
+    for (const name of requires) {
       const supervisor = this.#roster.supervisor(name);
       if (!supervisor) return { ok: false, reason: `requires ${name}, which cannot start` };
       if (isServing(supervisor.state)) continue;
@@ -76,9 +76,13 @@ export class Requirements {
   /** Takes note of a plugin's new state: blocks those that require it, or lets them start again. */
   follow(plugin: string, state: PluginState, reason: string): void {
     const supervisor = this.#roster.supervisor(plugin);
-    // Who is being replaced comes back at once; and at the end all are ended in order.
-    if (this.#closed !== null || !supervisor || supervisor.replacing) return;
-    if (isServing(state)) this.#release(plugin);
+    // At the end all are ended in order.
+    if (this.#closed !== null || !supervisor) return;
+    // Who is being replaced comes back at once; whether it did is seen when that is over.
+    if (supervisor.replacement) {
+      if (down.includes(state))
+        void supervisor.replacement.then(() => this.follow(plugin, supervisor.state, supervisor.reason));
+    } else if (isServing(state)) this.#release(plugin);
     else if (down.includes(state))
       void this.block(plugin, { urgent: false, reason: `requires ${plugin}, which is ${state}: ${reason}` });
   }

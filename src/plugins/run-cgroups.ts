@@ -34,11 +34,18 @@ export function notWritable(
   folder: string,
   error: unknown,
 ): Obstacle {
-  const remedy =
-    version === 2
-      ? "run it as a systemd service with Delegate=yes, or as root"
-      : `run it as root, or give this user a ${controller} cgroup`;
-  return { missing: `${folder} is not writable (${codeOf(error)})`, remedy };
+  return {
+    missing: `${folder} is not writable (${codeOf(error)})`,
+    remedy: remedyFor(version, controller, error),
+  };
+}
+
+function remedyFor(version: 1 | 2, controller: Controller, error: unknown): string {
+  if (codeOf(error) === "EROFS")
+    return "leave out ProtectControlGroups in its systemd unit, or give its container cgroups to write to";
+  return version === 2
+    ? "run it as a systemd service with Delegate=yes, or as root"
+    : `run it as root, or give this user a ${controller} cgroup`;
 }
 
 /**

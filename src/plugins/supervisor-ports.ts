@@ -21,7 +21,7 @@ export interface SupervisorPorts {
   /** From SIGTERM to SIGKILL, and before that for drain and the shutdown call together. */
   graceMs: number;
   /** Starts what it requires and waits for that; says what does not run. */
-  requirements(plugin: string): Promise<Permission>;
+  requirements(plugin: string, requires: readonly string[]): Promise<Permission>;
   /** Asked before each start that no person ordered. */
   mayStart(plugin: string): Permission;
   /** Asked before an idle one is stopped: who needs it running, if any. */

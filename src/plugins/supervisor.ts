@@ -3,7 +3,6 @@
 import type { Timer } from "../clock.ts";
 import { formatDuration } from "../config/units.ts";
 import { afterFailure } from "./after-failure.ts";
-import type { InstanceChoice } from "./balance.ts";
 import { Crew, type Enlisted } from "./crew.ts";
 import { IdleWatch } from "./idle-watch.ts";
 import type { EndReport, Instance } from "./instance.ts";
@@ -128,7 +127,12 @@ export class Supervisor extends PluginRecord implements Standing {
 
   /** Its processes are being exchanged for others. */
   get replacing(): boolean {
-    return this.#replacement.running !== null;
+    return this.replacement !== null;
+  }
+
+  /** That exchange, until it is over; null when there is none. Never rejects. */
+  get replacement(): Promise<unknown> | null {
+    return this.#replacement.running;
   }
 
   /** What is wanted of it now, whatever its state still is. */
@@ -137,7 +141,7 @@ export class Supervisor extends PluginRecord implements Standing {
   }
 
   /** The process for the next request; null when there is none. */
-  pick(choice?: InstanceChoice): Member | null {
+  pick(choice?: Parameters<Crew["pick"]>[0]): Member | null {
     return this.#crew.pick(choice);
   }
 
@@ -161,7 +165,7 @@ export class Supervisor extends PluginRecord implements Standing {
   }
 
   async #attempt(reason: string, automatic: boolean): Promise<StartOutcome> {
-    const required = await this.#ports.requirements(this.name);
+    const required = await this.#ports.requirements(this.name, this.requires);
     if (this.#intent !== "run") return { ok: false, message: `${this.name} was ${this.#intent} meanwhile` };
     if (!required.ok) return this.#blocked(required.reason, automatic);
     const permitted = automatic ? this.#ports.mayStart(this.name) : required;

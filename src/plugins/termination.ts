@@ -3,7 +3,7 @@
 import { type Clock, sleep } from "../clock.ts";
 import { killCgroup, type PluginCgroup } from "./plugin-cgroup.ts";
 import { isAlive, type ProcessEntry, type ProcessId } from "./proc-table.ts";
-import { type FamilyTies, findFamily, signalProcess } from "./process-family.ts";
+import { type FamilyTies, findFamily, findFamilyInTurns, signalProcess } from "./process-family.ts";
 
 /** What is to be ended. */
 export interface Target {
@@ -40,12 +40,18 @@ class Roll {
     this.#members.set(target.root.pid, target.root);
   }
 
-  /** Everyone alive now, from a new reading of /proc. */
-  read(): ProcessEntry[] {
-    const { cgroup, mark, never } = this.target;
+  /** Everyone alive now, from a new reading of /proc; an urgent one waits for nothing else. */
+  async read(urgent: boolean): Promise<ProcessEntry[]> {
+    const { cgroup, mark, never, root } = this.target;
     const members = [...this.#members.values()];
-    const ties: FamilyTies = { members, cgroupPids: cgroup?.pids() ?? [], mark, never };
-    const alive = findFamily(ties);
+    const ties: FamilyTies = {
+      members,
+      cgroupPids: cgroup?.pids() ?? [],
+      mark,
+      markedSinceTicks: root.startTicks,
+      never,
+    };
+    const alive = urgent ? findFamily(ties) : await findFamilyInTurns(ties);
     for (const { pid, startTicks } of alive) this.#members.set(pid, { pid, startTicks });
     return alive;
   }
@@ -68,12 +74,16 @@ function signalAll(target: Target, entries: readonly ProcessEntry[], signal: Nod
 }
 
 /** Kills until nothing is left or the deadline passed. */
-async function killAll(roll: Roll, clock: Clock): Promise<{ gone: boolean; leftBehind: number }> {
+async function killAll(
+  roll: Roll,
+  clock: Clock,
+  urgent: AbortSignal,
+): Promise<{ gone: boolean; leftBehind: number }> {
   const { target } = roll;
   const endMs = clock.monotonicMs() + killDeadlineMs;
   const killed = new Set<number>();
   for (;;) {
-    const alive = roll.read();
+    const alive = await roll.read(urgent.aborted);
     if (alive.length === 0) return { gone: true, leftBehind: killed.size };
     for (const { pid } of alive) if (pid !== target.root.pid) killed.add(pid);
     if (target.cgroup?.version === 2) killCgroup(target.cgroup.folder);
@@ -105,7 +115,7 @@ export async function terminate(
   const { clock, urgent } = options;
   // Who belongs to it is found before anything ends: afterwards the descendants are nobody's.
   const roll = new Roll(target);
-  const before = roll.read();
+  const before = await roll.read(urgent.aborted);
   if (!urgent.aborted && before.length > 0) {
     signalAll(target, before, "SIGTERM");
     // A stopped process (SIGSTOP) would never see the TERM.
@@ -114,7 +124,7 @@ export async function terminate(
   }
   const killed = isAlive(target.root);
   target.beforeKill();
-  const { gone, leftBehind } = await killAll(roll, clock);
+  const { gone, leftBehind } = await killAll(roll, clock, urgent);
   if (gone) await target.exited;
   return { gone, killed, leftBehind };
 }

@@ -95,6 +95,9 @@ export interface Transport {
   close(kind: FailureKind, message: string): void;
 }
 
+/** Told that one of a transport's sockets is closed, and which, as in "its stdout". */
+export type Closed = (which: string) => void;
+
 /** A transport and the sockets it lives on. */
 export interface OpenTransport {
   transport: Transport;

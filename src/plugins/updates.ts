@@ -27,13 +27,21 @@ export class Updates {
   readonly #ports: UpdatesPorts;
   /** The one that is being carried out; the next waits for it. */
   #last: Promise<unknown> = Promise.resolve();
+  /** Orders that wait for their turn, by what they are for: the same one again is one with them. */
+  readonly #waiting = new Map<string, Promise<unknown>>();
 
   constructor(ports: UpdatesPorts) {
     this.#ports = ports;
   }
 
-  #inTurn<Value>(run: () => Promise<Value>): Promise<Value> {
-    const mine = this.#last.then(run, run);
+  #inTurn<Value>(order: string, run: () => Promise<Value>): Promise<Value> {
+    const same = this.#waiting.get(order) as Promise<Value> | undefined;
+    if (same) return same;
+    const mine = this.#last.then(() => {
+      this.#waiting.delete(order);
+      return run();
+    });
+    this.#waiting.set(order, mine);
     this.#last = mine.catch(() => undefined); // Whoever asked for it is told.
     return mine;
   }
@@ -41,7 +49,7 @@ export class Updates {
   /** Puts back what earlier rollbacks decided. To be called before anything is started. */
   applyPins(): Promise<void> {
     const { roster, versions, options } = this.#ports;
-    return this.#inTurn(async () => {
+    return this.#inTurn("pins", async () => {
       for (const supervisor of roster.supervisors()) {
         const own = this.#ownFolder(supervisor);
         const version = own === null ? null : await versions.pinned(supervisor, own);
@@ -56,34 +64,38 @@ export class Updates {
 
   /** Starts what is new, exchanges what changed, ends what is gone. */
   rescan(): Promise<void> {
-    return this.#inTurn(async () => {
+    return this.#inTurn("rescan", async () => {
       const changes = await this.#take();
       await this.#apply(changes, null);
     });
   }
 
   /** The plugin as it now lies in its folder takes over, changed or not. */
-  reload(supervisor: Supervisor, reason: string): Promise<Replaced> {
-    return this.#inTurn(async () => {
-      const { name } = supervisor;
+  reload(name: string, reason: string): Promise<Replaced> {
+    return this.#inTurn(`reload ${name}`, async () => {
       const changes = await this.#take();
       await this.#apply(changes, name);
       const invalid = changes.invalid.find((each) => each.name === name);
       const found = this.#ports.roster.found(name);
-      if (invalid || !found)
-        return {
-          ok: false,
-          code: "invalid",
-          message: `${invalid?.reason ?? "its folder is gone"}; ${versionText(supervisor.version)} goes on`,
-        };
+      // Not the one from before the scan: its folder may have been removed and made anew.
+      const supervisor = this.#ports.roster.supervisor(name);
+      if (!found || !supervisor)
+        return { ok: false, code: "invalid", message: `the folder of ${name} is gone, so it was ended` };
+      if (invalid) {
+        const goesOn = `${versionText(supervisor.version)} goes on`;
+        return { ok: false, code: "invalid", message: `${invalid.reason}; ${goesOn}` };
+      }
       return this.#replace(supervisor, versionFound(found), reason, "swapped");
     });
   }
 
   /** The version that ran well before takes over, until the folder holds something new. */
-  rollback(supervisor: Supervisor, reason: string): Promise<Replaced> {
-    return this.#inTurn(async () => {
-      const { versions } = this.#ports;
+  rollback(name: string, reason: string): Promise<Replaced> {
+    return this.#inTurn(`rollback ${name}`, async () => {
+      const { versions, roster } = this.#ports;
+      const supervisor = roster.supervisor(name);
+      if (!supervisor)
+        return { ok: false, code: "invalid", message: `the folder of ${name} is gone, so it was ended` };
       const before = await versions.before(supervisor);
       if (!before.ok)
         return {
@@ -121,7 +133,12 @@ export class Updates {
         continue;
       changes.changed.push({ supervisor, next: versionFound(found) });
     }
-    return changes;
+    // What failed once fails again: each scan would start it anew.
+    const changed = changes.changed.filter(({ supervisor }) => {
+      const own = this.#ownFolder(supervisor);
+      return own === null || !versions.isSetAside(supervisor, own);
+    });
+    return { ...changes, changed };
   }
 
   /** Carries out what a scan brought, but for the plugin called `except`. */
@@ -152,9 +169,12 @@ export class Updates {
     const { name, version: before } = supervisor;
     const { roster, options, versions } = this.#ports;
     const why = this.#whyInPlace(before, next);
+    const secured = this.#secureOld(supervisor);
+    if (why !== null) await secured;
     const outcome = await supervisor.replace(next, { beside: why === null, reason });
+    await secured;
     options.overlapEnded?.(name);
-    if (!outcome.ok) await this.#keptOld(supervisor);
+    if (!outcome.ok) this.#setAside(supervisor);
     else if (!next.kept) versions.admit(name);
     roster.arrange();
     const done: SwapOutcome = !outcome.ok ? "kept_old" : why === null ? success : "stopped_first";
@@ -174,14 +194,19 @@ export class Updates {
     return { ok: false, code: "not-replaced", message: `${outcome.message}; ${now}` };
   }
 
-  /** Its folder holds what does not run: later starts of the version that goes on are from its kept copy. */
-  async #keptOld(supervisor: Supervisor): Promise<void> {
+  /** Its folder holds the next version by now: should the old one be started again, that is from its kept copy. */
+  async #secureOld(supervisor: Supervisor): Promise<void> {
     const { versions } = this.#ports;
-    const own = this.#ownFolder(supervisor);
-    if (own !== null) versions.setAside(supervisor, own);
+    const { version } = supervisor;
     await versions.settled();
     const copy = await versions.ownCopy(supervisor);
-    if (copy) supervisor.version = copy;
+    if (copy && supervisor.version === version) supervisor.version = copy;
+  }
+
+  /** What its folder holds did not take over, and is not tried again until it is another one. */
+  #setAside(supervisor: Supervisor): void {
+    const own = this.#ownFolder(supervisor);
+    if (own !== null) this.#ports.versions.setAside(supervisor, own);
   }
 
   /** Why the old version has to be stopped first; null when the new one may run beside it. */

@@ -6,6 +6,7 @@
  */
 
 import { lstatSync, mkdirSync, readdirSync, renameSync, rmSync, utimesSync } from "node:fs";
+import { rm } from "node:fs/promises";
 import { join } from "node:path";
 import { copyContent } from "./content-copy.ts";
 import { contentHash } from "./content-hash.ts";
@@ -35,6 +36,9 @@ export interface KeepOptions {
   inUse: ReadonlySet<string>;
   nowMs: number;
 }
+
+/** What cannot be removed only takes up room, and is tried again when the next version is kept. */
+const later = (): void => undefined;
 
 const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));
 
@@ -85,8 +89,10 @@ export class VersionStore {
       this.#remove(unfinished);
       return { ok: false, problem: `${name} ${hash.slice(0, 12)} cannot be kept: ${messageOf(error)}` };
     }
+    // Thousands of files in one go would hold up requests.
     for (const old of this.list(name).slice(mostVersions))
-      if (!this.#isUsed(name, old, inUse)) this.#remove(old.folder);
+      if (!this.#isUsed(name, old, inUse))
+        await rm(old.folder, { recursive: true, force: true }).catch(later);
     return { ok: true, folder: target };
   }
 

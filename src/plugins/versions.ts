@@ -50,6 +50,12 @@ export class Versions {
     return now !== null && now !== this.#setAside.get(name) && (version.kept || now !== version.fingerprint);
   }
 
+  /** Whether `own` still holds what is not to be run. */
+  isSetAside({ name, version }: Supervisor, own: string): boolean {
+    const aside = this.#setAside.get(name);
+    return aside !== undefined && fingerprintOf(version, own) === aside;
+  }
+
   /** What `own` holds now is not run until it is another one. */
   setAside({ name, version }: Supervisor, own: string): void {
     const now = fingerprintOf(version, own);

@@ -3,7 +3,7 @@
 import type { Json, PluginRequest } from "../sdk/plugin.ts";
 
 /** "ready" also means: may be started for this request (a lazy plugin). Only a ready plugin is dispatched to. */
-export type PluginState = "ready" | "starting" | "shed" | "stopped" | "disabled" | "failed";
+export type PluginState = "ready" | "starting" | "shed" | "stopped" | "disabled" | "blocked" | "failed";
 
 /** The plugin that serves a platform. */
 export interface Resolution {

@@ -58,6 +58,13 @@ const rows: Record<AttemptFailure, Row> = {
     title: "The plugin is disabled",
     blockedBy: "plugin-state",
   },
+  blocked: {
+    status: 503,
+    code: "plugin-blocked",
+    title: "What the plugin requires does not run",
+    blockedBy: "plugin-state",
+    retryAfterSeconds: 5,
+  },
   failed: {
     status: 503,
     code: "plugin-failed",

@@ -46,6 +46,8 @@ export interface ScalerStatus {
 
 /** A killed process is gone within some 15 ms; after this the next victim of an emergency is not kept waiting. */
 const emergencyPatienceMs = 150;
+/** A wall clock that moved by more than this against the monotonic one was set; less is rounding and drift. */
+const leastStepMs = 500;
 
 export class Scaler {
   readonly #options: ScalerOptions;
@@ -57,6 +59,7 @@ export class Scaler {
   #verdict: Verdict | null = null;
   #shedding = false;
   #lastChangeMs: number | null = null;
+  #lastChangeMonotonicMs = 0;
   #running: Promise<void> | null = null;
   #restoring: { plugin: string; done: Promise<void> } | null = null;
   #exhausted = false;
@@ -97,9 +100,7 @@ export class Scaler {
   onReading(measured: Measured): void {
     this.#measured = measured;
     if (this.#stopped) return;
-    // A wall clock that was set back must not make the dwell last until it has caught up.
-    const nowMs = this.#options.clock.nowMs();
-    if (this.#lastChangeMs !== null && this.#lastChangeMs > nowMs) this.#lastChangeMs = nowMs;
+    this.#followWallClock();
     if (this.#running) {
       if (this.#isEmergency(measured)) this.#execution.hasten(measured);
       return;
@@ -109,6 +110,17 @@ export class Scaler {
       .finally(() => {
         this.#running = null;
       });
+  }
+
+  /**
+   * The last change is told in wall-clock time, and the dwell lasts as long as it says: when somebody set that clock, the
+   * change is moved with it.
+   */
+  #followWallClock(): void {
+    if (this.#lastChangeMs === null) return;
+    const { clock } = this.#options;
+    const shouldBeMs = clock.nowMs() - Math.round(clock.monotonicMs() - this.#lastChangeMonotonicMs);
+    if (Math.abs(shouldBeMs - this.#lastChangeMs) > leastStepMs) this.#lastChangeMs = shouldBeMs;
   }
 
   #isEmergency({ usedBytes, budgetBytes }: Measured): boolean {
@@ -246,6 +258,7 @@ export class Scaler {
 
   #changed(what: string): void {
     this.#lastChangeMs = this.#options.clock.nowMs();
+    this.#lastChangeMonotonicMs = this.#options.clock.monotonicMs();
     this.#options.onIntervention(this.#lastChangeMs, what);
   }
 

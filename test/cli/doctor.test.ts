@@ -28,6 +28,12 @@ const checked = [
   "limits.memory",
   "limits.cpu",
   "limits.processes",
+  "permissions.files",
+  "permissions.net",
+  "permissions.net (port)",
+  "permissions.user",
+  "permissions.privileges",
+  "permissions.sandbox",
   "pressure",
   "swap",
   "oom_score_adj",
@@ -60,6 +66,7 @@ describe("the executable", () => {
       expect(out).toMatch(/^partly {3}limits\.memory +statm watch$/m);
       expect(out).toMatch(/^partly {3}limits\.cpu +nice 10$/m);
       expect(out).toMatch(/^missing {2}limits\.processes /m);
+      expect(out).toMatch(/^missing {2}permissions\.user +plugins run as conductor's own user$/m);
       expect(out).toMatch(/^missing {2}state folder +.* is not writable \(EACCES\)$/m);
       expect(out).toContain("StateDirectory=conductor");
       expect(out).toContain("Delegate=yes");
@@ -144,4 +151,5 @@ test("the text is aligned, wrapped, and silent about systemd when all is there",
   expect(lines[4]).toBe(`${" ".repeat(24)}=> grant it`);
   expect(lines[5]).toStartWith("missing  limits.cpu     word");
   expect(lines).toContain("    Delegate=yes");
+  expect(lines).toContain("    KillMode=mixed");
 });

@@ -69,9 +69,17 @@ export interface PluginInfo {
   reason: string;
   pids: number[];
   restarts: number;
+  instances: { running: number; wanted: number };
+  inFlight: number;
   lastError: string | null;
   lastExit: { text: string; exitCode: number | null; signal: string | null } | null;
-  output: { garbageMessages: number; droppedBytes: number; garbage: string | null };
+  output: {
+    garbageMessages: number;
+    lateAnswers: number;
+    unknownAnswers: number;
+    droppedBytes: number;
+    garbage: string | null;
+  };
 }
 
 export interface PlatformHealth {

@@ -162,6 +162,23 @@ describe("health checks", () => {
     expect(subject.get("voice").getState().state).toBe("half-open");
   });
 
+  test("a plugin that was started anew does not wait for what health checks saw of its former process", () => {
+    const { subject, events } = breakers();
+    subject.pluginStarted("nobody knows it yet");
+    subject.checked(hung);
+    expect(subject.acquire("voice").permitted).toBe(false);
+    subject.pluginStarted("voice");
+    expect(subject.acquire("voice").permitted).toBe(true);
+    expect(events.moves()).toEqual(["voice closed>open", "voice open>closed"]);
+    failThrice(subject, "voice");
+    subject.pluginStarted("voice");
+    expect(subject.acquire("voice").permitted).toBe(false);
+    subject.checked(hung);
+    subject.isolate("voice", "by hand");
+    subject.pluginStarted("voice");
+    expect(subject.list()[0]).toMatchObject({ platform: "voice", state: "open", isolated: true });
+  });
+
   test("an exit opens nothing, and checks leave an isolated one alone", () => {
     const { subject } = breakers();
     subject.checked(result({ status: "failed", failure: "exited" }));

@@ -49,6 +49,23 @@ test("without a choice, and for a hash without a key, it is the least busy, of s
   expect(balancer().pick(members, { balance: "hash" })?.slot).toBe(1);
 });
 
+test("one that does not answer its health checks is passed over while another does; its keys come back", () => {
+  const members = crew([0, 9, 9]);
+  const key = keys(100).find((each) => owner(members, each) === 0) ?? "";
+  members[0]?.checked(false, 1);
+  for (const choice of [
+    undefined,
+    { balance: "power-of-two" },
+    { balance: "round-robin" },
+    hashed(key),
+  ] as const)
+    expect(balancer().pick(members, choice)?.slot).not.toBe(0);
+  for (const member of members) member.checked(false, 1);
+  expect(balancer().pick(members, undefined)?.slot).toBe(0);
+  for (const member of members) member.checked(true, 2);
+  expect(owner(members, key)).toBe(0);
+});
+
 describe("round robin", () => {
   test("takes each in turn", () => {
     const subject = balancer();

@@ -64,7 +64,7 @@ describe("an exec plugin", () => {
     expect(performance.now() - began).toBeLessThan(250);
     expect(manager.view("bot")?.lastError).toBe("exited with code 7; last words: about to fail");
     expect(of("plugin.exit")).toEqual([
-      { plugin: "bot", exitCode: 7, signal: null, expected: false, remaining: 0 },
+      { plugin: "bot", exitCode: 7, signal: null, outOfMemory: false, expected: false, remaining: 0 },
     ]);
   });
 

@@ -1,7 +1,16 @@
 /** Several processes of one plugin. */
 
 import { afterEach, expect, test } from "bun:test";
-import { bunPlugin, eventually, type Harness, harness, processesOf, request } from "./harness.ts";
+import {
+  bunPlugin,
+  eventually,
+  execPlugin,
+  type Harness,
+  harness,
+  processesOf,
+  request,
+  rogue,
+} from "./harness.ts";
 
 let open: Harness | null = null;
 afterEach(async () => {
@@ -104,4 +113,10 @@ test("health is that of the worst, and degraded names it", async () => {
   await open.manager.dispatch("bot", request(), soon);
   expect(await open.manager.checkHealth("bot", soon)).toMatchObject({ value: { status: "unhealthy" } });
   expect(open.manager.view("bot")).toMatchObject({ state: "degraded", reason: "sick" });
+});
+
+test("what they write that nobody asked for is counted together", async () => {
+  open = await harness({ bot: execPlugin("bot", rogue("garbage"), "instances: 2\n") });
+  await open.manager.startAll();
+  await eventually(() => open?.manager.view("bot")?.output.garbageMessages === 6);
 });

@@ -14,8 +14,6 @@ import { closedPath } from "../../src/plugins/launch/reach.ts";
 import { refusal } from "../../src/plugins/launch/refusal.ts";
 import { socketFilter } from "../../src/plugins/launch/seccomp.ts";
 import { dataFolder, writableFolder } from "../../src/plugins/launch/writable-folders.ts";
-import { sandboxSupport, supportLines } from "../../src/plugins/sandbox-support.ts";
-import { selfFromSource } from "./harness.ts";
 
 /** A tree of folders by name; a string is a link. */
 interface Tree {
@@ -343,29 +341,4 @@ test("bubblewrap gets the hidden covered, then its own back, then what can be wr
   expect(line).toEndWith("--chdir /f -- /bin/p -x");
   const listening = { ...spec, net: { kind: "listen", port: 1 } as const };
   expect(bubblewrapArguments(listening, () => null)).not.toContain("--unshare-net");
-});
-
-describe("what a host could enforce", () => {
-  const good = { namespaceProblem: null, privilegesProblem: null, seccompProblem: null, isRoot: true };
-  const lineOf = (what: string, probe: Parameters<typeof supportLines>[0], bwrap: string | null = null) =>
-    supportLines(probe, bwrap).find((line) => line.what === what);
-
-  test("is told with what is missing and what grants it", () => {
-    const full = { ...good, landlockAbi: 7 };
-    for (const line of supportLines(full, "bubblewrap 0.8.0"))
-      expect(line).toMatchObject({ mechanism: expect.any(String), missing: null, remedy: null });
-    expect(lineOf("permissions.files", { ...full, landlockAbi: 0 })?.remedy).toContain("lsm=landlock");
-    expect(lineOf("permissions.files", { ...full, landlockAbi: 2 })?.missing).toContain("emptied");
-    expect(lineOf("permissions.user", { ...full, isRoot: false })?.remedy).toContain("as root");
-    expect(lineOf("permissions.net", { ...full, namespaceProblem: "EPERM" })?.mechanism).toBe("seccomp");
-    const listening = "permissions.net, health port";
-    expect(lineOf(listening, { ...full, landlockAbi: 3 })?.remedy).toContain("6.7");
-    expect(lineOf("permissions.sandbox", full)?.remedy).toBe("apt-get install bubblewrap");
-  });
-
-  test("is found out in a process of its own", async () => {
-    const lines = await sandboxSupport(selfFromSource);
-    expect(lines.map(({ what }) => what)).toContain("permissions.files");
-    expect(lines.find(({ what }) => what === "permissions.privileges")?.mechanism).toBe("no_new_privs");
-  });
 });

@@ -47,7 +47,7 @@ export async function startPeer(carrier: Carrier): Promise<Peer> {
   };
   const open =
     carrier === "lines"
-      ? await openLineTransport({ stdin: fds.channel, stdout: fds.stdout }, clock, events)
+      ? await openLineTransport(fds, clock, events)
       : await openFrameTransport(fds.channel, clock, events);
   const { transport } = open;
   let running = true;

@@ -131,6 +131,7 @@ describe("the cause of an end", () => {
     oomKillsOnHost: null,
     limitBytes: null,
     overLimitBytes: null,
+    killedBecause: null,
     stoppedByUs: "no",
   };
   test.each([
@@ -167,6 +168,18 @@ describe("the cause of an end", () => {
       { signal: "SIGKILL", oomKillsOnHost: 1, limitBytes: 2 ** 26, overLimitBytes: 2 ** 27 },
       "oom",
       "killed by conductor: over its memory limit of 64.0 MiB (held 128 MiB)",
+    ],
+    [
+      "given up",
+      { signal: "SIGKILL", oomKillsInCgroup: 0, killedBecause: "it closed its stdout" },
+      "signal",
+      "killed by conductor: it closed its stdout",
+    ],
+    [
+      "given up, and had ended by itself",
+      { exitCode: 4, killedBecause: "it closed its stdout" },
+      "exit",
+      "exited with code 4",
     ],
     ["stopped", { signal: "SIGTERM", stoppedByUs: "term" }, "stopped", "stopped"],
     [

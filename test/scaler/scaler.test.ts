@@ -211,6 +211,23 @@ describe("shedding", () => {
     expect(host.log).toContain("start voice");
   });
 
+  test("a wall clock that is set forward does not cut the dwell short", async () => {
+    const { host, read, scaler, clock } = house({ voice: 300, android: 200, discord: 200, stubs: 150 });
+    await read();
+    host.find("discord").bytes = 0;
+    const changedMs = scaler.status().lastChangeMs ?? Number.NaN;
+    clock.stepMs = 3_600_000;
+    await read(10_000);
+    scaler.setForecast(calm(clock.nowMs()));
+    await read();
+    expect(host.log).not.toContain("start voice");
+    expect(scaler.status().lastChangeMs).toBe(changedMs + 3_600_000);
+    await clock.advance(30_000);
+    scaler.setForecast(calm(clock.nowMs()));
+    await read();
+    expect(host.log).toContain("start voice");
+  });
+
   test("a gentle stop becomes a kill when memory reaches the emergency line meanwhile", async () => {
     const { host, scaler, clock } = house({ voice: 300, android: 200, discord: 200, stubs: 150 }, 5_000);
     const reading = host.measure();

@@ -94,7 +94,7 @@ export class RawProcess {
     if (this.plan.manifest.runtime === "bun") {
       await this.#readLines(fds.stdout, "stdout");
       this.#open = await openFrameTransport(fds.channel, clock, events);
-    } else this.#open = await openLineTransport({ stdin: fds.channel, stdout: fds.stdout }, clock, events);
+    } else this.#open = await openLineTransport(fds, clock, events);
   }
 
   async #readLines(fd: number, stream: "stdout" | "stderr"): Promise<void> {

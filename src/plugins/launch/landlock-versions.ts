@@ -12,7 +12,11 @@ const scopesAbi = 6;
 export function landlockGap(abi: number): string | null {
   const gaps = [
     ...(abi < truncateAbi ? ["a file outside can still be emptied where its owner lets it (Linux 6.2)"] : []),
-    ...(abi < scopesAbi ? ["processes of the same user can still be signalled (Linux 6.12)"] : []),
+    ...(abi < scopesAbi
+      ? [
+          "processes of the same user can still be signalled and abstract unix sockets connected to (Linux 6.12)",
+        ]
+      : []),
   ];
   return gaps.length > 0 ? `with Landlock ABI ${abi} ${gaps.join(", and ")}` : null;
 }

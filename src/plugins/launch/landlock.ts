@@ -4,6 +4,7 @@ import { constants } from "node:fs";
 import type { Access, Grant } from "./file-rules.ts";
 import { landlockTcp } from "./landlock-versions.ts";
 import type { Libc } from "./libc.ts";
+import { filtered } from "./system-call-filter.ts";
 
 /** Bits of `handled_access_fs`, and the first ABI that has them (include/uapi/linux/landlock.h). */
 const right = {
@@ -69,6 +70,12 @@ export function landlockAbi(libc: Libc): number {
   return asked.ok ? Math.min(asked.value, newestAbi) : 0;
 }
 
+/** Whether it may be there and a filter of system calls denies even the question. */
+export function landlockDenied(libc: Libc): boolean {
+  const asked = libc.syscall("landlock_create_ruleset", 0, 0, 1);
+  return !asked.ok && asked.error === "EPERM";
+}
+
 export const landlockMissing =
   "this kernel offers no Landlock; it needs Linux 5.13 and, where it is switched off, landlock in the boot parameter lsm=";
 
@@ -88,7 +95,11 @@ export type Ruleset = { ok: true; fd: number } | { ok: false; reason: string };
 
 /** Makes a ruleset; paths that do not exist are left out. It takes effect with `restrictSelf`. */
 export function makeRuleset(libc: Libc, { abi, grants, tcpPort }: RulesetOptions): Ruleset {
-  if (abi === 0) return { ok: false, reason: landlockMissing };
+  if (abi === 0)
+    return {
+      ok: false,
+      reason: landlockDenied(libc) ? `${filtered.missing}; ${filtered.remedy}` : landlockMissing,
+    };
   if (tcpPort !== null && abi < firstAbi.tcp) return { ok: false, reason: landlockTcpMissing };
   const handled = grants === null ? 0n : handledFileRights(abi);
   const tcp = tcpPort === null ? 0n : tcpRights.bind | tcpRights.connect;

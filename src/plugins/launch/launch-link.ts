@@ -3,6 +3,7 @@
 import type { Clock } from "../../clock.ts";
 import { ByteSocket } from "../byte-socket.ts";
 import { type LaunchMessage, type LaunchReport, type LaunchSpec, longestSpecBytes } from "./spec.ts";
+import { filtered } from "./system-call-filter.ts";
 
 /** A launcher is done within milliseconds; one that is not, is ended. */
 const deadlineMs = 10_000;
@@ -19,7 +20,10 @@ function outcome(text: string): Launched {
     report = message.report;
   }
   return report === null
-    ? { ok: false, message: "its launcher ended before it started anything" }
+    ? {
+        ok: false,
+        message: `its launcher ended before it started anything; where ${filtered.missing}, ${filtered.remedy}`,
+      }
     : { ok: true, report };
 }
 

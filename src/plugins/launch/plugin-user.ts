@@ -3,6 +3,7 @@
 /** Above every user that a system hands out by itself, below Debian's subordinate users (from 100000). */
 export const firstPluginUser = 70_000;
 const count = 20_000;
+export const lastPluginUser = firstPluginUser + count - 1;
 
 /** FNV-1a over the UTF-16 units, 32 bits. */
 function hash(text: string): number {

@@ -5,6 +5,7 @@ import { isAbsolute, join } from "node:path";
 import type { InstancePlan } from "../instance-ports.ts";
 import type { Manifest } from "../manifest.ts";
 import { findBubblewrap } from "./find-bubblewrap.ts";
+import { whyNoOwnUsers } from "./own-users.ts";
 import { pluginUser } from "./plugin-user.ts";
 import { closedPath, type ReadBits, type Want } from "./reach.ts";
 import type { LaunchSpec, LaunchUser, NetRule, Withheld } from "./spec.ts";
@@ -82,6 +83,12 @@ function userOf(
     return {
       kind: "conductor",
       reason: "runs as the conductor's own user; run conductor as root to give each plugin a user of its own",
+    };
+  const obstacle = whyNoOwnUsers();
+  if (obstacle !== null)
+    return {
+      kind: "root",
+      reason: `it cannot have a user of its own: ${obstacle.missing}; ${obstacle.remedy}`,
     };
   const uid = pluginUser(manifest.name, ports.pluginNames());
   const all: Want[] = [
