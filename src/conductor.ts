@@ -13,10 +13,11 @@ import type { Config } from "./config/schema.ts";
 import { EventBus } from "./events/bus.ts";
 import { EventLog } from "./events/event-log.ts";
 import type { PluginManager } from "./plugins/manager.ts";
+import { compileRules } from "./routing/rules.ts";
 
 export interface RunningConductor {
   url: string;
-  /** Takes over the scaler's thresholds and order; other settings wait for a restart. */
+  /** Takes over the scaler's thresholds and order and the routing rules; other settings wait for a restart. */
   reconfigure(config: Config): void;
   /** Counts lines that the log had no room for. */
   countLogDrops(lines: number): void;
@@ -40,6 +41,7 @@ export async function startConductor(options: ConductorOptions): Promise<Running
     startedAtMs: clock.nowMs(),
     startedMonotonicMs: clock.monotonicMs(),
     policy: policyOf(loaded.config),
+    rules: compileRules(loaded.config.routing.rules),
     waitingFor: "the plugins are starting",
   };
   const later: Later = { metrics: null, scaler: null, stateFolder: null };
@@ -73,7 +75,8 @@ export async function startConductor(options: ConductorOptions): Promise<Running
     reconfigure: (config) => {
       foundation.policy = policyOf(config);
       memory.scaler.setPolicy(foundation.policy);
-      log.info("conductor.reloaded", { taken: "scaler", rest: "other settings wait for a restart" });
+      foundation.rules = compileRules(config.routing.rules);
+      log.info("conductor.reloaded", { taken: "scaler, routing", rest: "other settings wait for a restart" });
     },
     countLogDrops: (lines) => state.metrics.countLogDrops(lines),
     stop: async () => {

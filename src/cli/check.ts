@@ -1,5 +1,6 @@
 import { join } from "node:path";
 import { missingSecrets } from "../conductor/make-events.ts";
+import type { RouteRule } from "../config/route-rule.ts";
 import { pluginSearchPath } from "../plugins/child-environment.ts";
 import { scanCode } from "../plugins/code-scan.ts";
 import { contentHash } from "../plugins/content-hash.ts";
@@ -35,6 +36,7 @@ export const checkCommand: Command = {
       // A warning only: the service that runs it may have another environment.
       ...missingSecrets(config, invocation.environment).map((line) => `webhooks: ${line}`),
       ...orderWarnings(config.scaler.order, plugins),
+      ...ruleWarnings(config.routing.rules, plugins),
       ...details.flatMap((each) => each.warnings),
     ];
     const ok = found.length === 0;
@@ -91,6 +93,17 @@ async function detailsOf({ name, manifest, source }: FoundPlugin): Promise<Detai
   const notes = of("note").map(({ file, line, message }) => `${file}:${line}: ${message}`);
   if (!content.ok) warnings.push(`${name}: has no hash: ${content.message}`);
   return { ...details, sha256: content.ok ? content.hash : null, warnings, notes };
+}
+
+/** Platforms that rules name and no plugin serves: it may come later, and until then its fallbacks answer. */
+function ruleWarnings(rules: readonly RouteRule[], plugins: readonly FoundPlugin[]): string[] {
+  const served = new Set(plugins.flatMap(({ manifest }) => (manifest ? [manifest.platform] : [])));
+  return rules.flatMap(({ name, to, fallback }) => {
+    const absent = [to, ...(fallback ?? [])].filter((platform) => !served.has(platform));
+    return absent.length
+      ? [`routing.rules: "${name}" names ${absent.join(", ")}: no plugin serves that`]
+      : [];
+  });
 }
 
 /** Plugins that the order does not name are shed first, which may not be what their owner expects. */

@@ -8,6 +8,7 @@ import { eventsCommand } from "./events.ts";
 import { forecastCommand } from "./forecast.ts";
 import { initCommand } from "./init.ts";
 import { pluginsCommand } from "./plugins.ts";
+import { routesCommand } from "./routes.ts";
 import { schemaCommand } from "./schema.ts";
 import { serveCommand } from "./serve.ts";
 import { statusCommand } from "./status.ts";
@@ -22,6 +23,7 @@ export const commands: readonly Command[] = [
   eventsCommand,
   whyCommand,
   forecastCommand,
+  routesCommand,
   benchCommand,
   doctorCommand,
   schemaCommand,

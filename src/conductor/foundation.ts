@@ -5,6 +5,7 @@ import type { LoadedConfig } from "../config/load.ts";
 import type { EventBus } from "../events/bus.ts";
 import type { EventLog } from "../events/event-log.ts";
 import type { Log } from "../log.ts";
+import type { RouteRules } from "../routing/rules.ts";
 import type { Policy } from "../scaler/situation.ts";
 import type { Startup } from "./startup.ts";
 
@@ -24,6 +25,8 @@ export interface Foundation extends ConductorOptions {
   startedMonotonicMs: number;
   /** The scaler's thresholds in force; a reload replaces them. */
   policy: Policy;
+  /** The routing rules in force; a reload replaces them. */
+  rules: RouteRules;
   /** Null once all has started; else what is waited for. */
   waitingFor: string | null;
 }

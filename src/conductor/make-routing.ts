@@ -38,6 +38,7 @@ export function makeRouter(
     dispatcher: dispatcherOf(manager, foundation.loaded.config.plugins.startTimeout),
     breakers,
     fallbacks: () => fallbackPlatforms(manager, foundation.policy),
+    rules: () => foundation.rules,
     newRequestId: () => crypto.randomUUID(),
     observers: [statistics, observeRoutes(metrics)],
   });

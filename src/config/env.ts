@@ -15,7 +15,7 @@ function settingsOf(node: JsonNode, path: string[], into: Map<string, Setting>):
   for (const [key, child] of Object.entries(node.properties ?? {})) {
     const childPath = [...path, key];
     if (child.properties) settingsOf(child, childPath, into);
-    else if (child.type && child.type !== "object")
+    else if (child.type && child.type !== "object" && child.items?.type !== "object")
       into.set(variableName(childPath), { path: childPath, type: child.type });
   }
 }

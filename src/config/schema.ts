@@ -2,6 +2,7 @@
 
 import * as z from "zod";
 import { mostPatterns, patternProblem } from "../events/pattern.ts";
+import { routing } from "./routing-schema.ts";
 import { parseBytes, parseDurationMs, parseRatio } from "./units.ts";
 
 /** A zod string that a unit parser turns into a number; the parser's reason becomes the issue. */
@@ -287,6 +288,7 @@ export const configSchema = z.strictObject({
   scaler: scaler.describe("When plugins are shed and restored"),
   health: health.prefault({}).describe("Health checks"),
   breaker: breaker.prefault({}).describe("Circuit breakers"),
+  routing: routing.prefault({}).describe("Where requests go"),
   plugins: plugins.prefault({}).describe("Which plugins run"),
   webhooks: webhooks.describe(
     "Where events are posted to: [{url: https://…, events: [health.changed], secret: VARIABLE}]",

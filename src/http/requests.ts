@@ -3,7 +3,7 @@
 import { type Context, Hono } from "hono";
 import * as z from "zod";
 import type { Clock } from "../clock.ts";
-import type { Outcome, Refused } from "../routing/outcome.ts";
+import type { Outcome, Refused, RouteRequest } from "../routing/outcome.ts";
 import type { Json } from "../sdk/plugin.ts";
 import { anyJson, type BodyShape, checkedBody } from "./body.ts";
 import { type Problem, problem, problemDocument } from "./problem.ts";
@@ -37,12 +37,23 @@ export function requestRoutes({ router, clock }: Services): Hono {
       payload: payload as Json,
       ...(type === undefined ? {} : { type }),
       ...(deadlineMs === undefined ? {} : { deadlineMs }),
+      ...namedHeaders(context.req.raw.headers, router.ruleHeaders),
       streams: stream !== false,
       signal: context.req.raw.signal,
     });
     return answer(context, clock, outcome);
   });
   return app;
+}
+
+/** The headers that routing rules look at; all others stay here. */
+function namedHeaders(headers: Headers, names: readonly string[]): Pick<RouteRequest, "headers"> {
+  if (names.length === 0) return {};
+  const found = names.flatMap((name) => {
+    const value = headers.get(name);
+    return value === null ? [] : [[name, value]];
+  });
+  return { headers: Object.fromEntries(found) };
 }
 
 function answer(context: Context, clock: Clock, outcome: Outcome): Response {
@@ -55,8 +66,8 @@ function answer(context: Context, clock: Clock, outcome: Outcome): Response {
 }
 
 function refusal(outcome: Refused): Problem {
-  const { status, code, title, detail, retryAfterSeconds, blockedBy, known, requestId, platform, attempts } =
-    outcome;
+  const { status, code, title, detail, retryAfterSeconds, blockedBy, known } = outcome;
+  const { requestId, platform, rule, attempts } = outcome;
   return {
     status,
     code: code.replaceAll("-", "_"),
@@ -66,6 +77,7 @@ function refusal(outcome: Refused): Problem {
     more: {
       requestId,
       platform,
+      ...(rule === undefined ? {} : { rule }),
       attempts,
       ...(blockedBy ? { blocked_by: blockedBy } : {}),
       ...(known ? { known } : {}),

@@ -68,14 +68,15 @@ interface Server {
 export function streamAnswer(
   context: Context,
   clock: Clock,
-  { requestId, platform, plugin, degraded, fallbackFor, reason }: Answered,
+  { requestId, platform, rule, plugin, degraded, fallbackFor, reason }: Answered,
   stream: RoutedStream,
   problemOf: ProblemOf,
 ): Response {
   const accepted = context.req.header("accept") ?? "";
   const form = /(^|,)\s*text\/event-stream\s*(;|,|$)/i.test(accepted) ? events : lines;
   const standIn = degraded ? { fallbackFor, reason } : {};
-  const head = form.head({ requestId, platform, plugin, degraded, ...standIn });
+  const ruled = rule === undefined ? {} : { rule };
+  const head = form.head({ requestId, platform, ...ruled, plugin, degraded, ...standIn });
   const server = context.env as Partial<Server> | undefined;
   const limit = (seconds: number) => server?.timeout?.(context.req.raw, seconds);
   const body = new ReadableStream(new Pump({ stream, form, head, problemOf, limit, clock }), {

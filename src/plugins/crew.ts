@@ -6,12 +6,15 @@
  *               └──────▶ gone ◀────┘
  */
 
+import { Balancer, type InstanceChoice } from "./balance.ts";
 import type { EndReport, Instance, StartResult } from "./instance.ts";
-import { leastBusy, Member } from "./member.ts";
+import { Member } from "./member.ts";
 import type { PluginVersion } from "./plugin-version.ts";
 
 export interface CrewPorts {
   monotonicMs(): number;
+  /** 0..1 */
+  random(): number;
   /** A process that is not started yet. */
   create(version: PluginVersion): Instance;
   /** A member ended, and nobody here ended it; it takes no requests any more. */
@@ -29,6 +32,7 @@ const noWait = { urgent: true, graceMs: 0, idle: () => Promise.resolve() };
 
 export class Crew {
   readonly #ports: CrewPorts;
+  readonly #balancer: Balancer;
   readonly #coming = new Map<Instance, PluginVersion>();
   #members: readonly Member[] = [];
   readonly #leaving = new Set<Member>();
@@ -37,6 +41,7 @@ export class Crew {
 
   constructor(ports: CrewPorts) {
     this.#ports = ports;
+    this.#balancer = new Balancer(() => ports.random());
   }
 
   /** Those that take requests. */
@@ -51,9 +56,10 @@ export class Crew {
   }
 
   /** The one for the next request; null when there is none. */
-  pick(): Member | null {
+  pick(choice?: InstanceChoice): Member | null {
     // One whose process ended a moment ago is told of when all of it is gone.
-    return leastBusy(this.#members.filter(({ instance }) => !instance.endedByItself));
+    const alive = this.#members.filter(({ instance }) => !instance.endedByItself);
+    return this.#balancer.pick(alive, choice);
   }
 
   /** Starts one process of `version`. It takes no requests until it is admitted; a failed one is gone. */
@@ -93,10 +99,14 @@ export class Crew {
   /** From now on these take requests; false, and nothing changed, when one of them has ended already. */
   admit(instances: readonly Instance[]): boolean {
     const fresh: Member[] = [];
+    const taken = new Set(this.#members.map(({ slot }) => slot));
     for (const instance of instances) {
       const version = this.#coming.get(instance);
       if (!version || instance.endedByItself || this.#ending.has(instance)) return false;
-      fresh.push(new Member(instance, version, this.#ports.monotonicMs()));
+      let slot = 0;
+      while (taken.has(slot)) slot++;
+      taken.add(slot);
+      fresh.push(new Member(instance, version, this.#ports.monotonicMs(), slot));
     }
     for (const { instance } of fresh) this.#coming.delete(instance);
     this.#members = [...this.#members, ...fresh];

@@ -3,6 +3,7 @@
 import type { Clock } from "../clock.ts";
 import type { Json, PluginRequest } from "../sdk/plugin.ts";
 import { isServing } from "./lifecycle.ts";
+import type { Member } from "./member.ts";
 import type { Supervisor } from "./supervisor.ts";
 import { type CallFailure, type CallOptions, type CallResult, failed } from "./transport.ts";
 
@@ -47,8 +48,33 @@ async function untilServing(
 }
 
 /**
- * Sends `request` to the least busy process. The deadline is the shorter of the caller's and the manifest's; the time in
- * which the plugin starts counts only for the caller's. Never rejects.
+ * The process for the request, once that has room for one more; the request is counted there until `done` is called. The
+ * plugin has room: it has let the request in. The least busy process then has too, but a conversation waits for its own.
+ */
+async function takenMember(
+  supervisor: Supervisor,
+  clock: Clock,
+  left: () => CallOptions,
+): Promise<{ ok: true; member: Member; done: () => void } | CallFailure> {
+  for (;;) {
+    const options = left();
+    const member = supervisor.pick(options.route);
+    if (!member) return unavailable(supervisor);
+    // At once, before anyone else chooses.
+    if (member.hasRoom) return { ok: true, member, done: member.begin() };
+    const ended = Promise.withResolvers<true>();
+    const forget = member.onEnd(() => ended.resolve(true));
+    const room = await within(ended.promise, clock, options).finally(forget);
+    if (room) continue;
+    return options.signal?.aborted
+      ? failed("cancelled", "the caller went away")
+      : failed("timeout", `waited ${Math.round(options.timeoutMs)} ms for its process of ${supervisor.name}`);
+  }
+}
+
+/**
+ * Sends `request` to the process that `options.route` chooses, the least busy by default. The deadline is the shorter of
+ * the caller's and the manifest's; the time in which the plugin starts counts only for the caller's. Never rejects.
  */
 export async function dispatchTo(
   supervisor: Supervisor,
@@ -75,11 +101,11 @@ export async function dispatchTo(
       if (refusal) return refusal;
       endMs = ownEndMs();
     }
-    const member = supervisor.pick();
-    if (!member) return unavailable(supervisor);
+    const chosen = await takenMember(supervisor, clock, left);
+    if (!chosen.ok) return chosen;
+    const { member, done } = chosen;
     const call = left();
     const params = { request, deadlineMs: Math.floor(call.timeoutMs) };
-    const done = member.begin();
     const over = () => {
       done();
       place.release();

@@ -26,7 +26,7 @@ export interface PluginManagerOptions {
   publisher: Publisher;
   /** What happens, for plugins that want to be told; absent: they are told nothing. */
   events?: EventSource;
-  /** 0..1, for the jitter of restarts. */
+  /** 0..1, for the jitter of restarts and the choice between processes. */
   random(): number;
   /** Unique for this run of conductor; [a-z0-9-], at most 32 characters. */
   runId: string;

@@ -8,12 +8,15 @@ export class Member {
   /** When the first of the checks in a row that it did not answer was given up. */
   #silentSinceMs: number | null = null;
   #onIdle: (() => void)[] = [];
+  readonly #onEnd = new Set<() => void>();
 
   constructor(
     readonly instance: Instance,
     readonly version: PluginVersion,
     /** Monotonic milliseconds. */
     readonly readyAtMs: number,
+    /** Its place among those that take requests: the smallest that was free. One that is started anew gets it again. */
+    readonly slot: number,
   ) {}
 
   /** Requests that it works on. */
@@ -29,8 +32,20 @@ export class Member {
       if (ended) return;
       ended = true;
       this.#inFlight--;
+      for (const run of [...this.#onEnd]) run();
       if (this.#inFlight === 0) for (const run of this.#onIdle.splice(0)) run();
     };
+  }
+
+  /** It may be given one request more (limits.concurrency). */
+  get hasRoom(): boolean {
+    return this.#inFlight < this.version.manifest.limits.concurrency;
+  }
+
+  /** Calls `run` each time a request ended, until the returned function is called. */
+  onEnd(run: () => void): () => void {
+    this.#onEnd.add(run);
+    return () => this.#onEnd.delete(run);
   }
 
   /** It did not answer its last health check. */
@@ -51,15 +66,16 @@ export class Member {
   }
 }
 
-/**
- * The one that works on the fewest requests, of those that answer their health checks where any does; of several the
- * first. Null when there is none.
- */
+/** Those that answer their health checks; all of them when none does. */
+export function answering(members: readonly Member[]): readonly Member[] {
+  const some = members.filter(({ silent }) => !silent);
+  return some.length > 0 ? some : members;
+}
+
+/** The one that works on the fewest requests, of several the first; null when there is none. */
 export function leastBusy(members: readonly Member[]): Member | null {
-  const best = (some: readonly Member[]) =>
-    some.reduce<Member | null>(
-      (least, each) => (least && least.inFlight <= each.inFlight ? least : each),
-      null,
-    );
-  return best(members.filter(({ silent }) => !silent)) ?? best(members);
+  return members.reduce<Member | null>(
+    (least, each) => (least && least.inFlight <= each.inFlight ? least : each),
+    null,
+  );
 }

@@ -55,6 +55,7 @@ export class Supervisor extends PluginRecord implements Standing {
     this.#backoff = this.#newBackoff();
     this.#crew = new Crew({
       monotonicMs: () => ports.clock.monotonicMs(),
+      random: () => ports.random(),
       create: (of) => newInstance(this.name, of, ports, (what) => this.noteGarbage(what)),
       memberEnded: (member, report) => this.#memberEnded(member, report),
       otherEnded: (instance, report, wanted) => {
@@ -140,8 +141,8 @@ export class Supervisor extends PluginRecord implements Standing {
   }
 
   /** The process for the next request; null when there is none. */
-  pick(): Member | null {
-    return this.#crew.pick();
+  pick(choice?: Parameters<Crew["pick"]>[0]): Member | null {
+    return this.#crew.pick(choice);
   }
 
   #newBackoff(): RestartBackoff {

@@ -1,6 +1,7 @@
 /** The way to call a plugin's process, whatever runs there. */
 
 import type { Json } from "../sdk/plugin.ts";
+import type { InstanceChoice } from "./balance.ts";
 
 /**
  * How a call fails. timeout: no answer in time. plugin-error: it answered with an error. crashed: the process ended
@@ -60,6 +61,8 @@ export interface CallOptions {
   signal?: AbortSignal;
   /** Absent: an answer in chunks fails with protocol. */
   stream?: StreamTerms;
+  /** Which of several processes is asked; absent: the least busy. */
+  route?: InstanceChoice;
 }
 
 /** What a plugin wrote that nobody asked for; all counts since its start. */

@@ -11,6 +11,7 @@ import type {
   Dispatcher,
   DispatchFailure,
   DispatchFailureKind,
+  InstanceChoice,
   Resolution,
 } from "./dispatcher.ts";
 import type { AttemptFailure } from "./outcome.ts";
@@ -41,6 +42,8 @@ export interface AttemptLimits {
   timeoutCounts: boolean;
   /** The client's. */
   signal: AbortSignal | undefined;
+  /** Which of several processes of the plugin; absent: the least busy. */
+  route?: InstanceChoice;
 }
 
 /** `platform` is the one whose breaker guards the plugin. Never rejects. */
@@ -132,7 +135,7 @@ function dispatchOnce(
   limits: AttemptLimits,
   controller: AbortController,
 ): Promise<DispatchAnswer> {
-  const { timeoutMs, signal } = limits;
+  const { timeoutMs, signal, route } = limits;
   return new Promise((resolve) => {
     let decided = false;
     // The first call decides; whatever the plugin brings after that has nobody waiting for it.
@@ -152,7 +155,8 @@ function dispatchOnce(
       giveUp("timeout", `${plugin} did not answer within ${formatDuration(timeoutMs)}`),
     );
     signal?.addEventListener("abort", clientLeft, { once: true });
-    start(ports.dispatcher, plugin, request, { timeoutMs, signal: controller.signal }).then(finish);
+    const terms = { timeoutMs, signal: controller.signal, ...(route ? { route } : {}) };
+    start(ports.dispatcher, plugin, request, terms).then(finish);
   });
 }
 
@@ -161,7 +165,7 @@ async function start(
   dispatcher: Dispatcher,
   plugin: string,
   request: PluginRequest,
-  limits: { timeoutMs: number; signal: AbortSignal },
+  limits: Parameters<Dispatcher["dispatch"]>[2],
 ): Promise<DispatchAnswer> {
   try {
     const answer = await dispatcher.dispatch(plugin, request, limits);

@@ -51,6 +51,12 @@ export interface AnswerStream extends AsyncIterable<Json> {
 /** With `stream` the answer comes in chunks, and `result` is null. */
 export type DispatchAnswer = { ok: true; result: Json; stream?: AnswerStream } | DispatchFailure;
 
+/** Which of several processes of a plugin: hash keeps the requests of one `key` on one process while that lives. */
+export interface InstanceChoice {
+  balance: "least-busy" | "power-of-two" | "round-robin" | "hash";
+  key?: string;
+}
+
 export interface Dispatcher {
   /** Every platform that some plugin serves. */
   platforms(): readonly string[];
@@ -58,12 +64,12 @@ export interface Dispatcher {
   resolve(platform: string): Resolution | null;
   /**
    * Sends one request. Should settle soon after `signal` aborts, and end a stream then; the router waits for neither.
-   * `timeoutMs` is for the answer or its first chunk.
+   * `timeoutMs` is for the answer or its first chunk. Without `route` the least busy process is asked.
    */
   dispatch(
     plugin: string,
     request: PluginRequest,
-    limits: { timeoutMs: number; signal: AbortSignal },
+    limits: { timeoutMs: number; signal: AbortSignal; route?: InstanceChoice },
   ): Promise<DispatchAnswer>;
 }
 

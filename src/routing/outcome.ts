@@ -8,6 +8,8 @@ export interface RouteRequest {
   /** Default "message". */
   type?: string;
   payload: Json;
+  /** Of the HTTP request, by names in lower case: those that a routing rule names. */
+  headers?: Readonly<Record<string, string>>;
   /** Default: a new one. */
   requestId?: string;
   /** The client's own limit for everything, fallbacks and streams included; it may only shorten the plugin's. */
@@ -42,7 +44,10 @@ export interface RoutedStream extends AsyncIterable<Json> {
 export interface Answered {
   kind: "answered";
   requestId: string;
+  /** The one it was routed to: that of the rule, else the one the client named. */
   platform: string;
+  /** The routing rule that decided; absent: none did. */
+  rule?: string;
   /** The plugin that answered. */
   plugin: string;
   /** Null while it is streamed, and afterwards. */
@@ -67,7 +72,10 @@ export type BlockedBy = "memory" | "concurrency" | "circuit-breaker" | "plugin-s
 export interface Refused {
   kind: "refused";
   requestId: string;
+  /** The one it was routed to: that of the rule, else the one the client named. */
   platform: string;
+  /** The routing rule that decided; absent: none did. */
+  rule?: string;
   /** The HTTP status that says it best. */
   status: number;
   /** Stable, for programs. */

@@ -1,7 +1,10 @@
 /**
  * From a request to exactly one outcome.
  *
- *   unknown platform                                              -> refused, 404 with the known ones
+ *   a routing rule matches                                        -> its target and its fallbacks, in place of the
+ *                                                                    platform that the client named
+ *   unknown platform                                              -> refused, 404 with the known ones; where a rule
+ *                                                                    names it, its fallbacks first
  *   ready, breaker permits, answers                               -> answered
  *   answers with an error (its handler threw)                     -> refused, 502: the platform did answer; a canned
  *                                                                    reply would hide its message
@@ -30,6 +33,7 @@ import type {
   RouteRequest,
 } from "./outcome.ts";
 import { refusalFor, routerBusy, shuttingDown, type Told, unknownPlatform } from "./refusal.ts";
+import type { RouteDecision, RouteRules } from "./rules.ts";
 import { collect, endOf } from "./streamed.ts";
 
 export interface RouterOptions {
@@ -39,6 +43,8 @@ export interface RouterOptions {
   breakers: BreakerGate;
   /** Platforms that may answer in place of `platform`, best first; itself and unknown ones are passed over. */
   fallbacks: (platform: string) => readonly string[];
+  /** The routing rules in force; default: none. */
+  rules?: () => RouteRules;
   newRequestId: () => string;
   observers: readonly RouteObserver[];
   /** For plugins that name no limit of their own; default 5 s. */
@@ -62,6 +68,8 @@ interface Journey {
   /** Monotonic; Infinity without a client's deadline. */
   deadlineAt: number;
   attempts: Attempt[];
+  /** What a routing rule says of it; null: no rule matches. */
+  route: RouteDecision | null;
   /** The chunks of the answer, when it comes in chunks. */
   stream: AttemptStream | null;
 }
@@ -77,6 +85,14 @@ const mostReservedMs = 500;
 const countingShare = 0.8;
 /** After these no fallback is asked: the platform answered, the request is at fault, or nobody waits. */
 const final: ReadonlySet<AttemptFailure> = new Set(["plugin-error", "too-large", "cancelled"]);
+
+/** The platform it goes to: that of its rule, else the one the client named. */
+const platformOf = ({ route, request }: Journey): string => route?.to ?? request.platform;
+
+const routedBy = (journey: Journey) => ({
+  platform: platformOf(journey),
+  ...(journey.route ? { rule: journey.route.rule } : {}),
+});
 
 export class Router {
   readonly #options: RouterOptions;
@@ -96,6 +112,11 @@ export class Router {
   /** Requests under way. */
   get inFlight(): number {
     return this.#inFlight;
+  }
+
+  /** Headers that rules look at, in lower case; a request need bring no others. */
+  get ruleHeaders(): readonly string[] {
+    return this.#options.rules?.().headerNames ?? [];
   }
 
   /** Refuses every further request; those under way finish. */
@@ -147,15 +168,17 @@ export class Router {
       payload: request.payload,
     };
     const deadlineAt = request.deadlineMs === undefined ? Infinity : startedAt + request.deadlineMs;
-    return { request, message, startedAt, deadlineAt, attempts: [], stream: null };
+    return { request, message, startedAt, deadlineAt, attempts: [], route: null, stream: null };
   }
 
   async #travel(journey: Journey): Promise<Outcome> {
     const { dispatcher } = this.#options;
-    const { platform, signal } = journey.request;
+    const { signal } = journey.request;
+    journey.route = this.#options.rules?.().decide(journey.request) ?? null;
+    const platform = platformOf(journey);
     const resolution = dispatcher.resolve(platform);
-    if (!resolution) return this.#refused(journey, unknownPlatform(platform, dispatcher.platforms()));
-    const fallbacks = this.#fallbackTargets(platform, resolution.plugin);
+    const fallbacks = this.#fallbackTargets(journey, resolution?.plugin);
+    if (!resolution) return this.#unserved(journey, fallbacks);
     const timeoutMs = Math.min(
       this.#ownTimeoutMs(resolution),
       this.#leftMs(journey) - this.#reservedMs(journey, fallbacks),
@@ -170,8 +193,19 @@ export class Router {
     return this.#refused(journey, refusalFor(first.failure, first.message, first.retryAfterMs));
   }
 
+  /** No plugin serves the platform: a rule's fallbacks may, since plugins come and go while rules stay. */
+  async #unserved(journey: Journey, fallbacks: readonly Target[]): Promise<Outcome> {
+    const platform = platformOf(journey);
+    const reason = `no plugin serves ${platform}`;
+    const degraded = journey.route && (await this.#fallBack(journey, fallbacks, reason));
+    if (degraded) return degraded;
+    if (journey.request.signal?.aborted)
+      return this.#refused(journey, refusalFor("cancelled", "the client went away"));
+    return this.#refused(journey, unknownPlatform(platform, this.#options.dispatcher.platforms()));
+  }
+
   async #fallBack(journey: Journey, fallbacks: readonly Target[], reason: string): Promise<Answered | null> {
-    const unavailable = journey.request.platform;
+    const unavailable = platformOf(journey);
     const message: PluginRequest = { ...journey.message, fallback: { unavailable, reason } };
     for (const target of fallbacks) {
       const timeoutMs = Math.min(this.#fallbackTimeoutMs, this.#leftMs(journey));
@@ -204,7 +238,8 @@ export class Router {
     };
     const timeoutCounts = timeoutMs >= countingShare * this.#ownTimeoutMs(target.resolution);
     const { deadlineAt } = journey;
-    const limits = { timeoutMs, deadlineAt, timeoutCounts, signal: journey.request.signal };
+    const route = journey.route ? { route: journey.route.choice } : {};
+    const limits = { timeoutMs, deadlineAt, timeoutCounts, signal: journey.request.signal, ...route };
     const tried = timeoutMs > 0 ? await attempt(this.#options, target, message, limits) : late;
     journey.stream = (tried.ok && tried.stream) || null;
     const outcome = tried.ok ? "answered" : tried.failure;
@@ -213,10 +248,10 @@ export class Router {
   }
 
   /** The other plugins that may stand in, each once. */
-  #fallbackTargets(platform: string, primary: string): Target[] {
+  #fallbackTargets(journey: Journey, primary: string | undefined): Target[] {
     const targets: Target[] = [];
     const seen = new Set([primary]);
-    for (const candidate of this.#options.fallbacks(platform)) {
+    for (const candidate of journey.route?.fallback ?? this.#options.fallbacks(platformOf(journey))) {
       const resolution = targets.length < maxFallbacks ? this.#options.dispatcher.resolve(candidate) : null;
       if (!resolution || seen.has(resolution.plugin)) continue;
       seen.add(resolution.plugin);
@@ -248,7 +283,7 @@ export class Router {
     return {
       kind: "answered",
       requestId: journey.message.id,
-      platform: journey.request.platform,
+      ...routedBy(journey),
       plugin,
       result,
       degraded: false,
@@ -261,7 +296,7 @@ export class Router {
     return {
       kind: "refused",
       requestId: journey.message.id,
-      platform: journey.request.platform,
+      ...routedBy(journey),
       ...told,
       durationMs: this.#sinceStart(journey),
       attempts: journey.attempts,

@@ -39,9 +39,10 @@ export async function collect(
 }
 
 function broken(answered: Answered, kind: DispatchFailureKind, told: Told, durationMs: number): Outcome {
-  const { requestId, platform } = answered;
+  const { requestId, platform, rule } = answered;
   const attempts = withLast(answered.attempts, kind, durationMs - answered.durationMs);
-  return { kind: "refused", requestId, platform, ...told, durationMs, attempts, streamed: true };
+  const ruled = rule === undefined ? {} : { rule };
+  return { kind: "refused", requestId, platform, ...ruled, ...told, durationMs, attempts, streamed: true };
 }
 
 /** The attempts, the last one ended so and after `moreMs` more. */

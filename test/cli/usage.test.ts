@@ -14,6 +14,7 @@ const commands = [
   "events",
   "why",
   "forecast",
+  "routes",
   "bench",
   "doctor",
   "schema",
