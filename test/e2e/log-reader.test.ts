@@ -67,7 +67,8 @@ describe("a log", () => {
       expect((await fetch(`${url}readyz`)).status).toBe(200);
       expect(performance.now() - beginMs).toBeLessThan(500);
     }
-    expect(pssBytes(child.pid)).toBeLessThan(80 * MiB);
+    // The runtime collects what 800 MB left behind when it sees fit, which on a busy machine is not at once.
+    await until("it is under 80 MiB", 10_000, () => (pssBytes(child.pid) < 80 * MiB ? true : null));
     await until("it is told", 10_000, () => {
       for (let i = 0; i < 50; i++) read();
       return read().includes('"event":"log.dropped"');
