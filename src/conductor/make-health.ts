@@ -3,20 +3,26 @@
 import { Breakers } from "../health/breakers.ts";
 import { HealthMonitor } from "../health/monitor.ts";
 import type { PluginManager } from "../plugins/manager.ts";
+import { breakerRecorderOf, restoreBreakers } from "./breaker-store.ts";
 import { showBreakers, showPluginEvents } from "./feeds.ts";
 import type { Foundation } from "./foundation.ts";
 import type { State } from "./make-state.ts";
 import { breakerResetOf, probeOf } from "./plugin-ports.ts";
 
-export function makeHealth(foundation: Foundation, { metrics }: State, manager: PluginManager) {
+export function makeHealth(foundation: Foundation, state: State, manager: PluginManager) {
+  const { metrics, storage } = state;
   const { loaded, clock, log, events } = foundation;
   const { breaker, health: limits } = loaded.config;
   const breakers = new Breakers({
     clock,
     events,
+    recorder: breakerRecorderOf(storage, clock),
     failures: breaker.failures,
+    thresholds: breaker.thresholds,
     resetMs: breaker.reset,
     resetMsOf: breakerResetOf(manager, breaker.reset),
+    mostResetMs: breaker.mostReset,
+    stableMs: breaker.stable,
   });
   const health = new HealthMonitor({
     clock,
@@ -56,10 +62,10 @@ export function beginHealth(
   startup.onEnd("health", () => health.stop());
 }
 
-/** A closed breaker for each platform. */
+/** A breaker for each platform: as it was before the restart, else closed. */
 export function openPlatforms(
-  { startup, events }: Foundation,
-  { metrics }: State,
+  { startup, events, log }: Foundation,
+  { metrics, storage }: State,
   manager: PluginManager,
   { breakers }: Health,
 ): void {
@@ -75,6 +81,7 @@ export function openPlatforms(
     }
   };
   open();
+  restoreBreakers(breakers, storage, log);
   events.on("plugin.listed", open);
   events.on("plugin.swapped", open);
   startup.onEnd("breakers", () => breakers.stop());

@@ -179,7 +179,21 @@ const health = z.strictObject({
 
 const breaker = z.strictObject({
   failures: count(1, 1_000).default(3).describe("Failures in a row that open a platform's breaker"),
+  thresholds: z
+    .strictObject({
+      timeout: count(1, 1_000).optional().describe("Requests without an answer in time"),
+      error: count(1, 1_000).optional().describe("Answers that are an error, or none"),
+      crash: count(1, 1_000).optional().describe("The process ended, or is not reached"),
+    })
+    .prefault({})
+    .describe(
+      "The same for failures of one kind alone; default: breaker.failures. In a mixed row each counts for its share. A plugin that is busy never counts",
+    ),
   reset: duration().prefault("30s").describe("An open breaker lets one request through after this time"),
+  mostReset: duration()
+    .prefault("8m")
+    .describe("Each time it opens again breaker.reset is doubled, up to this; a longer breaker.reset stays"),
+  stable: duration().prefault("5m").describe("Closed for so long, a breaker begins again with breaker.reset"),
 });
 
 const plugins = z.strictObject({

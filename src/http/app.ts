@@ -3,9 +3,10 @@
 import { type Context, Hono } from "hono";
 import { StorageError } from "../storage/errors.ts";
 import { boundedBody } from "./body.ts";
+import { breakerRoutes } from "./breakers.ts";
 import { forecastRoutes } from "./forecast.ts";
 import { type GuardOptions, hostGuard, requireToken, tokenOffLoopback } from "./guard.ts";
-import { breakerRoutes, healthRoutes } from "./health.ts";
+import { healthRoutes } from "./health.ts";
 import { allowedMethods } from "./methods.ts";
 import { pluginLogRoutes } from "./plugin-logs.ts";
 import { pluginRoutes } from "./plugins.ts";
@@ -45,7 +46,7 @@ export function createApp(services: Services, guard: GuardOptions): Hono {
   app.route("/api/v1/forecast", forecastRoutes(services));
   app.route("/api/v1/scaling", scalingRoutes(services, administrators));
   app.route("/api/v1/health", healthRoutes(services));
-  app.route("/api/v1/breakers", breakerRoutes(services));
+  app.route("/api/v1/breakers", breakerRoutes(services, administrators));
   app.notFound(nothingThere(app));
   app.onError((error, context) => failed(services, error, context));
   return app;
