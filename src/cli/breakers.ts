@@ -1,5 +1,6 @@
 /** `conductor breakers`: the circuit breakers, what moved them, and moving one by hand. */
 
+import { SystemClock } from "../clock.ts";
 import { nearest } from "../config/nearest.ts";
 import { formatDuration } from "../config/units.ts";
 import { askConductor } from "./client.ts";
@@ -108,7 +109,7 @@ function listed(breakers: readonly BreakerRow[]): string {
 
 /** Whether it is due is the conductor's word; its clock and this one are of the same host. */
 const untilProbe = (at: string): string => {
-  const leftMs = new Date(at).getTime() - (performance.timeOrigin + performance.now());
+  const leftMs = new Date(at).getTime() - new SystemClock().nowMs();
   return leftMs <= 0 ? "now" : `in ${formatDuration(leftMs)}`;
 };
 
