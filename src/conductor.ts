@@ -34,6 +34,7 @@ export async function startConductor(options: ConductorOptions): Promise<Running
     startup,
     events: new EventBus(clock, log),
     startedAtMs: clock.nowMs(),
+    random: () => (crypto.getRandomValues(new Uint32Array(1))[0] ?? 0) / 2 ** 32,
     policy: policyOf(loaded.config),
     waitingFor: "the plugins are starting",
   };

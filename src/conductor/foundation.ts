@@ -18,6 +18,8 @@ export interface Foundation extends ConductorOptions {
   startup: Startup;
   events: EventBus;
   startedAtMs: number;
+  /** 0..1 */
+  random: () => number;
   /** The scaler's thresholds in force; a reload replaces them. */
   policy: Policy;
   /** Null once all has started; else what is waited for. */

@@ -40,7 +40,7 @@ export async function openPlugins(foundation: Foundation, later: Later): Promise
     clock,
     log,
     publisher: events,
-    random: () => (crypto.getRandomValues(new Uint32Array(1))[0] ?? 0) / 2 ** 32,
+    random: foundation.random,
     runId: crypto.randomUUID().slice(0, 8),
     selfCommand: selfCommand(process.execPath, Bun.main),
     environment,

@@ -196,6 +196,36 @@ const breaker = z.strictObject({
   stable: duration().prefault("5m").describe("Closed for so long, a breaker begins again with breaker.reset"),
 });
 
+const routing = z.strictObject({
+  concurrency: z
+    .strictObject({
+      kind: z
+        .enum(["adaptive", "fixed"])
+        .default("adaptive")
+        .describe(
+          "Requests that a plugin is given at once: as many as it takes without slowing down, or so many",
+        ),
+      limit: count(1, 10_000)
+        .optional()
+        .describe("fixed: at once; default, and never more: limits.concurrency of each of its processes"),
+    })
+    .prefault({})
+    .refine((value) => value.kind === "fixed" || value.limit === undefined, {
+      path: ["limit"],
+      message: "expected only with routing.concurrency.kind: fixed",
+    }),
+  retries: z
+    .strictObject({
+      most: count(0, 10)
+        .default(3)
+        .describe("A request that may be repeated is tried again so often; 0: never"),
+      budget: ratio()
+        .prefault("10%")
+        .describe("Retries of 10 s come to at most this share of the requests, of each platform and of all"),
+    })
+    .prefault({}),
+});
+
 const plugins = z.strictObject({
   dirs: z
     .array(z.string().min(1))
@@ -239,6 +269,7 @@ export const configSchema = z.strictObject({
   scaler: scaler.describe("When plugins are shed and restored"),
   health: health.prefault({}).describe("Health checks"),
   breaker: breaker.prefault({}).describe("Circuit breakers"),
+  routing: routing.prefault({}).describe("How requests get to plugins"),
   plugins: plugins.prefault({}).describe("Which plugins run"),
   log: log.prefault({}).describe("Log lines on stderr"),
 });

@@ -58,6 +58,10 @@ export class PluginRecord {
     return this.manifest.limits.requestTimeoutMs;
   }
 
+  get mostQueued(): number {
+    return this.manifest.limits.queue;
+  }
+
   get breakerResetMs(): number | null {
     return this.manifest.recovery.breaker ?? null;
   }

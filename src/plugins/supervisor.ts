@@ -112,6 +112,11 @@ export class Supervisor extends PluginRecord implements Standing {
     return this.#strength.shortfall;
   }
 
+  /** Requests at once, of all its processes together. */
+  get mostConcurrent(): number {
+    return this.manifest.limits.concurrency * Math.max(1, this.#crew.members.length);
+  }
+
   /** A request may start it, or waits until it is back. */
   get startsOnRequest(): boolean {
     if (this.replacing && this.#intent === "run") return true;
@@ -265,8 +270,7 @@ export class Supervisor extends PluginRecord implements Standing {
 
   #counted(): void {
     const { length } = this.#crew.members;
-    const { concurrency, queue } = this.manifest.limits;
-    this.gate.setLimits(concurrency * Math.max(1, length), queue);
+    this.gate.setLimits(this.mostConcurrent, this.mostQueued);
     this.#ports.counted(this.name, length);
     if (length > 0) this.#idle.watch(this.manifest.idleStop ?? null);
   }
