@@ -203,17 +203,15 @@ const routing = z.strictObject({
         .enum(["adaptive", "fixed"])
         .default("adaptive")
         .describe(
-          "Requests that a plugin is given at once: as many as it takes without slowing down, or so many",
+          "Requests that a plugin is given at once: as many as it takes without slowing down, or always as many",
         ),
       limit: count(1, 10_000)
         .optional()
-        .describe("fixed: at once; default, and never more: limits.concurrency of each of its processes"),
+        .describe(
+          "fixed: so many, adaptive: at most so many; default: limits.concurrency of all its processes",
+        ),
     })
-    .prefault({})
-    .refine((value) => value.kind === "fixed" || value.limit === undefined, {
-      path: ["limit"],
-      message: "expected only with routing.concurrency.kind: fixed",
-    }),
+    .prefault({}),
   retries: z
     .strictObject({
       most: count(0, 10)

@@ -18,7 +18,7 @@ export interface PluginBounds {
 export interface BulkheadsOptions {
   clock: Clock;
   kind: "adaptive" | "fixed";
-  /** Fixed: at once, as far as the plugin takes as many; null: as many as it takes. */
+  /** Requests at once are never more than this, whatever the plugin takes; null: no such bound. */
   limit: number | null;
   /** Live; null when there is no such plugin. */
   boundsOf(plugin: string): PluginBounds | null;
@@ -120,7 +120,8 @@ export class Bulkheads implements Dispatcher {
   #of(plugin: string): Bulkhead | null {
     const bounds = this.#options.boundsOf(plugin);
     if (!bounds) return null;
-    const { most, queue } = bounds;
+    const most = Math.min(bounds.most, this.#options.limit ?? Infinity);
+    const { queue } = bounds;
     const known = this.#bulkheads.get(plugin);
     known?.setBounds(most, queue);
     if (known) return known;
@@ -130,7 +131,7 @@ export class Bulkheads implements Dispatcher {
   }
 
   #newLimit(most: number): ConcurrencyLimit {
-    const { kind, limit, clock } = this.#options;
-    return kind === "fixed" ? new FixedLimit(most, limit) : new AdaptiveLimit(most, clock.monotonicMs());
+    const { kind, clock } = this.#options;
+    return kind === "fixed" ? new FixedLimit(most) : new AdaptiveLimit(most, clock.monotonicMs());
   }
 }

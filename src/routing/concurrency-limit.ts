@@ -27,22 +27,16 @@ export interface ConcurrencyLimit {
   answered(startedAtMs: number, nowMs: number, inFlight: number): void;
 }
 
-/** Always `wanted`, or as many as there may be. */
+/** Always as many as there may be. */
 export class FixedLimit implements ConcurrencyLimit {
-  readonly #wanted: number;
-  #most: number;
+  limit: number;
 
-  constructor(most: number, wanted: number | null = null) {
-    this.#wanted = wanted ?? Infinity;
-    this.#most = most;
-  }
-
-  get limit(): number {
-    return Math.max(1, Math.min(this.#wanted, this.#most));
+  constructor(most: number) {
+    this.limit = most;
   }
 
   setMost(most: number): void {
-    this.#most = most;
+    this.limit = most;
   }
 
   answered(): void {
@@ -134,7 +128,7 @@ export class AdaptiveLimit implements ConcurrencyLimit {
 
   #looked(meanMs: number, beforeMs: number): void {
     this.#means = [meanMs];
-    const halved = meanMs <= halvedShare * beforeMs && this.#limit >= 2;
+    const halved = meanMs + noiseMs <= halvedShare * (beforeMs + noiseMs) && this.#limit >= 2;
     if (halved) this.#limit /= 2;
     this.#lookingFromMs = halved ? meanMs : null;
   }

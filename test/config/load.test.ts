@@ -69,10 +69,13 @@ describe("a configuration", () => {
     expect(load(commented)).toEqual(load(""));
     const uncommented = commented
       .split("\n")
-      .filter((line) => !/memory: 12GiB|path: |dirs: |bundled: /.test(line))
+      .filter(
+        (line) => !/memory: 12GiB|path: |dirs: |bundled: |(timeout|error|crash): 3$|limit: 16/.test(line),
+      )
       .map((line, index) => (index < 3 ? line : line.replace(/^# /, "")))
       .join("\n");
-    expect(load(uncommented.replace(/^(\s*)budget:/m, "$1budget: {}"))).toEqual(load(""));
+    const emptied = uncommented.replaceAll(/^(\s*)(budget|thresholds):$/gm, "$1$2: {}");
+    expect(load(emptied)).toEqual(load(""));
   });
 });
 
@@ -106,7 +109,7 @@ describe("a wrong configuration is refused, naming file, line, key, value and wh
     [
       "an unknown key like none",
       "qqqqqq: 1",
-      "c.yaml:1: qqqqqq: unknown key; known: http, storage, budget, monitor, forecast, scaler, health, breaker, plugins, log",
+      "c.yaml:1: qqqqqq: unknown key; known: http, storage, budget, monitor, forecast, scaler, health, breaker, routing, plugins, log",
     ],
     [
       "a value out of range",
