@@ -44,7 +44,7 @@ export async function startConductor(options: ConductorOptions): Promise<Running
   const memory = makeMemory(foundation, state, manager);
   later.stateFolder = state.stateFolder;
   later.scaler = memory.scaler;
-  const health = makeHealth(foundation, state, manager);
+  const health = makeHealth(foundation, state, manager, memory);
   await startup.step("health loop", () => beginHealth(foundation, state, manager, health));
   await startup.step("platforms", () => openPlatforms(foundation, state, manager, health));
   // After the plugins have ended, so that a decision that was being carried out is recorded with its outcome.

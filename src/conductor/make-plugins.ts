@@ -56,6 +56,7 @@ export async function openPlugins(foundation: Foundation, later: Later): Promise
     keptFolder: () => (later.stateFolder === null ? null : keptFolder(later.stateFolder)),
     watch: true,
     healthTimeoutMs: loaded.config.health.timeout,
+    healthFailures: loaded.config.health.failures,
   });
   const { errors } = await manager.discover();
   if (errors.length > 0) throw new Error(errors.map(({ message }) => message).join("\n"));

@@ -362,7 +362,8 @@ export class PluginManager {
   async checkHealth(name: string, options: CallOptions): Promise<CallResult<HealthReport>> {
     const supervisor = this.#find(name);
     if (!(supervisor instanceof Supervisor)) return failed("unavailable", supervisor.message);
-    return checkMembers(supervisor, (instance) => this.#check(instance, options), options.signal);
+    const failures = this.#options.healthFailures ?? 3;
+    return checkMembers(supervisor, (instance, each) => this.#check(instance, each), failures, options);
   }
 
   /** Where the memory of each running plugin is to be measured. */

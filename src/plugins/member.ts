@@ -6,6 +6,8 @@ import type { PluginVersion } from "./plugin-version.ts";
 export class Member {
   #inFlight = 0;
   #onIdle: (() => void)[] = [];
+  /** Health checks that failed since the last that was answered. */
+  failedChecks = 0;
 
   constructor(
     readonly instance: Instance,

@@ -107,14 +107,14 @@ export class Supervisor extends PluginRecord implements Standing {
     return this.#strength.wanted;
   }
 
+  /** These do not answer while others do: they take no more requests and end, and others are started for them. */
+  exchange(members: readonly Member[], why: string): void {
+    this.#strength.exchange(members, why, this.#ports.graceMs);
+  }
+
   /** Why fewer processes run than are wanted; null when all do. */
   get shortfall(): string | null {
     return this.#strength.shortfall;
-  }
-
-  /** Requests at once, of all its processes together. */
-  get mostConcurrent(): number {
-    return this.manifest.limits.concurrency * Math.max(1, this.#crew.members.length);
   }
 
   /** A request may start it, or waits until it is back. */
