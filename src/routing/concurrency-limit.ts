@@ -6,9 +6,10 @@
  * ever; beyond that each request more only makes all of them wait. So answers that take longer than they need to say
  * that the limit is over the knee:
  *
- *   gradient = shortest / now, at least 0.5            (means of a window; the shortest of the last windows)
+ *   gradient = shortest / now, at least 0.5            (medians of a window; the shortest of the last windows)
  *   limit    = limit · (1 - smoothing) + smoothing · (limit · gradient + √limit)
  *
+ * Medians, since a few answers that take long by nature say nothing about load.
  * √limit is headroom: it lets the limit grow while the gradient is 1, and a small queue stand at the plugin.
  * The shortest is only as good as the load it was seen under. A plugin that is busy without a break is therefore given
  * half as much for one window now and then, and what that takes is the shortest from there on. Where half as much takes
@@ -46,8 +47,10 @@ export class FixedLimit implements ConcurrencyLimit {
 
 /** A window is closed when it is so old and holds so many answers: fewer say little. */
 const windowMs = 250;
-const windowAnswers = 10;
-/** Windows whose shortest mean counts, a look and all up to the next; what is older may be of another version. */
+const windowAnswers = 20;
+/** Answers of one window that are looked at: the first so many. */
+const mostAnswers = 512;
+/** Windows whose shortest median counts, a look and all up to the next; what is older may be of another version. */
 const rememberedWindows = 100;
 /** What answers differ by without any load: one in 0.1 ms and one in 0.3 are the same. */
 const noiseMs = 1;
@@ -64,15 +67,15 @@ const mostLookWindows = 80;
 export class AdaptiveLimit implements ConcurrencyLimit {
   #limit: number;
   #most: number;
-  /** While the limit is half of what it is: the mean before, to compare with; else null. */
+  /** While the limit is half of what it is: the median before, to compare with; else null. */
   #lookingFromMs: number | null = null;
   #busyWindows = 0;
   #lookAfter = firstLookWindows;
-  /** Mean milliseconds of each of the last windows. */
-  #means: number[] = [];
+  /** Median milliseconds of each of the last windows. */
+  #medians: number[] = [];
   #windowAt: number;
-  #sumMs = 0;
-  #answers = 0;
+  /** What each answer of this window took. */
+  #tookMs: number[] = [];
   #mostInFlight = 0;
 
   constructor(most: number, nowMs: number) {
@@ -94,52 +97,50 @@ export class AdaptiveLimit implements ConcurrencyLimit {
   answered(startedAtMs: number, nowMs: number, inFlight: number): void {
     // It was begun under another limit.
     if (startedAtMs < this.#windowAt) return;
-    this.#sumMs += nowMs - startedAtMs;
-    this.#answers++;
+    if (this.#tookMs.length < mostAnswers) this.#tookMs.push(nowMs - startedAtMs);
     this.#mostInFlight = Math.max(this.#mostInFlight, inFlight);
-    if (this.#answers >= windowAnswers && nowMs - this.#windowAt >= windowMs) this.#close(nowMs);
+    if (this.#tookMs.length >= windowAnswers && nowMs - this.#windowAt >= windowMs) this.#close(nowMs);
   }
 
   #close(nowMs: number): void {
-    const meanMs = this.#sumMs / this.#answers;
+    const medianMs = this.#tookMs.sort((a, b) => a - b)[this.#tookMs.length >> 1] ?? 0;
     const busy = this.#mostInFlight >= this.limit / 2;
     this.#windowAt = nowMs;
-    this.#sumMs = 0;
-    this.#answers = 0;
+    this.#tookMs = [];
     this.#mostInFlight = 0;
     if (this.#lookingFromMs !== null) {
-      this.#looked(meanMs, this.#lookingFromMs);
+      this.#looked(medianMs, this.#lookingFromMs);
       return;
     }
-    this.#means.push(meanMs);
-    if (this.#means.length > rememberedWindows) this.#means.shift();
+    this.#medians.push(medianMs);
+    if (this.#medians.length > rememberedWindows) this.#medians.shift();
     // Where little is asked at once, a slow answer is not for too much at once.
-    if (busy) this.#adjust(meanMs);
-    this.#schedule(busy, meanMs);
+    if (busy) this.#adjust(medianMs);
+    this.#schedule(busy, medianMs);
   }
 
-  #adjust(meanMs: number): void {
-    const ratio = (Math.min(...this.#means) + noiseMs) / (meanMs + noiseMs);
+  #adjust(medianMs: number): void {
+    const ratio = (Math.min(...this.#medians) + noiseMs) / (medianMs + noiseMs);
     const gradient = Math.max(leastGradient, ratio);
     const next = this.#limit * gradient + Math.sqrt(this.#limit);
     const smoothed = this.#limit * (1 - smoothing) + next * smoothing;
     this.#limit = Math.min(this.#most, Math.max(1, smoothed));
   }
 
-  #looked(meanMs: number, beforeMs: number): void {
-    this.#means = [meanMs];
-    const halved = meanMs + noiseMs <= halvedShare * (beforeMs + noiseMs) && this.#limit >= 2;
+  #looked(medianMs: number, beforeMs: number): void {
+    this.#medians = [medianMs];
+    const halved = medianMs + noiseMs <= halvedShare * (beforeMs + noiseMs);
     if (halved) this.#limit /= 2;
-    this.#lookingFromMs = halved ? meanMs : null;
+    this.#lookingFromMs = halved && this.#limit >= 2 ? medianMs : null;
   }
 
-  #schedule(busy: boolean, meanMs: number): void {
-    // A window with little to do has shown what an answer takes.
-    if (!busy) this.#busyWindows = 0;
+  #schedule(busy: boolean, medianMs: number): void {
+    // A window with little to do has shown what an answer takes, and of 1 there is no half.
+    if (!busy || this.#limit < 2) this.#busyWindows = 0;
     else if (++this.#busyWindows >= this.#lookAfter) {
       this.#busyWindows = 0;
       this.#lookAfter = Math.min(mostLookWindows, this.#lookAfter * 2);
-      this.#lookingFromMs = meanMs;
+      this.#lookingFromMs = medianMs;
     }
   }
 }

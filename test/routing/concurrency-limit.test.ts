@@ -2,6 +2,7 @@
 
 import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
+import { seededUnit } from "../../src/health/stagger.ts";
 import { AdaptiveLimit, FixedLimit } from "../../src/routing/concurrency-limit.ts";
 import { serveLoad } from "./kneed-plugin.ts";
 
@@ -41,6 +42,35 @@ test("it grows over where it began while answers come as fast as ever", async ()
   expect(served.meanLimit).toBeGreaterThan(40);
   expect(served.goodputPerSecond).toBeGreaterThan(0.9 * 800);
 });
+
+test.each([
+  [0.1, 14],
+  [0.3, 14],
+])(
+  "a plugin that only waits, %d of it for long, keeps its places: its answers differ by nature",
+  (share, least) => {
+    const limit = new AdaptiveLimit(16, 0);
+    const unit = seededUnit(5);
+    const underWay: { startedAtMs: number; endsAtMs: number }[] = [];
+    const limits: number[] = [];
+    let nowMs = 0;
+    for (let i = 0; i < 20_000; i++) {
+      while (underWay.length < limit.limit) {
+        const tookMs = (unit() < share ? 2_000 : 20) * (0.8 + 0.4 * unit());
+        underWay.push({ startedAtMs: nowMs, endsAtMs: nowMs + tookMs });
+      }
+      underWay.sort((a, b) => b.endsAtMs - a.endsAtMs);
+      const inFlight = underWay.length;
+      const ended = underWay.pop();
+      if (!ended) throw new Error("nothing is under way");
+      nowMs = ended.endsAtMs;
+      limit.answered(ended.startedAtMs, nowMs, inFlight);
+      limits.push(limit.limit);
+    }
+    const mean = limits.reduce((sum, each) => sum + each, 0) / limits.length;
+    expect(mean).toBeGreaterThan(least);
+  },
+);
 
 test("differences of less than a millisecond are no sign of load", () => {
   const limit = new AdaptiveLimit(16, 0);
