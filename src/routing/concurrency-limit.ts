@@ -58,10 +58,13 @@ const noiseMs = 1;
 const halvedShare = 0.6;
 /** It begins with this many, or as many as there may be: less than that is found fast, more is grown to. */
 const firstLimit = 16;
+/** After a first look that found nothing waiting, and until a gradient under this, a busy window raises the limit by half. */
+const risingGradient = 0.8;
+const rise = 1.5;
 const smoothing = 0.2;
 const leastGradient = 0.5;
 /** Busy windows up to the first look with half the limit; each time twice as many, up to the most. */
-const firstLookWindows = 2;
+const firstLookWindows = 1;
 const mostLookWindows = 80;
 
 export class AdaptiveLimit implements ConcurrencyLimit {
@@ -69,6 +72,8 @@ export class AdaptiveLimit implements ConcurrencyLimit {
   #most: number;
   /** While the limit is half of what it is: the median before, to compare with; else null. */
   #lookingFromMs: number | null = null;
+  /** Null: nobody has looked yet. */
+  #rising: boolean | null = null;
   #busyWindows = 0;
   #lookAfter = firstLookWindows;
   /** Median milliseconds of each of the last windows. */
@@ -122,14 +127,17 @@ export class AdaptiveLimit implements ConcurrencyLimit {
   #adjust(medianMs: number): void {
     const ratio = (Math.min(...this.#medians) + noiseMs) / (medianMs + noiseMs);
     const gradient = Math.max(leastGradient, ratio);
-    const next = this.#limit * gradient + Math.sqrt(this.#limit);
-    const smoothed = this.#limit * (1 - smoothing) + next * smoothing;
-    this.#limit = Math.min(this.#most, Math.max(1, smoothed));
+    if (gradient < risingGradient) this.#rising = false;
+    const aim = this.#limit * gradient + Math.sqrt(this.#limit);
+    const smoothed = this.#limit * (1 - smoothing) + aim * smoothing;
+    const next = this.#rising ? this.#limit * rise : smoothed;
+    this.#limit = Math.min(this.#most, Math.max(1, next));
   }
 
   #looked(medianMs: number, beforeMs: number): void {
     this.#medians = [medianMs];
     const halved = medianMs + noiseMs <= halvedShare * (beforeMs + noiseMs);
+    this.#rising = !halved && this.#rising !== false;
     if (halved) this.#limit /= 2;
     this.#lookingFromMs = halved && this.#limit >= 2 ? medianMs : null;
   }

@@ -10,14 +10,20 @@ const overload = { most: 64, queue: 32, load: 10, seconds: 40, timeoutMs: 2_000 
 const adaptive = (most: number, nowMs: number) => new AdaptiveLimit(most, nowMs);
 const fixedAt = (limit: number) => () => new FixedLimit(limit);
 
-describe.each([8, 16])("a plugin whose knee is at %d, asked ten times what it can do", (knee) => {
+/** With room for few, one request more or less is a large share. */
+describe.each([
+  [1, 0.85],
+  [4, 0.85],
+  [8, 0.9],
+  [16, 0.9],
+])("a plugin whose knee is at %d, asked ten times what it can do", (knee, share) => {
   const shape = { knee, serviceMs: 50, strain: 0.25 };
 
   test("the adaptive limit settles near the knee, and answers nearly as many in time as the best fixed one", async () => {
     const served = await serveLoad(shape, adaptive, overload);
     const best = await serveLoad(shape, fixedAt(knee), overload);
     expect(best.goodputPerSecond).toBeGreaterThan((0.97 * knee * 1_000) / shape.serviceMs);
-    expect(served.goodputPerSecond).toBeGreaterThan(0.9 * best.goodputPerSecond);
+    expect(served.goodputPerSecond).toBeGreaterThan(share * best.goodputPerSecond);
     // The headroom of √limit lies on top of the knee; a look goes down to half.
     expect(served.meanLimit).toBeGreaterThan(knee);
     expect(served.meanLimit).toBeLessThan(knee + 1.5 * Math.sqrt(knee));
