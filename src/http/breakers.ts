@@ -44,7 +44,9 @@ export function breakerRoutes(services: Services, administrators: MiddlewareHand
       const body = await checkedBody(context, clock, orderShape);
       if (!body.ok) return body.response;
       // It may have gone while the body came: an order makes no breaker of a platform that nobody serves.
-      if (breakers.view(platform)) carryOut(breakers, platform, body.value.reason);
+      const now = breakers.view(platform);
+      if (now?.isolated && action === "open") return isolated(context, platform);
+      if (now) carryOut(breakers, platform, body.value.reason);
       return answer(services, context);
     });
   return app;
@@ -65,6 +67,14 @@ function answer(services: Services, context: Context) {
     moves: moves.map(({ atMs, ...move }) => ({ at: isoTime(atMs), ...move })),
   });
 }
+
+const isolated = (context: Context, platform: string) =>
+  problem(context, {
+    status: 409,
+    code: "breaker_isolated",
+    title: "The circuit breaker is isolated",
+    detail: `the breaker of ${platform} stays open until it is closed by hand: close it first`,
+  });
 
 function unknown({ breakers }: Services, context: Context) {
   const known = breakers

@@ -13,7 +13,7 @@ import { silentLog } from "../../src/log.ts";
 /** Of conductor's CPU for one round over 4 plugins; the mission allows 40. */
 export const aimRoundMs = 5;
 
-const intervalMs = 2_000;
+const usualIntervalMs = 2_000;
 const rounds = 3;
 const bins = 20;
 const answerMs = 1;
@@ -30,6 +30,7 @@ export interface HealthTiming {
   beatMaxUs: number;
   /** CPU of the whole process, in user and kernel, for one round. */
   cpuRoundMs: number;
+  intervalMs: number;
   /** Checks that the plugins without a fault answered, of those that were due. */
   answered: number;
   due: number;
@@ -68,7 +69,11 @@ class BenchProbe implements Probe {
 }
 
 /** Runs `rounds` rounds over `plugins`, of which the first `hanging` never answer. */
-export async function benchHealth(plugins: number, hanging: number): Promise<HealthTiming> {
+export async function benchHealth(
+  plugins: number,
+  hanging: number,
+  intervalMs = usualIntervalMs,
+): Promise<HealthTiming> {
   const clock = new SystemClock();
   const probe = new BenchProbe(clock, plugins, hanging);
   const beatsUs: number[] = [];
@@ -112,6 +117,7 @@ export async function benchHealth(plugins: number, hanging: number): Promise<Hea
     evenInBin: probe.startsAt.length / bins,
     beatP50Us: sorted[Math.floor(sorted.length / 2)] ?? Number.NaN,
     beatMaxUs: sorted.at(-1) ?? Number.NaN,
+    intervalMs,
     cpuRoundMs: (user + system) / 1_000 / rounds,
     answered: answersMs.length,
     due: (plugins - hanging) * rounds,
@@ -120,14 +126,15 @@ export async function benchHealth(plugins: number, hanging: number): Promise<Hea
 }
 
 function show(timing: HealthTiming): string {
-  const { plugins, hanging, spread, mostInBin, evenInBin, beatP50Us, beatMaxUs, cpuRoundMs } = timing;
+  const { plugins, hanging, spread, mostInBin, evenInBin, beatP50Us, beatMaxUs, cpuRoundMs, intervalMs } =
+    timing;
   const bars = " ▁▂▃▄▅▆▇█";
   const drawn = spread.map((count) => bars[Math.ceil((count / mostInBin) * 8)]).join("");
   return [
     `${plugins} plugins, ${hanging} hanging`,
     `  spread over a round  |${drawn}|  fullest twentieth ${mostInBin}, even ${evenInBin.toFixed(1)}`,
     `  a beat of the loop   p50 ${beatP50Us.toFixed(0)} us, slowest ${beatMaxUs.toFixed(0)} us`,
-    `  CPU a round          ${cpuRoundMs.toFixed(2)} ms of ${intervalMs} ms (aim for 4 plugins < ${aimRoundMs})`,
+    `  CPU a round          ${cpuRoundMs.toFixed(2)} ms of ${intervalMs} ms${plugins === 4 ? ` (aim < ${aimRoundMs})` : ""}, ${((cpuRoundMs * 1_000) / plugins).toFixed(0)} us a check`,
     `  answered             ${timing.answered} of ${timing.due} due, slowest ${timing.slowestAnswerMs.toFixed(1)} ms (the plugin takes ${answerMs})`,
   ].join("\n");
 }
@@ -135,6 +142,8 @@ function show(timing: HealthTiming): string {
 if (import.meta.main) {
   const { values } = parseArgs({ options: { output: { type: "string", short: "o" } } });
   const timings: HealthTiming[] = [];
+  // Code that has not run yet is compiled: that is no cost of a round.
+  await benchHealth(40, 1, 200);
   for (const [plugins, hanging] of [
     [4, 0],
     [40, 0],

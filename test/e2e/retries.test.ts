@@ -55,6 +55,9 @@ test("a request with a key survives the crash of the process that had it; one wi
   expect((await ask(conductor, "message")).body).toMatchObject({ code: "plugin_crashed" });
   const metrics = await metricsOf(conductor);
   expect(metrics).toContain('conductor_retries_total{platform="bot",outcome="answered"} 1');
+  await until("the health loop has shown what it costs", 10_000, async () =>
+    /^conductor_health_tick_seconds_count [1-9]/m.test(await metricsOf(conductor)),
+  );
   expect(metrics).toMatch(/^conductor_concurrency_limit\{platform="bot"\} \d+$/m);
 }, 30_000);
 

@@ -31,6 +31,8 @@ test("open, isolate and close answer the breaker as it is then, with the moves a
   const asked = subject.post("/api/v1/requests", { platform: "voice", payload: 1 });
   const refused = await subject.turning(asked);
   expect(((await refused.json()) as { degraded: boolean }).degraded).toBe(true);
+  const metrics = await (await subject.get("/metrics")).text();
+  expect(metrics).toContain('conductor_fallbacks_total{platform="voice"} 1');
   await subject.clock.advance(60_000);
   const closed = await order("voice/close", "repaired");
   expect(closed.body).toMatchObject({ state: "closed", movedBy: "person" });
@@ -52,6 +54,15 @@ test("open, isolate and close answer the breaker as it is then, with the moves a
     },
     { at: "2026-01-01T00:00:00.000Z", from: "closed", to: "open", reason: "a test", movedBy: "person" },
   ]);
+});
+
+test("one that is isolated is not opened for a while only: it has to be closed first", async () => {
+  await order("voice/isolate", "repairs");
+  expect(await order("voice/open", "a test")).toMatchObject({
+    status: 409,
+    body: { code: "breaker_isolated" },
+  });
+  expect(subject.breakers.view("voice")).toMatchObject({ isolated: true, reason: "repairs" });
 });
 
 test("what requests did is on record beside it", async () => {
