@@ -40,6 +40,7 @@ export async function startConductor(options: ConductorOptions): Promise<Running
     eventLog: new EventLog(events),
     startedAtMs: clock.nowMs(),
     startedMonotonicMs: clock.monotonicMs(),
+    random: () => (crypto.getRandomValues(new Uint32Array(1))[0] ?? 0) / 2 ** 32,
     policy: policyOf(loaded.config),
     rules: compileRules(loaded.config.routing.rules),
     waitingFor: "the plugins are starting",
@@ -52,7 +53,7 @@ export async function startConductor(options: ConductorOptions): Promise<Running
   const memory = makeMemory(foundation, state, manager);
   later.stateFolder = state.stateFolder;
   later.scaler = memory.scaler;
-  const health = makeHealth(foundation, state, manager);
+  const health = makeHealth(foundation, state, manager, memory);
   await startup.step("health loop", () => beginHealth(foundation, state, manager, health));
   await startup.step("platforms", () => openPlatforms(foundation, state, manager, health));
   // After the plugins have ended, so that a decision that was being carried out is recorded with its outcome.

@@ -1,6 +1,7 @@
 /** Every command of the command line, in the order of the help. */
 
 import { benchCommand } from "./bench.ts";
+import { breakersCommand } from "./breakers.ts";
 import { checkCommand } from "./check.ts";
 import type { Command } from "./command.ts";
 import { doctorCommand } from "./doctor.ts";
@@ -21,6 +22,7 @@ export const commands: readonly Command[] = [
   statusCommand,
   pluginsCommand,
   eventsCommand,
+  breakersCommand,
   whyCommand,
   forecastCommand,
   routesCommand,

@@ -26,6 +26,7 @@ export function observeRoutes(metrics: Metrics): RouteObserver {
       const platform = outcome.attempts.length > 0 ? outcome.platform : "unknown";
       const label = outcome.kind === "refused" ? outcome.code : outcome.degraded ? "fallback" : "answered";
       metrics.observeRequest(platform, label, outcome.durationMs / 1_000);
+      if (outcome.kind === "answered" && outcome.degraded) metrics.countFallback(platform);
       const [first] = outcome.attempts;
       if (first && ownFailures.has(first.outcome))
         metrics.countPluginFailure(platform, first.outcome.replaceAll("-", "_"));

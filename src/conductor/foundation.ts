@@ -23,6 +23,8 @@ export interface Foundation extends ConductorOptions {
   startedAtMs: number;
   /** The same moment for durations: the wall clock may be set meanwhile. */
   startedMonotonicMs: number;
+  /** 0..1 */
+  random: () => number;
   /** The scaler's thresholds in force; a reload replaces them. */
   policy: Policy;
   /** The routing rules in force; a reload replaces them. */

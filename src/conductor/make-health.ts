@@ -3,20 +3,33 @@
 import { Breakers } from "../health/breakers.ts";
 import { HealthMonitor } from "../health/monitor.ts";
 import type { PluginManager } from "../plugins/manager.ts";
+import type { Policy } from "../scaler/situation.ts";
+import { breakerRecorderOf, restoreBreakers } from "./breaker-store.ts";
 import { showBreakers, showPluginEvents } from "./feeds.ts";
 import type { Foundation } from "./foundation.ts";
+import type { Memory } from "./make-memory.ts";
 import type { State } from "./make-state.ts";
 import { breakerResetOf, probeOf } from "./plugin-ports.ts";
 
-export function makeHealth(foundation: Foundation, { metrics }: State, manager: PluginManager) {
+export function makeHealth(
+  foundation: Foundation,
+  state: State,
+  manager: PluginManager,
+  { scaler }: Pick<Memory, "scaler">,
+) {
+  const { metrics, storage } = state;
   const { loaded, clock, log, events } = foundation;
   const { breaker, health: limits } = loaded.config;
   const breakers = new Breakers({
     clock,
     events,
+    recorder: breakerRecorderOf(storage, clock),
     failures: breaker.failures,
+    thresholds: breaker.thresholds,
     resetMs: breaker.reset,
     resetMsOf: breakerResetOf(manager, breaker.reset),
+    mostResetMs: breaker.mostReset,
+    stableMs: breaker.stable,
   });
   const health = new HealthMonitor({
     clock,
@@ -38,8 +51,30 @@ export function makeHealth(foundation: Foundation, { metrics }: State, manager: 
     slowMs: limits.slow,
     failures: limits.failures,
     seed: process.pid,
+    sparse: sparseUnderStrain(
+      () => scaler.status().measured,
+      () => foundation.policy,
+    ),
+    beaten: (seconds) => metrics.observeHealthTick(seconds),
   });
   return { breakers, health };
+}
+
+/**
+ * While memory is over the shed line, the first half of the degradation order is checked less often: what may be shed next
+ * is not worth as much of a strained host as what is to stay.
+ */
+export function sparseUnderStrain(
+  measured: () => { usedBytes: number; budgetBytes: number } | null,
+  policy: () => Pick<Policy, "order" | "shedRatio">,
+): (plugin: string) => boolean {
+  return (plugin) => {
+    const now = measured();
+    const { order, shedRatio } = policy();
+    if (now === null || now.usedBytes < shedRatio * now.budgetBytes) return false;
+    // One that is not in the order is shed before all that are.
+    return order.indexOf(plugin) < Math.floor(order.length / 2);
+  };
 }
 
 export type Health = ReturnType<typeof makeHealth>;
@@ -56,10 +91,10 @@ export function beginHealth(
   startup.onEnd("health", () => health.stop());
 }
 
-/** A closed breaker for each platform. */
+/** A breaker for each platform: as it was before the restart, else closed. */
 export function openPlatforms(
-  { startup, events }: Foundation,
-  { metrics }: State,
+  { startup, events, log }: Foundation,
+  { metrics, storage }: State,
   manager: PluginManager,
   { breakers }: Health,
 ): void {
@@ -75,6 +110,7 @@ export function openPlatforms(
     }
   };
   open();
+  restoreBreakers(breakers, storage, log);
   events.on("plugin.listed", open);
   events.on("plugin.swapped", open);
   startup.onEnd("breakers", () => breakers.stop());

@@ -46,7 +46,7 @@ export async function openPlugins(foundation: Foundation, later: Later): Promise
       subscribe: (take, wants) => events.subscribe(take, wants),
       dropped: (plugin) => later.metrics?.countEventDrops(`plugin ${plugin}`),
     },
-    random: () => (crypto.getRandomValues(new Uint32Array(1))[0] ?? 0) / 2 ** 32,
+    random: foundation.random,
     runId: crypto.randomUUID().slice(0, 8),
     selfCommand: selfCommand(process.execPath, Bun.main),
     environment,
@@ -62,6 +62,7 @@ export async function openPlugins(foundation: Foundation, later: Later): Promise
     keptFolder: () => (later.stateFolder === null ? null : keptFolder(later.stateFolder)),
     watch: true,
     healthTimeoutMs: loaded.config.health.timeout,
+    healthFailures: loaded.config.health.failures,
   });
   const { errors } = await manager.discover();
   if (errors.length > 0) throw new Error(errors.map(({ message }) => message).join("\n"));

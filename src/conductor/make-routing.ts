@@ -4,6 +4,8 @@ import { type Clock, every, sleep } from "../clock.ts";
 import { createApp } from "../http/app.ts";
 import { type HttpServer, listen } from "../http/server.ts";
 import type { PluginManager } from "../plugins/manager.ts";
+import { Bulkheads } from "../routing/bulkheads.ts";
+import { Retrying } from "../routing/retrying.ts";
 import { Router } from "../routing/router.ts";
 import { RouteStatistics } from "../routing/statistics.ts";
 import type { Webhooks } from "../webhooks/webhooks.ts";
@@ -14,7 +16,7 @@ import type { Memory } from "./make-memory.ts";
 import { fallbackPlatforms } from "./make-plugins.ts";
 import type { State } from "./make-state.ts";
 import { keepLogs } from "./plugin-logs.ts";
-import { dispatcherOf, heldPluginsOf } from "./plugin-ports.ts";
+import { boundsOf, dispatcherOf, heldPluginsOf } from "./plugin-ports.ts";
 
 const minuteMs = 60_000;
 
@@ -32,11 +34,26 @@ export function makeRouter(
     writeIntegrationMetrics({ atMs: clock.nowMs(), manager, watch, statistics, storage }),
   );
   startup.onEnd("statistics", () => minute.cancel());
+  const { plugins, routing } = foundation.loaded.config;
+  const bulkheads = new Bulkheads(dispatcherOf(manager, plugins.startTimeout), {
+    clock,
+    kind: routing.concurrency.kind,
+    limit: routing.concurrency.limit ?? null,
+    boundsOf: boundsOf(manager),
+  });
+  metrics.followRequestGauges(() => bulkheads.views());
   return new Router({
     clock,
     log,
-    dispatcher: dispatcherOf(manager, foundation.loaded.config.plugins.startTimeout),
+    dispatcher: bulkheads,
     breakers,
+    retrying: new Retrying({
+      clock,
+      budgetRatio: routing.retries.budget,
+      most: routing.retries.most,
+      random: foundation.random,
+      counted: (platform, outcome) => metrics.countRetry(platform, outcome),
+    }),
     fallbacks: () => fallbackPlatforms(manager, foundation.policy),
     rules: () => foundation.rules,
     newRequestId: () => crypto.randomUUID(),

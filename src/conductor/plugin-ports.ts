@@ -7,6 +7,7 @@ import { isServing, type PluginState } from "../plugins/lifecycle.ts";
 import type { PluginManager } from "../plugins/manager.ts";
 import type { Standing as LiveStanding } from "../plugins/standing.ts";
 import type { CallFailure, FailureKind, JsonStream, StreamTerms } from "../plugins/transport.ts";
+import type { PluginBounds } from "../routing/bulkheads.ts";
 import type {
   AnswerStream,
   DispatchAnswer,
@@ -204,6 +205,16 @@ const dispatchFailures: Record<FailureKind, DispatchFailureKind> = {
   unavailable: "unavailable",
   cancelled: "cancelled",
 };
+
+/** How many requests each plugin takes at once, and how many may wait. */
+export const boundsOf =
+  (manager: Pick<PluginManager, "standing">) =>
+  (plugin: string): PluginBounds | null => {
+    const standing = manager.standing(plugin);
+    if (!standing) return null;
+    const { platform, mostConcurrent, mostQueued } = standing;
+    return { platform, most: mostConcurrent, queue: mostQueued };
+  };
 
 const tooDeep = `has more than ${mostLevels} levels of lists and objects`;
 

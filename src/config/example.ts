@@ -9,6 +9,10 @@ type Node = { description?: string; default?: unknown; properties?: Record<strin
 const shownWithoutDefault: Record<string, string> = {
   "storage.path": "/var/lib/conductor/conductor.db",
   "budget.memory": "12GiB",
+  "breaker.thresholds.timeout": "3",
+  "breaker.thresholds.error": "3",
+  "breaker.thresholds.crash": "3",
+  "routing.concurrency.limit": "16",
   "plugins.dirs": "[./plugins]",
   "plugins.bundled": "false",
 };

@@ -86,7 +86,8 @@ const regexesIn = (condition: Condition): number => {
   return condition.of.reduce((sum, each) => sum + regexesIn(each), 0);
 };
 
-const rules = z
+/** The rules of the section `routing`. */
+export const routingRules = z
   .array(rule)
   .max(mostRules)
   .transform((written): RouteRule[] =>
@@ -118,6 +119,3 @@ const rules = z
   })
   .prefault([])
   .describe("The first that matches decides; without one a request goes to the plugin of its platform");
-
-/** The section `routing`. */
-export const routing = z.strictObject({ rules });

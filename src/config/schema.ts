@@ -2,7 +2,7 @@
 
 import * as z from "zod";
 import { mostPatterns, patternProblem } from "../events/pattern.ts";
-import { routing } from "./routing-schema.ts";
+import { routingRules } from "./routing-schema.ts";
 import { parseBytes, parseDurationMs, parseRatio } from "./units.ts";
 
 /** A zod string that a unit parser turns into a number; the parser's reason becomes the issue. */
@@ -181,7 +181,50 @@ const health = z.strictObject({
 
 const breaker = z.strictObject({
   failures: count(1, 1_000).default(3).describe("Failures in a row that open a platform's breaker"),
+  thresholds: z
+    .strictObject({
+      timeout: count(1, 1_000).optional().describe("Requests without an answer in time"),
+      error: count(1, 1_000).optional().describe("Answers that are an error, or none"),
+      crash: count(1, 1_000).optional().describe("The process ended, or is not reached"),
+    })
+    .prefault({})
+    .describe(
+      "The same for failures of one kind alone; default: breaker.failures. In a mixed row each counts for its share. A plugin that is busy never counts",
+    ),
   reset: duration().prefault("30s").describe("An open breaker lets one request through after this time"),
+  mostReset: duration()
+    .prefault("8m")
+    .describe("Each time it opens again breaker.reset is doubled, up to this; a longer breaker.reset stays"),
+  stable: duration().prefault("5m").describe("Closed for so long, a breaker begins again with breaker.reset"),
+});
+
+const routing = z.strictObject({
+  rules: routingRules,
+  concurrency: z
+    .strictObject({
+      kind: z
+        .enum(["adaptive", "fixed"])
+        .default("adaptive")
+        .describe(
+          "Requests that a plugin is given at once: as many as it takes without slowing down, or always as many",
+        ),
+      limit: count(1, 10_000)
+        .optional()
+        .describe(
+          "fixed: so many, adaptive: at most so many; default: limits.concurrency of all its processes",
+        ),
+    })
+    .prefault({}),
+  retries: z
+    .strictObject({
+      most: count(0, 10)
+        .default(3)
+        .describe("A request that may be repeated is tried again so often; 0: never"),
+      budget: ratio()
+        .prefault("10%")
+        .describe("Retries of 10 s come to at most this share of the requests, of each platform and of all"),
+    })
+    .prefault({}),
 });
 
 const plugins = z.strictObject({
@@ -288,7 +331,7 @@ export const configSchema = z.strictObject({
   scaler: scaler.describe("When plugins are shed and restored"),
   health: health.prefault({}).describe("Health checks"),
   breaker: breaker.prefault({}).describe("Circuit breakers"),
-  routing: routing.prefault({}).describe("Where requests go"),
+  routing: routing.prefault({}).describe("Where requests go, and how they get there"),
   plugins: plugins.prefault({}).describe("Which plugins run"),
   webhooks: webhooks.describe(
     "Where events are posted to: [{url: https://…, events: [health.changed], secret: VARIABLE}]",

@@ -5,7 +5,7 @@ import { CircuitState } from "cockatiel";
 export type BreakerStateName = "closed" | "open" | "half-open";
 
 /** What moved the breaker last: answers to requests, health checks, or a person. */
-export type BreakerMover = "requests" | "health" | "manual";
+export type BreakerMover = "requests" | "health" | "person";
 
 /** A breaker as it stands. Times are milliseconds since the epoch. */
 export interface BreakerState {
@@ -14,6 +14,8 @@ export interface BreakerState {
   isolated: boolean;
   /** Failures since the last success; a failed probe counts on. */
   consecutiveFailures: number;
+  /** How often it opened by itself since it was last closed for long; each time doubles how long it stays open. */
+  openings: number;
   /** When `state` began. */
   sinceMs: number;
   /** When the next request is let through as a probe; null when closed, isolated, or a probe is under way. */
@@ -33,9 +35,12 @@ export interface StoredBreaker {
   breakerState: number;
   reason?: string;
   movedBy?: BreakerMover;
+  openings?: number;
+  /** When its state began, milliseconds since the epoch. */
+  sinceMs?: number;
 }
 
-const movers: readonly unknown[] = ["requests", "health", "manual"];
+const movers: readonly unknown[] = ["requests", "health", "person"];
 const isTime = (value: unknown): value is number => typeof value === "number" && Number.isFinite(value);
 const isCount = (value: unknown): value is number => Number.isSafeInteger(value) && Number(value) >= 0;
 const storable: readonly unknown[] = [CircuitState.Closed, CircuitState.Open, CircuitState.Isolated];
@@ -59,5 +64,17 @@ export function parseStoredBreaker(value: unknown): StoredBreaker | null {
     ...("movedBy" in value && movers.includes(value.movedBy)
       ? { movedBy: value.movedBy as BreakerMover }
       : {}),
+    ...("openings" in value && isCount(value.openings) ? { openings: value.openings } : {}),
+    ...("sinceMs" in value && isTime(value.sinceMs) ? { sinceMs: value.sinceMs } : {}),
   };
+}
+
+/** One move of a breaker, for the record. Isolated counts as open. */
+export interface BreakerMove {
+  atMs: number;
+  platform: string;
+  from: BreakerStateName;
+  to: BreakerStateName;
+  reason: string;
+  movedBy: BreakerMover;
 }

@@ -9,14 +9,16 @@
  *
  *   isolate() holds it open from any state until close().
  *
- * The rule that counts failures is cockatiel's `ConsecutiveBreaker`, and the stored form and the
- * errors are cockatiel's. The machine around the rule is our own, for what cockatiel's policy cannot do: it reads
+ * Opened again before it was closed for `stableMs`, it stays open twice as long as the last time, up to `mostResetMs`.
+ *
+ * States, stored form and errors are cockatiel's. The machine is our own, for what cockatiel's policy cannot do: it reads
  * `Date.now`, so a stepped wall clock moves the reset; it applies a result microtasks later, so a state read right after
- * a failure is stale; it parks the callers beside a probe instead of refusing them; and it knows no neutral
- * result, so an overload or a caller who left would count as a success. A test runs both side by side.
+ * a failure is stale; it parks the callers beside a probe instead of refusing them; it knows no neutral
+ * result, so an overload or a caller who left would count as a success; and its rule does not see of what kind a failure
+ * is. A test runs both side by side.
  */
 
-import { BrokenCircuitError, CircuitState, ConsecutiveBreaker } from "cockatiel";
+import { BrokenCircuitError, CircuitState } from "cockatiel";
 import type { Clock } from "../clock.ts";
 import {
   type BreakerMover,
@@ -24,6 +26,7 @@ import {
   parseStoredBreaker,
   type StoredBreaker,
 } from "./breaker-state.ts";
+import { type Thresholds, TripRule } from "./trip-rule.ts";
 
 /** The right to one call. The first of its three methods counts; a result that comes after the breaker moved on is ignored. */
 export interface BreakerPermit {
@@ -38,8 +41,14 @@ export interface BreakerOptions {
   clock: Clock;
   /** Failures in a row that open it. */
   failures: number;
+  /** The same for failures of one kind alone; absent: `failures`. */
+  thresholds?: Thresholds;
   /** From opening to the first probe. */
   resetMs: number;
+  /** Doubled with each opening, the reset time comes to at most this; absent: it stays `resetMs`. */
+  mostResetMs?: number;
+  /** Closed for so long, it begins again with `resetMs`; absent: at once. */
+  stableMs?: number;
   /** Told after every move, with what it was before. */
   moved?: (breaker: PlatformCircuitBreaker) => void;
 }
@@ -65,7 +74,7 @@ const neutralKind = "overload";
 export class PlatformCircuitBreaker {
   readonly #clock: Clock;
   readonly #options: BreakerOptions;
-  readonly #rule: ConsecutiveBreaker;
+  readonly #rule: TripRule;
   #phase = CircuitState.Closed;
   /** Moves with every change of phase and every probe, so that a late result is recognised. */
   #generation = 0;
@@ -74,7 +83,13 @@ export class PlatformCircuitBreaker {
   /** Monotonic time at which the probe under way was let through; null when there is none. */
   #probeAt: number | null = null;
   #attempt = 0;
+  /** Since it was last closed for `stableMs`. */
+  #openings = 0;
+  /** Monotonic time at which it closed. */
+  #closedAt: number;
   #openedAtMs = 0;
+  /** The reset time of the last opening. */
+  #openMs = 0;
   #sinceMs: number;
   #reason = "no failure yet";
   #movedBy: BreakerMover = "requests";
@@ -82,7 +97,8 @@ export class PlatformCircuitBreaker {
   constructor(options: BreakerOptions) {
     this.#options = options;
     this.#clock = options.clock;
-    this.#rule = new ConsecutiveBreaker(options.failures);
+    this.#rule = new TripRule(options.failures, options.thresholds);
+    this.#closedAt = options.clock.monotonicMs();
     this.#sinceMs = options.clock.nowMs();
   }
 
@@ -141,8 +157,9 @@ export class PlatformCircuitBreaker {
     return {
       state: this.#phase === CircuitState.Closed ? "closed" : due ? "half-open" : "open",
       isolated: this.#phase === CircuitState.Isolated,
-      consecutiveFailures: this.#rule.state,
-      sinceMs: opened && due ? this.#openedAtMs + this.#options.resetMs : this.#sinceMs,
+      consecutiveFailures: this.#rule.inARow,
+      openings: this.#openings,
+      sinceMs: opened && due ? this.#openedAtMs + this.#openMs : this.#sinceMs,
       nextProbeMs: waits ? this.#clock.nowMs() + Math.max(0, this.#dueAt - this.#clock.monotonicMs()) : null,
       reason: this.#reason,
       movedBy: this.#movedBy,
@@ -157,25 +174,30 @@ export class PlatformCircuitBreaker {
     return Math.max(0, at - this.#clock.monotonicMs());
   }
 
-  /** Opens it for the reset time, whatever it counted. An isolated one stays isolated. */
+  /** Opens it for the reset time, whatever it counted; one opening of a person is none of its own. An isolated one stays isolated. */
   trip(reason: string, movedBy: BreakerMover): void {
     if (this.#phase === CircuitState.Isolated) return;
+    const byPerson = movedBy === "person";
+    if (!byPerson) this.#openings = this.#isStable() ? 1 : this.#openings + 1;
     this.#attempt++;
     this.#openedAtMs = this.#clock.nowMs();
-    this.#dueAt = this.#clock.monotonicMs() + this.#options.resetMs;
+    this.#openMs = byPerson ? this.#options.resetMs : this.#grownResetMs();
+    this.#dueAt = this.#clock.monotonicMs() + this.#openMs;
     this.#move(CircuitState.Open, reason, movedBy);
   }
 
-  /** Closes it from any state and forgets the failures. */
+  /** Closes it from any state and forgets the failures; closed by a person, how often it opened too. */
   close(reason: string, movedBy: BreakerMover): void {
     this.#rule.success();
     this.#attempt = 0;
+    if (movedBy === "person") this.#openings = 0;
+    this.#closedAt = this.#clock.monotonicMs();
     this.#move(CircuitState.Closed, reason, movedBy);
   }
 
   /** Holds it open until `close`. */
   isolate(reason: string): void {
-    this.#move(CircuitState.Isolated, reason, "manual");
+    this.#move(CircuitState.Isolated, reason, "person");
   }
 
   /** The stored form. */
@@ -187,24 +209,51 @@ export class PlatformCircuitBreaker {
       ownState.attemptNo = this.#attempt;
     }
     if (ownState.value === CircuitState.Isolated) ownState.counters = 1;
-    return { ownState, breakerState: this.#rule.state, reason: this.#reason, movedBy: this.#movedBy };
+    return {
+      ownState,
+      breakerState: this.#rule.inARow,
+      reason: this.#reason,
+      movedBy: this.#movedBy,
+      openings: this.#openings,
+      sinceMs: this.#sinceMs,
+    };
   }
 
   /** Takes over a stored form, cockatiel's included. False, and nothing changed, when it is not one. */
   restore(value: unknown): boolean {
     const stored = parseStoredBreaker(value);
     if (!stored) return false;
-    this.#rule.state = stored.breakerState;
+    this.#rule.resume(stored.breakerState);
     this.#attempt = stored.ownState.attemptNo ?? 0;
+    this.#openings = stored.openings ?? (this.#attempt > 0 ? 1 : 0);
     this.#openedAtMs = stored.ownState.openedAt ?? 0;
+    this.#openMs = this.#grownResetMs();
     // Only the wall clock survives a restart, and it may have been stepped: the wait is at most one reset time.
-    const openForMs = this.#clock.nowMs() - this.#openedAtMs;
-    const waitMs = Math.min(Math.max(0, this.#options.resetMs - openForMs), this.#options.resetMs);
-    this.#dueAt = this.#clock.monotonicMs() + waitMs;
+    this.#dueAt = this.#clock.monotonicMs() + this.#openMs - this.#sinceWall(this.#openedAtMs, this.#openMs);
     const reason = stored.reason ?? "as before the restart";
     this.#move(stored.ownState.value, reason, stored.movedBy ?? "requests");
     if (this.#phase === CircuitState.Open) this.#sinceMs = this.#openedAtMs;
+    else this.#sinceMs = stored.sinceMs ?? this.#sinceMs;
+    this.#closedAt = this.#clock.monotonicMs() - this.#sinceWall(this.#sinceMs, this.#options.stableMs ?? 0);
     return true;
+  }
+
+  /** Milliseconds since `atMs` on the wall clock, from 0 to `most`. */
+  #sinceWall(atMs: number, most: number): number {
+    return Math.min(Math.max(0, this.#clock.nowMs() - atMs), most);
+  }
+
+  #isStable(): boolean {
+    if (this.#phase !== CircuitState.Closed) return false;
+    return this.#clock.monotonicMs() - this.#closedAt >= (this.#options.stableMs ?? 0);
+  }
+
+  #grownResetMs(): number {
+    const { resetMs, mostResetMs = resetMs } = this.#options;
+    return Math.min(
+      Math.max(resetMs, mostResetMs),
+      resetMs * 2 ** Math.min(Math.max(0, this.#openings - 1), 30),
+    );
   }
 
   /** A result of a call permitted in `generation`. For permits. */
@@ -222,9 +271,9 @@ export class PlatformCircuitBreaker {
   }
 
   #failed(kind: string, probing: boolean): void {
-    const enough = this.#rule.failure();
+    const enough = this.#rule.failure(kind);
     if (probing) this.trip(`the probe failed: ${kind}`, "requests");
-    else if (enough) this.trip(`${this.#rule.state} failures in a row, the last: ${kind}`, "requests");
+    else if (enough) this.trip(`${this.#rule.inARow} failures in a row, the last: ${kind}`, "requests");
   }
 
   #probeDue(): boolean {

@@ -3,8 +3,9 @@
 import type { Clock, Timer } from "../clock.ts";
 import type { Publisher } from "../events/bus.ts";
 import { type BreakerPermit, PlatformCircuitBreaker } from "./breaker.ts";
-import type { BreakerState, BreakerStateName, StoredBreaker } from "./breaker-state.ts";
+import type { BreakerMove, BreakerState, BreakerStateName, StoredBreaker } from "./breaker-state.ts";
 import type { HealthObserver, HealthResult } from "./probe.ts";
+import type { Thresholds } from "./trip-rule.ts";
 
 /** One line of the list of breakers. */
 export interface BreakerSnapshot extends BreakerState {
@@ -16,15 +17,30 @@ export type BreakerAnswer =
   | { permitted: true; permit: BreakerPermit }
   | { permitted: false; reason: string; retryAfterMs: number | null };
 
+/** Where breakers are kept over a restart, and their moves for a person to read. Told on change only; must not throw. */
+export interface BreakerRecorder {
+  keep(platform: string, stored: StoredBreaker): void;
+  moved(move: BreakerMove): void;
+  /** The platform is no more. */
+  forget(platform: string): void;
+}
+
 export interface BreakersOptions {
   clock: Clock;
   events: Publisher;
+  recorder?: BreakerRecorder;
   /** Failures in a row that open a breaker. */
   failures: number;
+  /** The same for failures of one kind alone; absent: `failures`. */
+  thresholds?: Thresholds;
   /** From opening to the first probe. */
   resetMs: number;
   /** The same for one platform, asked whenever it matters; absent: `resetMs` for all. */
   resetMsOf?: (platform: string) => number;
+  /** The reset time doubles with each opening up to this; absent: it does not. */
+  mostResetMs?: number;
+  /** Closed for so long, it begins again with `resetMs`. */
+  stableMs?: number;
 }
 
 interface Entry {
@@ -42,6 +58,8 @@ const longestReasonChars = 300;
 export class Breakers implements HealthObserver {
   readonly #options: BreakersOptions;
   readonly #entries = new Map<string, Entry>();
+  /** What is taken over was recorded before. */
+  #restoring = false;
 
   constructor(options: BreakersOptions) {
     this.#options = options;
@@ -65,14 +83,20 @@ export class Breakers implements HealthObserver {
     return [...this.#entries].map(([platform, { breaker }]) => ({ platform, ...breaker.getState() }));
   }
 
+  /** The breaker of `platform` as it stands; null when there is none. */
+  view(platform: string): BreakerSnapshot | null {
+    const entry = this.#entries.get(platform);
+    return entry ? { platform, ...entry.breaker.getState() } : null;
+  }
+
   /** Opens a breaker by hand for one reset time. */
   open(platform: string, reason: string): void {
-    this.get(platform).trip(cut(reason), "manual");
+    this.get(platform).trip(cut(reason), "person");
   }
 
   /** Closes a breaker by hand, an isolated one too. */
   close(platform: string, reason: string): void {
-    this.get(platform).close(cut(reason), "manual");
+    this.get(platform).close(cut(reason), "person");
   }
 
   /** Holds a breaker open until `close`. */
@@ -107,7 +131,11 @@ export class Breakers implements HealthObserver {
 
   /** Forgets the platforms that `keep` does not hold, as after a plugin was removed. */
   retain(keep: ReadonlySet<string>): void {
-    for (const platform of [...this.#entries.keys()]) if (!keep.has(platform)) this.#forget(platform);
+    for (const platform of [...this.#entries.keys()]) {
+      if (keep.has(platform)) continue;
+      this.#forget(platform);
+      this.#options.recorder?.forget(platform);
+    }
   }
 
   /** Every breaker's stored form, by platform. */
@@ -119,9 +147,12 @@ export class Breakers implements HealthObserver {
 
   /** Takes over what `serialize` gave; answers the platforms whose form was not understood and start closed. */
   restore(stored: Readonly<Record<string, unknown>>): string[] {
-    return Object.entries(stored)
+    this.#restoring = true;
+    const refused = Object.entries(stored)
       .filter(([platform, value]) => !this.get(platform).restore(value))
       .map(([platform]) => platform);
+    this.#restoring = false;
+    return refused;
   }
 
   /** Stops its timers. */
@@ -132,15 +163,22 @@ export class Breakers implements HealthObserver {
   #add(platform: string): Entry {
     const [oldest] = this.#entries.keys();
     if (this.#entries.size >= maxBreakers && oldest !== undefined) this.#forget(oldest);
-    const { clock, failures, resetMs, resetMsOf } = this.#options;
+    const { clock, failures, thresholds, resetMs, resetMsOf, mostResetMs, stableMs } = this.#options;
     const breaker = new PlatformCircuitBreaker({
       clock,
       failures,
+      ...(thresholds ? { thresholds } : {}),
+      ...(mostResetMs === undefined ? {} : { mostResetMs }),
+      ...(stableMs === undefined ? {} : { stableMs }),
       // Read when needed: a plugin that is reloaded may come with another one.
       get resetMs() {
         return resetMsOf?.(platform) ?? resetMs;
       },
-      moved: () => this.#announce(platform, entry),
+      moved: () => {
+        if (!this.#restoring) this.#options.recorder?.keep(platform, breaker.toJSON());
+        const { state, movedBy } = breaker.getState();
+        this.#announce(platform, entry, movedBy === "person" && state !== "half-open");
+      },
     });
     const entry: Entry = {
       breaker,
@@ -157,7 +195,8 @@ export class Breakers implements HealthObserver {
     this.#entries.delete(platform);
   }
 
-  #announce(platform: string, entry: Entry): void {
+  /** `ordered`: by a person just now, which is on record though nothing changed by it. */
+  #announce(platform: string, entry: Entry, ordered = false): void {
     const now = entry.breaker.getState();
     const sameState = now.state === entry.announced;
     const from = entry.announced;
@@ -165,14 +204,16 @@ export class Breakers implements HealthObserver {
     entry.announced = now.state;
     entry.announcedReason = now.reason;
     this.#rearm(platform, entry, now);
-    if (!worthSaying) return;
     const reason =
       now.state === "half-open"
         ? "the reset time has passed"
         : now.isolated
           ? `isolated: ${now.reason}`
           : now.reason;
-    this.#options.events.publish("breaker.changed", { platform, from, to: now.state, reason });
+    const { clock, recorder, events } = this.#options;
+    if (!this.#restoring && (worthSaying || ordered))
+      recorder?.moved({ atMs: clock.nowMs(), platform, from, to: now.state, reason, movedBy: now.movedBy });
+    if (worthSaying) events.publish("breaker.changed", { platform, from, to: now.state, reason });
   }
 
   #rearm(platform: string, entry: Entry, now: BreakerState): void {

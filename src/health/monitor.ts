@@ -6,6 +6,9 @@
  * One timer walks the round's slots. A slot whose time passed by more than its own width (at least 250 ms) is skipped
  * until the next round: after a suspended machine or a blocked loop nothing is caught up. A beat that finds the
  * plugin's former check under way waits for it, at most half an interval; so no plugin ever has two.
+ *
+ * Under strain (memory is short) the plugins that are dispensable are checked in every third round only, a third of them
+ * in each; an exit is noticed as ever.
  */
 
 import type { Clock, Timer } from "../clock.ts";
@@ -38,6 +41,10 @@ export interface HealthMonitorOptions {
   failures: number;
   /** For the jitter; the same seed gives the same times. */
   seed: number;
+  /** Whether `plugin` is to be checked less often now; asked once a round. */
+  sparse?: (plugin: string) => boolean;
+  /** Told what a beat took of the loop, in seconds: to find what is due and to ask, not to wait for the answers. */
+  beaten?: (seconds: number) => void;
 }
 
 interface Watched {
@@ -49,6 +56,8 @@ interface Watched {
 
 /** A slot this late is always still taken: it bounds a burst to what falls due in that time. */
 const leastToleranceMs = 250;
+/** A plugin that is to be checked less often is left out of all rounds but every third. */
+const sparseRounds = 3;
 /** Timers may fire a little early. */
 const earlyMs = 1;
 /** A detail comes from the plugin: longer ones are cut. */
@@ -62,6 +71,7 @@ export class HealthMonitor {
   #timer: Timer | null = null;
   #running = false;
   #roundAt = 0;
+  #round = 0;
   #slots: { plugin: string; dueAt: number }[] = [];
   #nextSlot = 0;
 
@@ -122,7 +132,12 @@ export class HealthMonitor {
 
   #beginRound(): void {
     this.refresh();
-    const expected = this.#options.probe.plugins().filter((plugin) => plugin.expected);
+    const round = this.#round++;
+    const { sparse } = this.#options;
+    const expected = this.#options.probe
+      .plugins()
+      .filter(({ expected }) => expected)
+      .filter(({ name }, index) => (round + index) % sparseRounds === 0 || !sparse?.(name));
     const offsets = staggeredOffsetsMs(expected.length, this.#options.intervalMs, this.#unit);
     this.#slots = expected.map((plugin, index) => ({
       plugin: plugin.name,
@@ -136,7 +151,13 @@ export class HealthMonitor {
     // An observer may have stopped the monitor in the middle of a beat.
     if (!this.#running) return;
     const dueAt = this.#slots[this.#nextSlot]?.dueAt ?? this.#roundAt + this.#options.intervalMs;
-    this.#timer = this.#options.clock.after(Math.max(0, dueAt - this.#now()), () => this.#beat());
+    this.#timer = this.#options.clock.after(Math.max(0, dueAt - this.#now()), () => this.#timedBeat());
+  }
+
+  #timedBeat(): void {
+    const beganAt = this.#now();
+    this.#beat();
+    this.#options.beaten?.((this.#now() - beganAt) / 1_000);
   }
 
   #beat(): void {

@@ -3,10 +3,11 @@
 import { type Context, Hono } from "hono";
 import { StorageError } from "../storage/errors.ts";
 import { boundedBody } from "./body.ts";
+import { breakerRoutes } from "./breakers.ts";
 import { eventRoutes } from "./events.ts";
 import { forecastRoutes } from "./forecast.ts";
 import { type GuardOptions, hostGuard, requireToken, tokenOffLoopback } from "./guard.ts";
-import { breakerRoutes, healthRoutes } from "./health.ts";
+import { healthRoutes } from "./health.ts";
 import { allowedMethods } from "./methods.ts";
 import { pluginLogRoutes } from "./plugin-logs.ts";
 import { pluginRoutes } from "./plugins.ts";
@@ -47,7 +48,7 @@ export function createApp(services: Services, guard: GuardOptions): Hono {
   app.route("/api/v1/forecast", forecastRoutes(services));
   app.route("/api/v1/scaling", scalingRoutes(services, administrators));
   app.route("/api/v1/health", healthRoutes(services));
-  app.route("/api/v1/breakers", breakerRoutes(services));
+  app.route("/api/v1/breakers", breakerRoutes(services, administrators));
   app.route("/api/v1/events", eventRoutes(services));
   app.route("/api/v1/webhooks", webhookRoutes(services));
   app.notFound(nothingThere(app));

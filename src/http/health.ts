@@ -1,6 +1,7 @@
 /** Health of the platforms and of the process itself. */
 
 import { Hono } from "hono";
+import { breakerView } from "./breakers.ts";
 import { isoTime, isoTimeOrNull, type Services } from "./services.ts";
 
 /** `/api/v1/health`: every platform as last checked, with its circuit breaker. */
@@ -16,22 +17,8 @@ export function healthRoutes(services: Services): Hono {
     return context.json({
       status: bad.length ? "degraded" : "healthy",
       platforms,
-      breakers: breakers(services),
+      breakers: services.breakers.list().map(breakerView),
     });
   });
   return app;
 }
-
-/** `/api/v1/breakers` */
-export function breakerRoutes(services: Services): Hono {
-  const app = new Hono();
-  app.get("/", (context) => context.json({ breakers: breakers(services) }));
-  return app;
-}
-
-const breakers = (services: Services) =>
-  services.breakers.list().map(({ sinceMs, nextProbeMs, ...rest }) => ({
-    ...rest,
-    sinceAt: isoTime(sinceMs),
-    nextProbeAt: isoTimeOrNull(nextProbeMs),
-  }));

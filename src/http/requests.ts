@@ -18,12 +18,14 @@ const schema = z.strictObject({
   deadlineMs: z.int().min(1).max(600_000).optional(),
   /** False: an answer in chunks is wanted as one list. */
   stream: z.boolean().optional(),
+  /** It may be sent to the plugin again where the first time failed. */
+  idempotencyKey: z.string().min(1).max(128).optional(),
 });
 
 const shape: BodyShape<z.output<typeof schema>> = {
   schema,
   name: "a request",
-  expected: "{platform, type?, payload, deadlineMs?, stream?}",
+  expected: "{platform, type?, payload, deadlineMs?, stream?, idempotencyKey?}",
 };
 
 export function requestRoutes({ router, clock }: Services): Hono {
@@ -31,13 +33,14 @@ export function requestRoutes({ router, clock }: Services): Hono {
   app.post("/", async (context) => {
     const body = await checkedBody(context, clock, shape);
     if (!body.ok) return body.response;
-    const { platform, type, payload, deadlineMs, stream } = body.value;
+    const { platform, type, payload, deadlineMs, stream, idempotencyKey } = body.value;
     const outcome = await router.route({
       platform,
       payload: payload as Json,
       ...(type === undefined ? {} : { type }),
       ...(deadlineMs === undefined ? {} : { deadlineMs }),
       ...namedHeaders(context.req.raw.headers, router.ruleHeaders),
+      ...(idempotencyKey === undefined ? {} : { idempotencyKey }),
       streams: stream !== false,
       signal: context.req.raw.signal,
     });

@@ -195,6 +195,38 @@ export const eventMetrics = (registry: Registry) => ({
   ),
 });
 
+export const routingMetrics = (registry: Registry) => ({
+  retries: new BoundedCounter(
+    registry,
+    of(
+      "conductor_retries_total",
+      "Requests whose first try failed and that might be repeated, by what came of that.",
+      "platform",
+      "outcome",
+    ),
+  ),
+  fallbacks: new BoundedCounter(
+    registry,
+    of(
+      "conductor_fallbacks_total",
+      "Requests that a fallback answered in place of the platform.",
+      "platform",
+    ),
+  ),
+  concurrencyLimit: new BoundedGauge(
+    registry,
+    of("conductor_concurrency_limit", "Requests that the platform is given at once.", "platform"),
+  ),
+  inFlight: new BoundedGauge(
+    registry,
+    of("conductor_requests_in_flight", "Requests that the platform works on now.", "platform"),
+  ),
+  queued: new BoundedGauge(
+    registry,
+    of("conductor_request_queue", "Requests that wait for the platform now.", "platform"),
+  ),
+});
+
 export const ownMetrics = (registry: Registry) => ({
   build: new BoundedGauge(
     registry,
@@ -203,6 +235,11 @@ export const ownMetrics = (registry: Registry) => ({
   tickSeconds: new BoundedHistogram(
     registry,
     of("conductor_tick_duration_seconds", "Time that one tick of the loop took."),
+    tickBucketsSeconds,
+  ),
+  healthTickSeconds: new BoundedHistogram(
+    registry,
+    of("conductor_health_tick_seconds", "Time that one beat of the health loop took, without the answers."),
     tickBucketsSeconds,
   ),
   gaps: new BoundedCounter(

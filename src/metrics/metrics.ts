@@ -13,6 +13,7 @@ import {
   ownMetrics,
   pluginMetrics,
   qualityMetrics,
+  routingMetrics,
   scalingMetrics,
 } from "./definitions.ts";
 
@@ -69,6 +70,14 @@ export interface ForecastQuality {
   secondsToThreshold: number | null;
 }
 
+/** One platform's places for requests. */
+export interface RequestGauges {
+  platform: string;
+  limit: number;
+  inFlight: number;
+  queued: number;
+}
+
 /** What the rest of the program says happened; how that is counted is known here alone. */
 export class Metrics {
   readonly #registry = new Registry();
@@ -78,7 +87,11 @@ export class Metrics {
   readonly #scaling = scalingMetrics(this.#registry);
   readonly #plugins;
   readonly #events = eventMetrics(this.#registry);
+  readonly #routing = routingMetrics(this.#registry);
   readonly #own = ownMetrics(this.#registry);
+  #requestGauges: () => readonly RequestGauges[] = () => [];
+  /** Platforms whose places were shown last. */
+  #shownPlatforms: ReadonlySet<string> = new Set();
   readonly #footprintMethod = new Map<string, string>();
 
   constructor(build: BuildLabels, states: MetricStates) {
@@ -95,7 +108,30 @@ export class Metrics {
 
   /** Everything in the text format of Prometheus. */
   render(): Promise<string> {
+    this.#showRequestGauges();
     return this.#registry.metrics();
+  }
+
+  /** `read` is asked at each rendering: these move with every request. */
+  followRequestGauges(read: () => readonly RequestGauges[]): void {
+    this.#requestGauges = read;
+  }
+
+  #showRequestGauges(): void {
+    const shown = this.#requestGauges();
+    const platforms = new Set(shown.map(({ platform }) => platform));
+    for (const platform of this.#shownPlatforms) if (!platforms.has(platform)) this.#forgetPlaces(platform);
+    for (const { platform, limit, inFlight, queued } of shown) {
+      this.#routing.concurrencyLimit.set({ platform }, limit);
+      this.#routing.inFlight.set({ platform }, inFlight);
+      this.#routing.queued.set({ platform }, queued);
+    }
+    this.#shownPlatforms = platforms;
+  }
+
+  #forgetPlaces(platform: string): void {
+    for (const gauge of [this.#routing.concurrencyLimit, this.#routing.inFlight, this.#routing.queued])
+      gauge.forget({ platform }, "platform");
   }
 
   observeHealthCheck(platform: string, status: string, seconds: number): void {
@@ -211,6 +247,18 @@ export class Metrics {
 
   countWebhookDelivery(outcome: string): void {
     this.#events.deliveries.add({ outcome });
+  }
+
+  countRetry(platform: string, outcome: string): void {
+    this.#routing.retries.add({ platform, outcome });
+  }
+
+  countFallback(platform: string): void {
+    this.#routing.fallbacks.add({ platform });
+  }
+
+  observeHealthTick(seconds: number): void {
+    this.#own.healthTickSeconds.observe({}, seconds);
   }
 
   observeTick(seconds: number): void {

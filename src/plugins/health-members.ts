@@ -1,4 +1,7 @@
-/** How a plugin is: the worst of what its processes answer; degraded where only some of them answer. */
+/**
+ * How a plugin is: the worst of what its processes answer. One of several that does not answer, while others do, makes it
+ * degraded and not failed, and after some times in a row is exchanged for another process.
+ */
 
 import { formatDuration } from "../config/units.ts";
 import type { HealthReport } from "../sdk/plugin.ts";
@@ -9,21 +12,27 @@ import type { Supervisor } from "./supervisor.ts";
 import { type CallFailure, type CallOptions, type CallResult, failed } from "./transport.ts";
 
 const severity = { healthy: 0, degraded: 1, unhealthy: 2 } as const;
+/**
+ * Of several processes each has this share of the time: whoever asked is told of the ones that answered before giving up
+ * on all of them.
+ */
+const memberShare = 0.9;
 
-/** Of the time for a check, where several processes are asked. */
-const shareForSeveral = 0.9;
-
-const severityOf = (result: CallResult<HealthReport>): number =>
-  result.ok ? severity[result.value.status] : 3;
+type Answered = CallResult<HealthReport> & { ok: true };
+interface Checked {
+  member: Member;
+  result: CallResult<HealthReport>;
+}
 
 /**
  * Asks each process that takes requests, and tells the supervisor what came of it. One that was taken out of service
- * meanwhile says nothing about the plugin: then those are asked that took over. One that has answered none for
- * `recovery.hung` is given up. Never rejects.
+ * meanwhile says nothing about the plugin: then those are asked that took over. Of several, one that failed `failures`
+ * checks in a row is exchanged. One that has answered none for `recovery.hung` is given up. Never rejects.
  */
 export async function checkMembers(
   supervisor: Supervisor,
   check: (instance: Instance, options: CallOptions) => Promise<CallResult<HealthReport>>,
+  failures: number,
   options: CallOptions,
 ): Promise<CallResult<HealthReport>> {
   const { signal } = options;
@@ -31,42 +40,30 @@ export async function checkMembers(
     const asked = supervisor.members;
     if (asked.length === 0 || !isServing(supervisor.state))
       return failed("unavailable", `${supervisor.name} is ${supervisor.state}: ${supervisor.reason}`);
-    // Whoever asks gives up at the deadline: of several, those that answered have to be known before.
-    const within =
-      asked.length === 1 ? options : { ...options, timeoutMs: options.timeoutMs * shareForSeveral };
-    const results = await Promise.all(asked.map(({ instance }) => check(instance, within)));
-    const still = results.filter((_, index) => {
-      const member = asked[index];
-      return member !== undefined && supervisor.members.includes(member);
-    });
-    asked.forEach((member, index) => {
-      giveUpHung(supervisor, member, results[index], signal);
-    });
-    const worst = still.toSorted((a, b) => severityOf(b) - severityOf(a))[0];
-    if (!worst) {
+    const timeoutMs = options.timeoutMs * (asked.length > 1 ? memberShare : 1);
+    const results = await Promise.all(
+      asked.map(async (member) => ({
+        member,
+        result: await check(member.instance, { ...options, timeoutMs }),
+      })),
+    );
+    for (const { member, result } of results) giveUpHung(supervisor, member, result, signal);
+    const still = inService(supervisor, results);
+    exchangeUnfit(supervisor, still, failures);
+    const verdict = verdictOf(inService(supervisor, still));
+    if (!verdict) {
       // All of them were replaced, or have ended.
       if (supervisor.members.length > 0 && !signal?.aborted) continue;
-      return results[0] ?? failed("unavailable", `${supervisor.name} is ${supervisor.state}`);
+      return results[0]?.result ?? failed("unavailable", `${supervisor.name} is ${supervisor.state}`);
     }
-    if (worst.ok)
-      supervisor.judge(worst.value.status === "healthy", worst.value.detail ?? worst.value.status);
+    if (verdict.ok)
+      supervisor.judge(verdict.value.status === "healthy", verdict.value.detail ?? verdict.value.status);
     else {
-      const message = worst.kind === "cancelled" ? whyOverdue(signal) : worst.message;
+      const message = verdict.kind === "cancelled" ? whyOverdue(signal) : verdict.message;
       if (message !== null) supervisor.judge(false, `health check: ${message}`);
     }
-    return worst.ok ? worst : unlessOthersAnswer(worst, still);
+    return verdict;
   }
-}
-
-/** While some answer, requests have somewhere to go: that is degraded, and no failure of the plugin. */
-function unlessOthersAnswer(
-  failure: CallFailure,
-  results: readonly CallResult<HealthReport>[],
-): CallResult<HealthReport> {
-  const failed = results.filter(({ ok }) => !ok).length;
-  if (failed === results.length) return failure;
-  const detail = `${failed} of ${results.length} processes: ${failure.message}`;
-  return { ok: true, value: { status: "degraded", detail } };
 }
 
 /** Whoever asks keeps the time too, and may be the first to give up; null when the check was given up for something else. */
@@ -79,10 +76,9 @@ function whyOverdue(signal: AbortSignal | undefined): string | null {
 function giveUpHung(
   { manifest, gate: { clock } }: Supervisor,
   member: Member,
-  result: CallResult<HealthReport> | undefined,
+  result: CallResult<HealthReport>,
   signal: AbortSignal | undefined,
 ): void {
-  if (!result) return;
   const hungMs = manifest.recovery.hung;
   const cancelled = !result.ok && result.kind === "cancelled";
   if (cancelled && whyOverdue(signal) === null) return;
@@ -90,4 +86,35 @@ function giveUpHung(
   const silentMs = member.checked(answered, clock.monotonicMs());
   if (hungMs !== undefined && !answered && silentMs >= hungMs)
     member.instance.giveUp(`it answered no health check for ${formatDuration(silentMs)} (recovery.hung)`);
+}
+
+const inService = ({ members }: Supervisor, checked: readonly Checked[]): Checked[] =>
+  checked.filter(({ member }) => members.includes(member));
+
+/** Counts each process's failed checks, and takes those out that failed too often while another one answers. */
+function exchangeUnfit(supervisor: Supervisor, checked: readonly Checked[], failures: number): void {
+  const unfit: Member[] = [];
+  let message = "";
+  for (const { member, result } of checked) {
+    if (result.ok) member.failedChecks = 0;
+    else if (result.kind !== "cancelled" && ++member.failedChecks >= failures) {
+      unfit.push(member);
+      message = result.message;
+    }
+  }
+  if (unfit.length > 0 && checked.some(({ result }) => result.ok))
+    supervisor.exchange(unfit, `failed ${failures} health checks: ${message}`);
+}
+
+/** The worst report; where only some bring one, that some do not. Null when nobody was asked. */
+function verdictOf(checked: readonly Checked[]): CallResult<HealthReport> | null {
+  const answered: Answered[] = [];
+  const silent: CallFailure[] = [];
+  for (const { result } of checked) result.ok ? answered.push(result) : silent.push(result);
+  const worst = answered.toSorted((a, b) => severity[b.value.status] - severity[a.value.status])[0];
+  const [failure] = silent;
+  if (!failure || !worst) return worst ?? failure ?? null;
+  if (worst.value.status === "unhealthy") return worst;
+  const detail = `${silent.length} of ${checked.length} processes: ${failure.message}`;
+  return { ok: true, value: { status: "degraded", detail } };
 }

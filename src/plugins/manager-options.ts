@@ -52,6 +52,8 @@ export interface PluginManagerOptions {
   watch?: boolean;
   /** For the health checks that a new version must pass before it takes over; default 2 s. */
   healthTimeoutMs?: number;
+  /** Failed checks in a row after which one of several processes is exchanged for another; default 3. */
+  healthFailures?: number;
   /** The cgroups to make others below; default: those this process is in. Null: use none. */
   cgroupPlace?: CgroupPlaces | null;
 }

@@ -361,7 +361,8 @@ export class PluginManager {
   async checkHealth(name: string, options: CallOptions): Promise<CallResult<HealthReport>> {
     const supervisor = this.#find(name);
     if (!(supervisor instanceof Supervisor)) return failed("unavailable", supervisor.message);
-    return checkMembers(supervisor, (instance, within) => this.#check(instance, within), options);
+    const failures = this.#options.healthFailures ?? 3;
+    return checkMembers(supervisor, (instance, each) => this.#check(instance, each), failures, options);
   }
 
   /** Where the memory of each running plugin is to be measured. */

@@ -9,6 +9,8 @@ export class Member {
   #silentSinceMs: number | null = null;
   #onIdle: (() => void)[] = [];
   readonly #onEnd = new Set<() => void>();
+  /** Health checks that failed since the last that was answered. */
+  failedChecks = 0;
 
   constructor(
     readonly instance: Instance,

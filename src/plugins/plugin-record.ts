@@ -3,6 +3,7 @@
 import type { Clock } from "../clock.ts";
 import { mayMove, type PluginState } from "./lifecycle.ts";
 import type { Manifest } from "./manifest.ts";
+import type { Member } from "./member.ts";
 import { type PluginVersion, requiredNames } from "./plugin-version.ts";
 
 export interface StateChange {
@@ -19,7 +20,7 @@ export interface LastExit {
   signal: string | null;
 }
 
-export class PluginRecord {
+export abstract class PluginRecord {
   /** What runs, or is to. */
   version: PluginVersion;
   state: PluginState = "discovered";
@@ -56,6 +57,17 @@ export class PluginRecord {
 
   get requestTimeoutMs(): number {
     return this.manifest.limits.requestTimeoutMs;
+  }
+
+  /** Those of its processes that take requests. */
+  abstract readonly members: readonly Member[];
+
+  get mostConcurrent(): number {
+    return this.manifest.limits.concurrency * Math.max(1, this.members.length);
+  }
+
+  get mostQueued(): number {
+    return this.manifest.limits.queue;
   }
 
   get breakerResetMs(): number | null {

@@ -14,6 +14,10 @@ export interface Standing {
   readonly startsOnRequest: boolean;
   /** For one request; null where the manifest is invalid. */
   readonly requestTimeoutMs: number | null;
+  /** Requests that it takes at once: all its processes together. */
+  readonly mostConcurrent: number;
+  /** Requests that may wait beside them. */
+  readonly mostQueued: number;
   /** Plugins that have to run before it can. */
   readonly requires: readonly string[];
   /** How long the breaker of its platform stays open; null: as configured for all. */
@@ -28,6 +32,8 @@ export const invalidStanding = (name: string, errors: readonly string[]): Standi
   reason: errors.join("; "),
   startsOnRequest: false,
   requestTimeoutMs: null,
+  mostConcurrent: 1,
+  mostQueued: 0,
   requires: [],
   breakerResetMs: null,
 });

@@ -4,6 +4,7 @@ import type { Clock, Timer } from "../clock.ts";
 import { formatDuration } from "../config/units.ts";
 import { tooOften } from "./after-failure.ts";
 import type { Crew } from "./crew.ts";
+import type { Member } from "./member.ts";
 import type { PluginVersion } from "./plugin-version.ts";
 import type { NextRestart } from "./restart-backoff.ts";
 import type { Permission } from "./supervisor-ports.ts";
@@ -61,6 +62,15 @@ export class Strength {
     }
     this.#note(`${text}; restart in ${formatDuration(next.delayMs)}`);
     this.#later(next.delayMs, () => this.#ports.restarted());
+  }
+
+  /** These are taken out of service, though their processes run; others are started for them in a while. */
+  exchange(members: readonly Member[], text: string, graceMs: number): void {
+    const { crew, clock, active, counted } = this.#ports;
+    if (members.length === 0 || !active()) return;
+    void crew.retire(members, graceMs);
+    counted();
+    this.lost(text, clock.monotonicMs() - Math.max(...members.map(({ readyAtMs }) => readyAtMs)));
   }
 
   #later(delayMs: number, before: () => void): void {

@@ -108,6 +108,11 @@ export class Supervisor extends PluginRecord implements Standing {
     return this.#strength.wanted;
   }
 
+  /** These do not answer while others do: they take no more requests and end, and others are started for them. */
+  exchange(members: readonly Member[], why: string): void {
+    this.#strength.exchange(members, why, this.#ports.graceMs);
+  }
+
   /** Why fewer processes run than are wanted; null when all do. */
   get shortfall(): string | null {
     return this.#strength.shortfall;
@@ -271,8 +276,7 @@ export class Supervisor extends PluginRecord implements Standing {
 
   #counted(): void {
     const { length } = this.#crew.members;
-    const { concurrency, queue } = this.manifest.limits;
-    this.gate.setLimits(concurrency * Math.max(1, length), queue);
+    this.gate.setLimits(this.mostConcurrent, this.mostQueued);
     this.#ports.counted(this.name, length);
     if (length > 0) this.#idle.watch(this.manifest.idleStop ?? null);
   }

@@ -19,6 +19,10 @@ export interface RouteRequest {
    * `mostCollectedBytes`.
    */
   streams?: boolean;
+  /** Sent twice, it does no more than sent once: it may be retried. A key says the same. */
+  idempotent?: boolean;
+  /** The client's own name for what it asks, the same when it asks again. */
+  idempotencyKey?: string;
   /** Aborts when the client goes away. */
   signal?: AbortSignal;
 }

@@ -10,12 +10,14 @@
  *                                                                    reply would hide its message
  *   shed, stopped, failed, breaker open, busy, crash, timeout ... -> the fallbacks in turn: answered, degraded
  *   ... and no fallback answers                                   -> refused, for the platform's own reason
+ *   ... but where that may be repeated (retrying.ts)              -> tried again first, within the time for the platform
  *   the client goes away                                          -> the dispatch is aborted; refused, 499
  *   the first chunk of a stream                                   -> answered; the outcome that is counted follows when
  *                                                                    the stream has ended, and no fallback any more
  *
  * Time: a plugin has its own request timeout (default 5 s). A fallback has `fallbackTimeoutMs` on top, unless the client
- * set a deadline: that one covers everything, and a part of it is kept back for the fallback.
+ * set a deadline: that one covers everything, retries too, and a part of it is kept back for the fallback. Without one,
+ * all tries together have the plugin's own timeout.
  */
 
 import type { Clock } from "../clock.ts";
@@ -33,6 +35,7 @@ import type {
   RouteRequest,
 } from "./outcome.ts";
 import { refusalFor, routerBusy, shuttingDown, type Told, unknownPlatform } from "./refusal.ts";
+import type { Retrying } from "./retrying.ts";
 import type { RouteDecision, RouteRules } from "./rules.ts";
 import { collect, endOf } from "./streamed.ts";
 
@@ -46,6 +49,8 @@ export interface RouterOptions {
   /** The routing rules in force; default: none. */
   rules?: () => RouteRules;
   newRequestId: () => string;
+  /** Sends again what may be repeated; absent: nothing is. */
+  retrying?: Retrying;
   observers: readonly RouteObserver[];
   /** For plugins that name no limit of their own; default 5 s. */
   requestTimeoutMs?: number;
@@ -179,18 +184,46 @@ export class Router {
     const resolution = dispatcher.resolve(platform);
     const fallbacks = this.#fallbackTargets(journey, resolution?.plugin);
     if (!resolution) return this.#unserved(journey, fallbacks);
-    const timeoutMs = Math.min(
-      this.#ownTimeoutMs(resolution),
-      this.#leftMs(journey) - this.#reservedMs(journey, fallbacks),
-    );
-    const first = await this.#try(journey, { platform, resolution }, journey.message, timeoutMs);
-    if (first.ok) return this.#answered(journey, resolution.plugin, first.result);
-    if (!final.has(first.failure)) {
-      const degraded = await this.#fallBack(journey, fallbacks, first.message);
+    const { tried, plugin } = await this.#tryPlatform(journey, resolution, fallbacks);
+    if (tried.ok) return this.#answered(journey, plugin, tried.result);
+    if (!final.has(tried.failure)) {
+      const degraded = await this.#fallBack(journey, fallbacks, tried.message);
       if (degraded) return degraded;
       if (signal?.aborted) return this.#refused(journey, refusalFor("cancelled", "the client went away"));
     }
-    return this.#refused(journey, refusalFor(first.failure, first.message, first.retryAfterMs));
+    return this.#refused(journey, refusalFor(tried.failure, tried.message, tried.retryAfterMs));
+  }
+
+  /** Tries what serves the platform, again where that is allowed: by then it may be another plugin. */
+  async #tryPlatform(
+    journey: Journey,
+    first: Resolution,
+    fallbacks: readonly Target[],
+  ): Promise<{ tried: AttemptResult; plugin: string }> {
+    const { dispatcher, retrying } = this.#options;
+    const { signal, idempotent, idempotencyKey } = journey.request;
+    const platform = platformOf(journey);
+    const reservedMs = this.#reservedMs(journey, fallbacks);
+    const endAt = Math.min(journey.deadlineAt - reservedMs, this.#unlimitedEndAt(journey, first));
+    const leftMs = () => endAt - this.#options.clock.monotonicMs();
+    let resolution = first;
+    const send = () => {
+      const timeoutMs = Math.min(this.#ownTimeoutMs(resolution), leftMs());
+      return this.#try(journey, { platform, resolution }, journey.message, timeoutMs);
+    };
+    const ready = () => {
+      resolution = dispatcher.resolve(platform) ?? resolution;
+      return resolution.state === "ready";
+    };
+    const repeatable = (idempotent ?? journey.route?.idempotent) === true || idempotencyKey !== undefined;
+    const request = { platform, idempotent: repeatable, leftMs, signal, ready, send };
+    const tried = await (retrying ? retrying.run(request) : send());
+    return { tried, plugin: resolution.plugin };
+  }
+
+  /** Without a client's deadline the tries have the plugin's own time together; else the deadline is for them. */
+  #unlimitedEndAt(journey: Journey, resolution: Resolution): number {
+    return journey.deadlineAt === Infinity ? journey.startedAt + this.#ownTimeoutMs(resolution) : Infinity;
   }
 
   /** No plugin serves the platform: a rule's fallbacks may, since plugins come and go while rules stay. */

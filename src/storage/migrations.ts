@@ -86,6 +86,18 @@ export const migrations: readonly Migration[] = [
         points INTEGER NOT NULL, error_before REAL, error_after REAL
       );`,
   },
+  {
+    name: "breakers",
+    sql: `
+      CREATE TABLE breakers (
+        platform TEXT PRIMARY KEY, at_ms INTEGER NOT NULL, state TEXT NOT NULL
+      ) WITHOUT ROWID;
+      CREATE TABLE breaker_moves (
+        platform TEXT NOT NULL, id INTEGER NOT NULL, at_ms INTEGER NOT NULL,
+        from_state TEXT NOT NULL, to_state TEXT NOT NULL, reason TEXT NOT NULL, moved_by TEXT NOT NULL,
+        PRIMARY KEY (platform, id)
+      ) WITHOUT ROWID;`,
+  },
 ];
 
 /** The number that a pragma such as `user_version` answers. */

@@ -3,6 +3,7 @@
 import { existsSync, statSync } from "node:fs";
 import type { Clock } from "../clock.ts";
 import { type Log, silentLog } from "../log.ts";
+import { BreakerRecords } from "./breaker-records.ts";
 import { ConductorDatabase } from "./database.ts";
 import { Decisions } from "./decisions.ts";
 import { DatabaseIoError, DatabaseReadOnlyError, DiskFullError } from "./errors.ts";
@@ -96,6 +97,7 @@ export class Storage {
   readonly decisions: Decisions;
   readonly integrationMetrics: IntegrationMetrics;
   readonly trainings: Trainings;
+  readonly breakers: BreakerRecords;
   readonly #retention: Retention;
   readonly #guard: WriteGuard;
   readonly #opened: Opened;
@@ -116,6 +118,7 @@ export class Storage {
     this.decisions = new Decisions(database, this.#guard);
     this.integrationMetrics = new IntegrationMetrics(database, this.#guard);
     this.trainings = new Trainings(database, this.#guard);
+    this.breakers = new BreakerRecords(database, this.#guard);
     const maxBytes = options.maxBytes ?? (database.path === null ? memoryMaxBytes : fileMaxBytes);
     this.#retention = new Retention(database, this.#guard, options.retention, { maxBytes, batchRows });
     if (ballast !== null && !ballast.ensure())

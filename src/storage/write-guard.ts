@@ -12,6 +12,7 @@ export type WriteKind =
   | "decisions"
   | "integration_metrics"
   | "trainings"
+  | "breakers"
   | "retention";
 
 export interface WriteProblem {

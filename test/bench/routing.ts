@@ -1,5 +1,6 @@
 /**
- * What the router adds to a request: a dispatcher that answers at once, real breakers and statistics, the system clock.
+ * What the router adds to a request: a dispatcher that answers at once, real breakers, bulkheads, retries and statistics,
+ * the system clock.
  * One request at a time, then paced at 1,000 requests a second; microseconds a request.
  *
  *   bun test/bench/routing.ts [-o json]
@@ -8,7 +9,9 @@ import { parseArgs } from "node:util";
 import { SystemClock, sleep } from "../../src/clock.ts";
 import { Breakers } from "../../src/health/breakers.ts";
 import { silentLog } from "../../src/log.ts";
+import { Bulkheads } from "../../src/routing/bulkheads.ts";
 import type { Dispatcher } from "../../src/routing/dispatcher.ts";
+import { Retrying } from "../../src/routing/retrying.ts";
 import { Router } from "../../src/routing/router.ts";
 import { RouteStatistics } from "../../src/routing/statistics.ts";
 
@@ -46,8 +49,14 @@ function router(): { router: Router; stop: () => void } {
   const made = new Router({
     clock,
     log: silentLog,
-    dispatcher,
+    dispatcher: new Bulkheads(dispatcher, {
+      clock,
+      kind: "adaptive",
+      limit: null,
+      boundsOf: (platform) => ({ platform, most: 16, queue: 256 }),
+    }),
     breakers,
+    retrying: new Retrying({ clock, budgetRatio: 0.1, most: 3, random: () => 0.5 }),
     fallbacks: () => ["stubs"],
     newRequestId: () => `r${++id}`,
     observers: [new RouteStatistics()],

@@ -167,12 +167,12 @@ describe("by hand", () => {
       isolated: true,
       nextProbeMs: null,
       reason: "maintenance",
-      movedBy: "manual",
+      movedBy: "person",
     });
     expect([subject.canExecute(), subject.retryAfterMs()]).toEqual([false, null]);
-    subject.trip("not now", "manual");
+    subject.trip("not now", "person");
     expect(subject.getState()).toMatchObject({ isolated: true, reason: "maintenance" });
-    subject.close("done", "manual");
+    subject.close("done", "person");
     expect(subject.canExecute()).toBe(true);
   });
 });

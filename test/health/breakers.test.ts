@@ -102,7 +102,7 @@ describe("by hand", () => {
     const { events, subject } = breakers();
     subject.open("voice", "testing");
     expect(subject.list()).toMatchObject([
-      { platform: "voice", state: "open", isolated: false, reason: "testing", movedBy: "manual" },
+      { platform: "voice", state: "open", isolated: false, reason: "testing", movedBy: "person" },
     ]);
     subject.isolate("voice", "maintenance");
     expect(subject.acquire("voice")).toEqual({ permitted: false, reason: "maintenance", retryAfterMs: null });

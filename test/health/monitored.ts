@@ -1,5 +1,5 @@
 import { VirtualClock } from "../../src/clock.ts";
-import { HealthMonitor } from "../../src/health/monitor.ts";
+import { HealthMonitor, type HealthMonitorOptions } from "../../src/health/monitor.ts";
 import type { CheckAnswer, HealthResult } from "../../src/health/probe.ts";
 import { silentLog } from "../../src/log.ts";
 import { Recorder } from "./recorder.ts";
@@ -9,7 +9,10 @@ import { type Behaviour, ScriptedProbe } from "./scripted-probe.ts";
 export const intervalMs = 5_000;
 
 /** A monitor over scripted plugins on a virtual clock, and what it told. */
-export function monitor(names: readonly string[], over: { timeoutMs?: number; clock?: VirtualClock } = {}) {
+export function monitor(
+  names: readonly string[],
+  over: { timeoutMs?: number; clock?: VirtualClock } & Pick<HealthMonitorOptions, "sparse" | "beaten"> = {},
+) {
   const clock = over.clock ?? new VirtualClock(1_000_000);
   const events = new Recorder();
   const probe = new ScriptedProbe(clock, names);
@@ -25,6 +28,8 @@ export function monitor(names: readonly string[], over: { timeoutMs?: number; cl
     slowMs: 200,
     failures: 3,
     seed: 1,
+    ...(over.sparse ? { sparse: over.sparse } : {}),
+    ...(over.beaten ? { beaten: over.beaten } : {}),
   });
   const of = (name: string) => subject.status().find((health) => health.plugin === name);
   return { clock, events, probe, results, subject, of };

@@ -107,6 +107,8 @@ const administration = [
   "/api/v1/plugins/voice/restart",
   "/api/v1/plugins/nobody/restart",
   "/api/v1/scaling/evaluate",
+  "/api/v1/breakers/voice/isolate",
+  "/api/v1/breakers/nobody/close",
 ];
 
 describe("the token", () => {

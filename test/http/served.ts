@@ -1,6 +1,7 @@
 /** The HTTP interface on a real socket, over real services with little in them. */
 
 import { type Clock, VirtualClock } from "../../src/clock.ts";
+import { breakerRecorderOf } from "../../src/conductor/breaker-store.ts";
 import { observeRoutes } from "../../src/conductor/feeds.ts";
 import { policyOf } from "../../src/conductor/make-plugins.ts";
 import { type Config, configSchema } from "../../src/config/schema.ts";
@@ -98,7 +99,14 @@ function parts(clock: VirtualClock, config: Config) {
   const { log, lines } = recordedLog();
   const events = { publish: () => undefined };
   const dispatcher = new ScriptedDispatcher(clock, names);
-  const breakers = new Breakers({ clock, events, failures: 3, resetMs: 30_000 });
+  const storage = openStorage({
+    location: resolveLocation(":memory:", {}),
+    retention: { samplesMs: 1e9, metricsMs: 1e9, decisionsMs: 1e9 },
+    clock,
+    log,
+  });
+  const recorder = breakerRecorderOf(storage, clock);
+  const breakers = new Breakers({ clock, events, recorder, failures: 3, resetMs: 30_000 });
   for (const name of names) breakers.get(name);
   const probe = new ScriptedProbe(clock, names);
   const health = new HealthMonitor({
@@ -112,12 +120,6 @@ function parts(clock: VirtualClock, config: Config) {
     slowMs: 200,
     failures: 3,
     seed: 1,
-  });
-  const storage = openStorage({
-    location: resolveLocation(":memory:", {}),
-    retention: { samplesMs: 1e9, metricsMs: 1e9, decisionsMs: 1e9 },
-    clock,
-    log,
   });
   const metrics = new Metrics(
     { version: "1", commit: "c", kernel: "js" },

@@ -48,6 +48,10 @@ function used(metrics: Metrics): Metrics {
   metrics.countEventDrops("webhook ops");
   metrics.countWebhookDelivery("delivered");
   metrics.observeRequest("discord", "ok", 0.002);
+  metrics.countRetry("discord", "answered");
+  metrics.countFallback("discord");
+  metrics.followRequestGauges(() => [{ platform: "discord", limit: 12, inFlight: 3, queued: 1 }]);
+  metrics.observeHealthTick(0.0004);
   metrics.observeTick(0.003);
   metrics.countSampleGap("psi");
   metrics.countRefusedSample("repeated_timestamp");
@@ -245,4 +249,20 @@ test("prom-client is imported piece by piece: its index is not loaded", async ()
   expect(loaded).toContain("registry.js");
   expect(loaded).not.toContain("index.js");
   expect(loaded).not.toContain("cluster.js");
+});
+
+test("the places for requests are read when they are shown, and go with their platform", async () => {
+  const metrics = fresh();
+  let places = [{ platform: "voice", limit: 16, inFlight: 2, queued: 0 }];
+  metrics.followRequestGauges(() => places);
+  expect(await seriesOf(metrics, "conductor_requests_in_flight")).toEqual([
+    'conductor_requests_in_flight{platform="voice"} 2',
+  ]);
+  places = [{ platform: "discord", limit: 4, inFlight: 4, queued: 7 }];
+  const shown = ["conductor_concurrency_limit", "conductor_requests_in_flight", "conductor_request_queue"];
+  expect((await Promise.all(shown.map((name) => seriesOf(metrics, name)))).flat()).toEqual([
+    'conductor_concurrency_limit{platform="discord"} 4',
+    'conductor_requests_in_flight{platform="discord"} 4',
+    'conductor_request_queue{platform="discord"} 7',
+  ]);
 });

@@ -120,3 +120,46 @@ test("what they write that nobody asked for is counted together", async () => {
   await open.manager.startAll();
   await eventually(() => open?.manager.view("bot")?.output.garbageMessages === 6);
 });
+
+const sickening = `let sick = false;
+  export default definePlugin({
+    healthCheck: () => (sick ? new Promise(() => {}) : { status: "healthy" }),
+    handleRequest: ({ type }) => { if (type === "sicken") sick = true; return process.pid; },
+  });`;
+const quickly = { timeoutMs: 400 };
+
+test("one that fails its checks makes the plugin degraded, is exchanged, and the others serve meanwhile", async () => {
+  const more = "instances: 2\nrecovery: { backoff: { initial: 100ms } }\n";
+  open = await harness({ bot: bunPlugin("bot", sickening, more) });
+  await open.manager.startAll();
+  const sick = await pidOf(open, "sicken");
+  const before = open.manager.view("bot")?.pids ?? [];
+  for (let i = 0; i < 2; i++)
+    expect(await open.manager.checkHealth("bot", quickly)).toMatchObject({
+      value: { status: "degraded", detail: expect.stringContaining("1 of 2 processes: ") },
+    });
+  expect(open.manager.view("bot")?.pids).toEqual(before);
+  expect(await open.manager.checkHealth("bot", quickly)).toMatchObject({ value: { status: "healthy" } });
+  const { instances, state } = open.manager.view("bot") ?? {};
+  expect([state, instances?.shortfall]).toEqual([
+    "ready",
+    expect.stringContaining("1 of 2 processes run: failed 3 health checks: "),
+  ]);
+  for (let i = 0; i < 4; i++) expect(await pidOf(open)).not.toBe(sick);
+  const it = open;
+  await eventually(() => running(it) === 2);
+  expect(open.manager.view("bot")?.pids).not.toContain(sick);
+  expect(open.manager.view("bot")).toMatchObject({ restarts: 1, instances: { shortfall: null } });
+  await eventually(() => processesOf(it.runId).length === 2);
+});
+
+test("where all fail their checks none is exchanged: that is the plugin's failure", async () => {
+  open = await harness({ bot: bunPlugin("bot", sickening, "instances: 2\nlimits: { concurrency: 1 }\n") });
+  await open.manager.startAll();
+  const before = open.manager.view("bot")?.pids;
+  const it = open;
+  await Promise.all([pidOf(it, "sicken"), pidOf(it, "sicken")]);
+  for (let i = 0; i < 4; i++)
+    expect(await open.manager.checkHealth("bot", { timeoutMs: 100 })).toMatchObject({ kind: "timeout" });
+  expect(open.manager.view("bot")).toMatchObject({ state: "degraded", pids: before });
+});

@@ -10,6 +10,8 @@ const standing = (name: string, state: Standing["state"], startsOnRequest = fals
   startsOnRequest,
   requestTimeoutMs: 1_000,
   requires: [],
+  mostConcurrent: 16,
+  mostQueued: 256,
   breakerResetMs: null,
 });
 

@@ -71,6 +71,8 @@ test("a large file is checked table by table, decisions first, until the time is
   const report = checkIntegrity(raw, path, () => (nowMs += 10), limits);
   expect(report.uncheckedTables).toEqual([
     "decision_plugins",
+    "breaker_moves",
+    "breakers",
     "footprints",
     "forecast_trainings",
     "integration_metrics",
