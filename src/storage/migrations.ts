@@ -86,6 +86,33 @@ export const migrations: readonly Migration[] = [
         points INTEGER NOT NULL, error_before REAL, error_after REAL
       );`,
   },
+  {
+    name: "dead_letters",
+    // The index holds all that the next one to redrive, and the numbers by state, are found with.
+    sql: `
+      CREATE TABLE dead_letters (
+        id INTEGER PRIMARY KEY AUTOINCREMENT,
+        request_id TEXT NOT NULL, platform TEXT NOT NULL, type TEXT NOT NULL,
+        payload TEXT NOT NULL, headers TEXT NOT NULL,
+        idempotency_key TEXT, idempotent INTEGER NOT NULL,
+        kind TEXT NOT NULL, reason TEXT NOT NULL, attempts TEXT NOT NULL, attempts_left_out INTEGER NOT NULL DEFAULT 0,
+        parked_at_ms INTEGER NOT NULL, expires_at_ms INTEGER NOT NULL, next_at_ms INTEGER NOT NULL,
+        state TEXT NOT NULL, state_reason TEXT NOT NULL, held INTEGER NOT NULL DEFAULT 0,
+        redrives INTEGER NOT NULL DEFAULT 0, sent INTEGER NOT NULL DEFAULT 0,
+        closed_at_ms INTEGER, result TEXT, bytes INTEGER NOT NULL
+      );
+      CREATE INDEX dead_letters_by_state ON dead_letters (state, held, platform, id);
+      CREATE INDEX dead_letters_by_time ON dead_letters (parked_at_ms);`,
+  },
+  {
+    name: "idempotency_keys",
+    sql: `
+      CREATE TABLE idempotency_keys (
+        id INTEGER PRIMARY KEY AUTOINCREMENT,
+        key TEXT NOT NULL UNIQUE, body_hash TEXT NOT NULL, at_ms INTEGER NOT NULL,
+        answer TEXT, bytes INTEGER NOT NULL
+      );`,
+  },
 ];
 
 /** The number that a pragma such as `user_version` answers. */

@@ -71,8 +71,10 @@ test("a large file is checked table by table, decisions first, until the time is
   const report = checkIntegrity(raw, path, () => (nowMs += 10), limits);
   expect(report.uncheckedTables).toEqual([
     "decision_plugins",
+    "dead_letters",
     "footprints",
     "forecast_trainings",
+    "idempotency_keys",
     "integration_metrics",
     "samples",
   ]);

@@ -1,0 +1,296 @@
+/**
+ * Requests that nobody could answer, kept to be answered later. Every change is on the disk (synchronous=FULL) when its
+ * call returns.
+ *
+ *   park ──▶ waiting ──claim──▶ redriving ──answered──▶ answered
+ *              │  ▲                │   │
+ *              │  └─failed, or not sent│
+ *              │  ▲                    └──failed too often──▶ poison
+ *              │  └──────────asked for by hand──────────────────┘
+ *              ├──its time is over──▶ expired
+ *              └──by hand (from poison too)──▶ discarded
+ *
+ * A claim is written before the request is sent, and `sent` just before it reaches the plugin. A claim that is found at
+ * start was never closed: what was not sent, or does no harm twice, waits again; the rest is held for a person.
+ */
+
+import type { Statement } from "bun:sqlite";
+import type { Json } from "../sdk/plugin.ts";
+import type { ConductorDatabase } from "./database.ts";
+import { DeadLetterBounds, type DeadLetterLimits, type LeftByBounds } from "./dead-letter-bounds.ts";
+import { type DeadLetterFilter, filterCondition, filterValues } from "./dead-letter-filter.ts";
+import {
+  allColumns,
+  attemptsText,
+  boundedText,
+  bytesOf,
+  type DeadLetter,
+  type DeadLetterAttempt,
+  type DeadLetterDraft,
+  type DeadLetterRow,
+  letterOf,
+  resultText,
+} from "./dead-letter-row.ts";
+import type { WriteGuard, WriteProblem } from "./write-guard.ts";
+
+/** How a redrive ended, for the record. */
+export interface RedriveEnd {
+  state: "waiting" | "answered" | "poison";
+  reason: string;
+  atMs: number;
+  /** It counts as a redrive. */
+  counts: boolean;
+  /** Null: the plugin was not asked. */
+  attempt: DeadLetterAttempt | null;
+  /** When it may be sent again. */
+  nextAtMs: number;
+  /** Not sent again before a person says so. */
+  held?: boolean;
+  result?: Json;
+}
+
+export type ParkResult = { id: number; problem: null } | { id: null; problem: WriteProblem };
+export type ChangeResult = { changed: number; problem: WriteProblem | null };
+
+/** What was found at the start and belonged to nobody. */
+export interface Recovered {
+  waiting: number;
+  held: number;
+  poison: number;
+}
+
+const open = "state IN ('waiting', 'poison')";
+
+export class DeadLetters {
+  readonly #bounds: DeadLetterBounds;
+  readonly #insert: Statement;
+  readonly #byId: Statement<DeadLetterRow, [number]>;
+  readonly #next: Statement<DeadLetterRow, [string, number]>;
+  readonly #platforms: Statement;
+  readonly #claim: Statement;
+  readonly #markSent: Statement;
+  readonly #close: Statement;
+  readonly #expire: Statement<{ platform: string }, [number]>;
+  readonly #release: Statement;
+  readonly #discard: Statement;
+  readonly #releaseOne: Statement;
+  readonly #discardOne: Statement;
+
+  constructor(
+    private readonly database: ConductorDatabase,
+    private readonly guard: WriteGuard,
+    limits: DeadLetterLimits,
+  ) {
+    this.#bounds = new DeadLetterBounds(database, limits);
+    const prepare = (sql: string) => database.prepare(sql);
+    this.#insert = prepare(
+      `INSERT INTO dead_letters (request_id, platform, type, payload, headers, idempotency_key, idempotent, kind,
+         reason, attempts, attempts_left_out, parked_at_ms, expires_at_ms, next_at_ms, state, state_reason, bytes)
+       VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 'waiting', '', ?)`,
+    );
+    this.#byId = prepare(`SELECT ${allColumns} FROM dead_letters WHERE id = ?`) as Statement<
+      DeadLetterRow,
+      [number]
+    >;
+    this.#next = prepare(
+      `SELECT ${allColumns} FROM dead_letters WHERE state = 'waiting' AND held = 0 AND platform = ?
+         AND expires_at_ms > ? ORDER BY id LIMIT 1`,
+    ) as Statement<DeadLetterRow, [string, number]>;
+    this.#platforms = prepare(
+      "SELECT DISTINCT platform FROM dead_letters WHERE state = 'waiting' AND held = 0",
+    );
+    this.#claim = prepare(
+      `UPDATE dead_letters SET state = 'redriving', state_reason = '', sent = 0
+       WHERE id = ? AND state = 'waiting' AND expires_at_ms > ?`,
+    );
+    this.#markSent = prepare("UPDATE dead_letters SET sent = 1 WHERE id = ? AND state = 'redriving'");
+    this.#close = prepare(
+      `UPDATE dead_letters SET state = ?, state_reason = ?, held = ?, next_at_ms = ?, redrives = redrives + ?,
+         attempts = ?, attempts_left_out = ?, result = ?, closed_at_ms = ?, bytes = ?, sent = 0
+       WHERE id = ? AND state = 'redriving'`,
+    );
+    this.#expire = prepare(
+      `UPDATE dead_letters SET state = 'expired', state_reason = 'its time to live was over', closed_at_ms = ?1
+       WHERE id IN (SELECT id FROM dead_letters WHERE state = 'waiting' AND expires_at_ms <= ?1 ORDER BY id LIMIT 500)
+       RETURNING platform`,
+    ) as Statement<{ platform: string }, [number]>;
+    const release = `UPDATE dead_letters SET state = 'waiting', held = 0, redrives = 0, next_at_ms = ?5,
+      state_reason = 'asked for by hand' WHERE ${open} AND expires_at_ms > ?5`;
+    const discard = `UPDATE dead_letters SET state = 'discarded', held = 0, closed_at_ms = ?5,
+      state_reason = 'discarded by hand' WHERE ${open}`;
+    this.#release = prepare(`${release} AND ${filterCondition}`);
+    this.#discard = prepare(`${discard} AND ${filterCondition}`);
+    this.#releaseOne = prepare(`${release.replaceAll("?5", "?1")} AND id = ?2`);
+    this.#discardOne = prepare(`${discard.replaceAll("?5", "?1")} AND id = ?2`);
+  }
+
+  get limits(): DeadLetterLimits {
+    return this.#bounds.limits;
+  }
+
+  /** False where the state is in memory: what is parked ends with the process. */
+  get durable(): boolean {
+    return this.database.path !== null;
+  }
+
+  /** Letters of every state, and what they take. */
+  get held(): { count: number; bytes: number; left: Readonly<LeftByBounds> } {
+    const { count, bytes, left } = this.#bounds;
+    return { count, bytes, left };
+  }
+
+  /**
+   * Keeps a letter; on the disk when this returns with an id. The oldest leave where the bounds are reached. `alongside`
+   * writes in the same transaction. A `problem` means that nothing was kept, nor written.
+   */
+  park(draft: DeadLetterDraft, alongside: (id: number) => void = () => undefined): ParkResult {
+    const payload = JSON.stringify(draft.payload);
+    const headers = JSON.stringify(draft.headers);
+    const reason = boundedText(draft.reason);
+    const { text: attempts, leftOut } = attemptsText(draft.attempts);
+    const bytes = bytesOf(payload, headers, reason, attempts, draft.idempotencyKey, draft.type);
+    const { maxBytes } = this.#bounds.limits;
+    if (bytes > maxBytes) {
+      const message = `the request takes ${bytes} bytes, all dead letters together at most ${maxBytes} (deadLetters.maxBytes)`;
+      return { id: null, problem: { code: "DEAD_LETTER_TOO_LARGE", message } };
+    }
+    let id = 0;
+    const { requestId, platform, type, idempotencyKey, kind, atMs, expiresAtMs, nextAtMs } = draft;
+    const undo = this.#bounds.remember();
+    const { problem } = this.guard.attemptInFreeRoom("dead_letters", () => {
+      this.#bounds.makeRoom(bytes);
+      const idempotent = draft.idempotent ? 1 : 0;
+      const request = [requestId, platform, type, payload, headers, idempotencyKey, idempotent];
+      const times = [Math.trunc(atMs), Math.trunc(expiresAtMs), Math.trunc(nextAtMs)];
+      id = Number(
+        this.#insert.run(...request, kind, reason, attempts, leftOut, ...times, bytes).lastInsertRowid,
+      );
+      this.#bounds.add(1, bytes);
+      alongside(id);
+    });
+    if (problem === null) return { id, problem };
+    undo();
+    return { id: null, problem };
+  }
+
+  /** One letter; null when there is none. Throws StorageError. */
+  byId(id: number): DeadLetter | null {
+    const row = this.database.read(() => this.#byId.get(id));
+    return row && letterOf(row);
+  }
+
+  /** The oldest of a platform that waits for no person and is not too old, due or not. Throws StorageError. */
+  next(platform: string, nowMs: number): DeadLetter | null {
+    const row = this.database.read(() => this.#next.get(platform, nowMs));
+    return row && letterOf(row);
+  }
+
+  /** Platforms with letters that wait for no person. Throws StorageError. */
+  platformsWaiting(): string[] {
+    return this.database.read(() => this.#platforms.values()).map(([platform]) => String(platform));
+  }
+
+  /** Takes a waiting letter to redrive it. `changed` is 0 when it does not wait any more, or its time is over. */
+  claim(id: number, nowMs: number): ChangeResult {
+    return this.#change(() => this.#claim.run(id, nowMs).changes);
+  }
+
+  /** To be written before the plugin gets the request. */
+  markSent(id: number): ChangeResult {
+    return this.#change(() => this.#markSent.run(id).changes);
+  }
+
+  /** Ends a claim. */
+  close(letter: DeadLetter, end: RedriveEnd): ChangeResult {
+    const all = end.attempt === null ? letter.attempts : [...letter.attempts, end.attempt];
+    const { text: attempts, leftOut } = attemptsText(all);
+    const result = end.state === "answered" ? resultText(end.result ?? null) : null;
+    const { idempotencyKey, type } = letter;
+    const request = [JSON.stringify(letter.payload), JSON.stringify(letter.headers), idempotencyKey, type];
+    const bytes = bytesOf(...request, letter.reason, attempts, result);
+    return this.#change(() => {
+      const { changes } = this.#close.run(
+        end.state,
+        boundedText(end.reason),
+        end.held ? 1 : 0,
+        Math.trunc(end.nextAtMs),
+        end.counts ? 1 : 0,
+        attempts,
+        letter.attemptsLeftOut + leftOut,
+        result,
+        end.state === "waiting" ? null : Math.trunc(end.atMs),
+        bytes,
+        letter.id,
+      );
+      if (changes > 0) this.#bounds.add(0, bytes - letter.bytes);
+      return changes;
+    });
+  }
+
+  /** Lets letters that wait or are poison be redriven now, their redrives counted anew; all that match, or one. */
+  release(which: DeadLetterFilter | number, nowMs: number): ChangeResult {
+    return this.#change(() =>
+      typeof which === "number"
+        ? this.#releaseOne.run(Math.trunc(nowMs), which).changes
+        : this.#release.run(...filterValues(which), Math.trunc(nowMs)).changes,
+    );
+  }
+
+  /** Gives letters up that wait or are poison; all that match, or one. */
+  discard(which: DeadLetterFilter | number, nowMs: number): ChangeResult {
+    return this.#change(() =>
+      typeof which === "number"
+        ? this.#discardOne.run(Math.trunc(nowMs), which).changes
+        : this.#discard.run(...filterValues(which), Math.trunc(nowMs)).changes,
+    );
+  }
+
+  /** Marks at most 500 as expired, by platform, and removes at most 100 that are too old to keep. */
+  sweep(nowMs: number): Map<string, number> {
+    const expired = new Map<string, number>();
+    const { problem } = this.#change(() => {
+      for (const { platform } of this.#expire.all(Math.trunc(nowMs)))
+        expired.set(platform, (expired.get(platform) ?? 0) + 1);
+      return this.#bounds.removeAged(nowMs);
+    });
+    return problem === null ? expired : new Map();
+  }
+
+  /** At the start, before anything is redriven: gives back the claims of a conductor that ended in the middle. */
+  recover(nowMs: number, maxRedrives: number): Recovered {
+    const unclosed = (set: string, condition: string) =>
+      this.database.handle.run(
+        `UPDATE dead_letters SET ${set}, sent = 0 WHERE state = 'redriving' AND ${condition}`,
+      ).changes;
+    const again = "state = 'waiting', state_reason = 'conductor ended during a redrive'";
+    const recovered: Recovered = { waiting: 0, held: 0, poison: 0 };
+    const write = () => {
+      recovered.waiting = unclosed(again, "sent = 0");
+      recovered.poison = unclosed(
+        `state = 'poison', redrives = redrives + 1, closed_at_ms = ${Math.trunc(nowMs)},
+         state_reason = 'conductor ended during each of its redrives, or they failed'`,
+        `idempotent = 1 AND redrives + 1 >= ${Math.trunc(maxRedrives)}`,
+      );
+      recovered.waiting += unclosed(`${again}, redrives = redrives + 1`, "idempotent = 1");
+      recovered.held = unclosed(
+        `state = 'waiting', held = 1, redrives = redrives + 1, state_reason = 'conductor ended while the plugin had '
+           || 'it: whether it was carried out is not known, so a person has to redrive or discard it'`,
+        "true",
+      );
+      return 0;
+    };
+    this.#change(write);
+    return recovered;
+  }
+
+  #change(write: () => number): ChangeResult {
+    let changed = 0;
+    const undo = this.#bounds.remember();
+    const { problem } = this.guard.attempt("dead_letters", "powerCut", () => {
+      changed = write();
+    });
+    if (problem === null) return { changed, problem };
+    undo();
+    return { changed: 0, problem };
+  }
+}
