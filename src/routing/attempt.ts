@@ -13,7 +13,7 @@ import type {
   DispatchFailureKind,
   Resolution,
 } from "./dispatcher.ts";
-import type { AttemptFailure } from "./outcome.ts";
+import type { AttemptFailure, RouteRequest } from "./outcome.ts";
 
 export interface AttemptPorts {
   clock: Clock;
@@ -41,6 +41,7 @@ export interface AttemptLimits {
   timeoutCounts: boolean;
   /** The client's. */
   signal: AbortSignal | undefined;
+  beforeSend?: RouteRequest["beforeSend"];
 }
 
 /** `platform` is the one whose breaker guards the plugin. Never rejects. */
@@ -61,6 +62,11 @@ export async function attempt(
     const message = `the circuit breaker of ${target.platform} is open: ${answer.reason}`;
     const wait = answer.retryAfterMs === null ? {} : { retryAfterMs: answer.retryAfterMs };
     return { ok: false, failure: "breaker-open", message, ...wait };
+  }
+  const withheld = limits.beforeSend?.() ?? null;
+  if (withheld !== null) {
+    answer.permit.release();
+    return { ok: false, failure: "unavailable", message: withheld };
   }
   const controller = new AbortController();
   const result = await dispatchOnce(ports, plugin, request, limits, controller);

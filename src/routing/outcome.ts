@@ -17,6 +17,12 @@ export interface RouteRequest {
    * `mostCollectedBytes`.
    */
   streams?: boolean;
+  /** The client's name for the request, handed to the plugin. */
+  idempotencyKey?: string;
+  /** False: no other platform answers in its place. */
+  fallbacks?: false;
+  /** Asked just before a plugin is sent the request; a text is the reason why it may not be. */
+  beforeSend?: () => string | null;
   /** Aborts when the client goes away. */
   signal?: AbortSignal;
 }
@@ -29,6 +35,8 @@ export interface Attempt {
   plugin: string;
   outcome: "answered" | AttemptFailure;
   durationMs: number;
+  /** Why it failed. */
+  error?: string;
 }
 
 /** An answer in chunks on its way to the client; whoever gets it iterates it to its end or cancels it. */

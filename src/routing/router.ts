@@ -145,6 +145,7 @@ export class Router {
       platform: request.platform,
       type: request.type ?? "message",
       payload: request.payload,
+      ...(request.idempotencyKey === undefined ? {} : { idempotencyKey: request.idempotencyKey }),
     };
     const deadlineAt = request.deadlineMs === undefined ? Infinity : startedAt + request.deadlineMs;
     return { request, message, startedAt, deadlineAt, attempts: [], stream: null };
@@ -155,7 +156,8 @@ export class Router {
     const { platform, signal } = journey.request;
     const resolution = dispatcher.resolve(platform);
     if (!resolution) return this.#refused(journey, unknownPlatform(platform, dispatcher.platforms()));
-    const fallbacks = this.#fallbackTargets(platform, resolution.plugin);
+    const fallbacks =
+      journey.request.fallbacks === false ? [] : this.#fallbackTargets(platform, resolution.plugin);
     const timeoutMs = Math.min(
       this.#ownTimeoutMs(resolution),
       this.#leftMs(journey) - this.#reservedMs(journey, fallbacks),
@@ -204,11 +206,14 @@ export class Router {
     };
     const timeoutCounts = timeoutMs >= countingShare * this.#ownTimeoutMs(target.resolution);
     const { deadlineAt } = journey;
-    const limits = { timeoutMs, deadlineAt, timeoutCounts, signal: journey.request.signal };
+    const { signal, beforeSend } = journey.request;
+    const limits = { timeoutMs, deadlineAt, timeoutCounts, signal, ...(beforeSend ? { beforeSend } : {}) };
     const tried = timeoutMs > 0 ? await attempt(this.#options, target, message, limits) : late;
     journey.stream = (tried.ok && tried.stream) || null;
-    const outcome = tried.ok ? "answered" : tried.failure;
-    journey.attempts.push({ plugin, outcome, durationMs: clock.monotonicMs() - startedAt });
+    const said = tried.ok
+      ? { outcome: "answered" as const }
+      : { outcome: tried.failure, error: tried.message };
+    journey.attempts.push({ plugin, ...said, durationMs: clock.monotonicMs() - startedAt });
     return tried;
   }
 
