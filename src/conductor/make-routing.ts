@@ -8,6 +8,7 @@ import { Router } from "../routing/router.ts";
 import { RouteStatistics } from "../routing/statistics.ts";
 import { observeRoutes, writeIntegrationMetrics } from "./feeds.ts";
 import type { Foundation } from "./foundation.ts";
+import type { Letters } from "./make-dead-letters.ts";
 import type { Health } from "./make-health.ts";
 import type { Memory } from "./make-memory.ts";
 import { fallbackPlatforms } from "./make-plugins.ts";
@@ -50,6 +51,7 @@ export function openHttp(
   { breakers, health }: Health,
   { watch, window, gaps, reflex, scaler, forecastReport }: Memory,
   router: Router,
+  { intake, redriver }: Letters,
 ): HttpServer {
   const { clock, log, loaded, startup, startedAtMs } = foundation;
   const { config } = loaded;
@@ -62,6 +64,8 @@ export function openHttp(
       policy: () => foundation.policy,
       startedAtMs,
       router,
+      intake,
+      redriver,
       health,
       breakers,
       storage: state.storage,

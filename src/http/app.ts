@@ -3,6 +3,7 @@
 import { type Context, Hono } from "hono";
 import { StorageError } from "../storage/errors.ts";
 import { boundedBody } from "./body.ts";
+import { deadLetterRoutes } from "./dead-letters.ts";
 import { forecastRoutes } from "./forecast.ts";
 import { type GuardOptions, hostGuard, requireToken, tokenOffLoopback } from "./guard.ts";
 import { breakerRoutes, healthRoutes } from "./health.ts";
@@ -39,6 +40,7 @@ export function createApp(services: Services, guard: GuardOptions): Hono {
     context.body(await services.metrics.render(), 200, { "Content-Type": services.metrics.contentType }),
   );
   app.route("/api/v1/requests", requestRoutes(services));
+  app.route("/api/v1/dead-letters", deadLetterRoutes(services, administrators));
   app.route("/api/v1/plugins", pluginRoutes(services, administrators));
   app.route("/api/v1/plugins", pluginLogRoutes(services));
   app.route("/api/v1/resources", resourceRoutes(services));

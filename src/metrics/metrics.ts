@@ -4,10 +4,11 @@
  */
 
 import Registry from "prom-client/lib/registry.js";
-import type { SwapOutcome } from "../events/events.ts";
+import type { RedriveOutcome, SwapOutcome } from "../events/events.ts";
 import {
   type breakerStates,
   forecastMetrics,
+  letterMetrics,
   missionMetrics,
   ownMetrics,
   pluginMetrics,
@@ -76,6 +77,7 @@ export class Metrics {
   readonly #quality;
   readonly #scaling = scalingMetrics(this.#registry);
   readonly #plugins;
+  readonly #letters = letterMetrics(this.#registry);
   readonly #own = ownMetrics(this.#registry);
   readonly #footprintMethod = new Map<string, string>();
 
@@ -196,6 +198,27 @@ export class Metrics {
   observeRequest(platform: string, outcome: string, seconds: number): void {
     this.#plugins.requests.add({ platform, outcome });
     this.#plugins.requestSeconds.observe({ platform }, seconds);
+  }
+
+  countParked(kind: string): void {
+    this.#letters.parked.add({ kind });
+  }
+
+  countRedrive(outcome: RedriveOutcome): void {
+    this.#letters.redrives.add({ outcome });
+  }
+
+  countExpiredLetters(letters: number): void {
+    this.#letters.expired.add({}, letters);
+  }
+
+  countLostLetters(letters: number): void {
+    this.#letters.lost.add({}, letters);
+  }
+
+  setDeadLetters(byState: Readonly<Record<string, number>>, bytes: number): void {
+    for (const state in byState) this.#letters.letters.set({ state }, byState[state] ?? null);
+    this.#letters.letterBytes.set({}, bytes);
   }
 
   observeTick(seconds: number): void {

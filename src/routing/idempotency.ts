@@ -7,6 +7,7 @@
  *   key with another body          -> refused, 422
  *   a key that cannot be kept      -> refused, 503, and not carried out: a duplicate could not be told from it
  *   refused                        -> the key is free again: the next one is a new try
+ *   an answer that cannot be kept  -> given all the same, and held in memory for duplicates
  */
 
 import type { Clock } from "../clock.ts";
@@ -71,8 +72,17 @@ const notKept = (message: string): Told => ({
   retryAfterSeconds: 5,
 });
 
+interface First {
+  bodyHash: string;
+  outcome: Promise<Taken>;
+}
+
+/** Answers that the database did not take, held in memory; the oldest leaves. */
+const mostUnsaved = 16;
+
 export class Idempotency {
-  readonly #underWay = new Map<string, { bodyHash: string; outcome: Promise<Taken> }>();
+  readonly #underWay = new Map<string, First>();
+  readonly #unsaved = new Map<string, First>();
   #waiting = 0;
 
   constructor(private readonly options: IdempotencyOptions) {}
@@ -88,7 +98,7 @@ export class Idempotency {
   ): Promise<TakenOnce> {
     const { keys, clock } = this.options;
     const bodyHash = bodyHashOf(request);
-    const first = this.#underWay.get(key);
+    const first = this.#underWay.get(key) ?? this.#unsaved.get(key);
     if (first) return this.#duplicate(request, bodyHash, first);
     const nowMs = clock.nowMs();
     const kept = keys.find(key, nowMs);
@@ -97,9 +107,13 @@ export class Idempotency {
     const problem = keys.reserve(key, bodyHash, nowMs);
     if (problem !== null) return this.#refused(request, notKept(problem.message));
     const outcome = this.#carryOut(key, carryOut);
-    this.#underWay.set(key, { bodyHash, outcome });
+    const underWay = { bodyHash, outcome };
+    this.#underWay.set(key, underWay);
     try {
-      return { outcome: await outcome, repeated: false };
+      const settled = await outcome;
+      if (settled.kind === "answered" && keys.finish(key, JSON.stringify(settled)) !== null)
+        this.#holdUnsaved(key, underWay);
+      return { outcome: settled, repeated: false };
     } finally {
       this.#underWay.delete(key);
     }
@@ -109,15 +123,16 @@ export class Idempotency {
     const { keys } = this.options;
     const outcome = await carryOut((kept) => keys.finishWithin(key, JSON.stringify(kept)));
     if (outcome.kind === "refused") keys.forget(key);
-    else if (outcome.kind === "answered") keys.finish(key, JSON.stringify(outcome));
     return outcome;
   }
 
-  async #duplicate(
-    request: RouteRequest,
-    bodyHash: string,
-    first: { bodyHash: string; outcome: Promise<Taken> },
-  ): Promise<TakenOnce> {
+  #holdUnsaved(key: string, first: First): void {
+    this.#unsaved.set(key, first);
+    const oldest = this.#unsaved.keys().next();
+    if (this.#unsaved.size > mostUnsaved && !oldest.done) this.#unsaved.delete(oldest.value);
+  }
+
+  async #duplicate(request: RouteRequest, bodyHash: string, first: First): Promise<TakenOnce> {
     const { clock, waitMs, mostWaiting = 256 } = this.options;
     if (first.bodyHash !== bodyHash) return this.#refused(request, otherBody);
     if (this.#waiting >= mostWaiting)

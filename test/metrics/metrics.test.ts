@@ -45,6 +45,11 @@ function used(metrics: Metrics): Metrics {
   metrics.setPluginInstances("voice", 2);
   metrics.countPluginSwap("voice", "swapped");
   metrics.observeRequest("discord", "ok", 0.002);
+  metrics.countParked("shed");
+  metrics.countRedrive("answered");
+  metrics.countExpiredLetters(1);
+  metrics.countLostLetters(1);
+  metrics.setDeadLetters({ waiting: 2, poison: 1 }, 4_096);
   metrics.observeTick(0.003);
   metrics.countSampleGap("psi");
   metrics.countRefusedSample("repeated_timestamp");

@@ -1,0 +1,144 @@
+/** What is done with requests that cannot be answered: parked, redriven when their plugin is back, shown in metrics. */
+
+import { every } from "../clock.ts";
+import type { EventBus } from "../events/bus.ts";
+import type { Log } from "../log.ts";
+import type { Metrics } from "../metrics/metrics.ts";
+import type { PluginManager } from "../plugins/manager.ts";
+import { Idempotency } from "../routing/idempotency.ts";
+import { Intake } from "../routing/intake.ts";
+import { Parking } from "../routing/parking.ts";
+import { Redriver } from "../routing/redrive.ts";
+import type { Router } from "../routing/router.ts";
+import type { Storage } from "../storage/storage.ts";
+import type { Foundation } from "./foundation.ts";
+import type { State } from "./make-state.ts";
+import { dispatcherOf } from "./plugin-ports.ts";
+
+export interface Letters {
+  intake: Intake;
+  redriver: Redriver;
+  /** Begins to redrive. */
+  begin(): void;
+}
+
+/** Numbers by state are read this often. */
+const gaugeIntervalMs = 5_000;
+
+export function makeDeadLetters(
+  foundation: Foundation,
+  { storage, metrics }: State,
+  manager: PluginManager,
+  router: Router,
+): Letters {
+  const { clock, log, events, startup, loaded } = foundation;
+  const { deadLetters: config, idempotency, plugins } = loaded.config;
+  const { deadLetters: letters, idempotencyKeys: keys } = storage;
+  const rules = {
+    maxRedrives: config.redrives,
+    firstDelayMs: config.backoff.initial,
+    maxDelayMs: config.backoff.max,
+  };
+  const parking = new Parking({
+    clock,
+    publisher: events,
+    letters,
+    ttlMs: config.ttl,
+    firstDelayMs: rules.firstDelayMs,
+  });
+  const newRequestId = () => crypto.randomUUID();
+  const intake = new Intake({
+    router,
+    parking,
+    idempotency: new Idempotency({ clock, keys, newRequestId, waitMs: idempotency.wait }),
+    onFailureOf: (platform) =>
+      Object.hasOwn(config.onFailure, platform) ? (config.onFailure[platform] ?? "refuse") : "refuse",
+  });
+  const dispatcher = dispatcherOf(manager, plugins.startTimeout);
+  const redriver = new Redriver({
+    clock,
+    log,
+    publisher: events,
+    letters,
+    router,
+    dispatcher,
+    rules,
+    ratePerSecond: config.rate,
+  });
+  startup.onEnd("dead letters", () => redriver.stop());
+  recover(foundation, storage, rules.maxRedrives);
+  wakeRedriver(events, manager, redriver);
+  showDeadLetters({ events, metrics, storage, log });
+  const begin = () => {
+    const gauges = every(clock, gaugeIntervalMs, () => showNumbers(storage, metrics, log));
+    startup.onEnd("numbers of dead letters", () => gauges.cancel());
+    showNumbers(storage, metrics, log);
+    redriver.start();
+  };
+  return { intake, redriver, begin };
+}
+
+/** Before any request: what an earlier run had under way when it ended is under way no more. */
+function recover(
+  { clock, log }: Foundation,
+  { deadLetters, idempotencyKeys }: Storage,
+  maxRedrives: number,
+): void {
+  const recovered = deadLetters.recover(clock.nowMs(), maxRedrives);
+  if (recovered.waiting + recovered.held + recovered.poison > 0)
+    log.warn("deadletter.recovered", { ...recovered });
+  idempotencyKeys.forgetUnfinished();
+}
+
+/** Letters are looked at when they come, when their plugin is ready, and when its breaker closes. */
+function wakeRedriver(events: EventBus, manager: PluginManager, redriver: Redriver): void {
+  events.on("deadletter.parked", ({ platform }) => redriver.wake(platform));
+  events.on("breaker.changed", ({ platform, to }) => {
+    if (to === "closed") redriver.wake(platform);
+  });
+  events.on("plugin.state", ({ plugin, to }) => {
+    if (to === "ready" || to === "degraded") redriver.wake(manager.standing(plugin)?.platform ?? plugin);
+  });
+}
+
+interface ShowParts {
+  events: EventBus;
+  metrics: Metrics;
+  storage: Storage;
+  log: Log;
+}
+
+/** Events into counters and the log. */
+function showDeadLetters({ events, metrics, storage, log }: ShowParts): void {
+  let lost = 0;
+  events.on("deadletter.parked", ({ deadLetterId, platform, kind }) => {
+    metrics.countParked(kind);
+    log.debug("deadletter.parked", { deadLetterId, platform, kind });
+    const { left } = storage.deadLetters.held;
+    if (left.lost === lost) return;
+    metrics.countLostLetters(left.lost - lost);
+    log.warn("deadletter.lost", {
+      letters: left.lost - lost,
+      because: "as many, or as many bytes, are kept as deadLetters.maxCount and deadLetters.maxBytes allow",
+    });
+    lost = left.lost;
+  });
+  events.on("deadletter.redriven", ({ deadLetterId, platform, outcome, reason }) => {
+    metrics.countRedrive(outcome);
+    const say = outcome === "poison" || outcome === "held" ? log.warn : log.info;
+    say("deadletter.redriven", { deadLetterId, platform, outcome, reason });
+  });
+  events.on("deadletter.expired", ({ platform, deadLetters }) => {
+    metrics.countExpiredLetters(deadLetters);
+    log.warn("deadletter.expired", { platform, deadLetters });
+  });
+}
+
+function showNumbers({ deadLetterQueries, deadLetters }: Storage, metrics: Metrics, log: Log): void {
+  try {
+    const { held: _, ...byState } = deadLetterQueries.counts();
+    metrics.setDeadLetters(byState, deadLetters.held.bytes);
+  } catch (error) {
+    log.warn("deadletter.not_counted", { error });
+  }
+}
