@@ -3,6 +3,7 @@
 import { benchCommand } from "./bench.ts";
 import { checkCommand } from "./check.ts";
 import type { Command } from "./command.ts";
+import { deadLettersCommand } from "./dead-letters.ts";
 import { doctorCommand } from "./doctor.ts";
 import { forecastCommand } from "./forecast.ts";
 import { initCommand } from "./init.ts";
@@ -19,6 +20,7 @@ export const commands: readonly Command[] = [
   statusCommand,
   pluginsCommand,
   whyCommand,
+  deadLettersCommand,
   forecastCommand,
   benchCommand,
   doctorCommand,

@@ -12,6 +12,7 @@ const commands = [
   "status",
   "plugins",
   "why",
+  "dead-letters",
   "forecast",
   "bench",
   "doctor",

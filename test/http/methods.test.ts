@@ -23,10 +23,16 @@ const gets = [
   "/api/v1/scaling/status",
   "/api/v1/scaling/decisions",
   "/api/v1/scaling/decisions/1",
+  "/api/v1/dead-letters",
   "/api/v1/health",
   "/api/v1/breakers",
 ];
-const posts = ["/api/v1/requests", "/api/v1/scaling/evaluate", "/api/v1/plugins/voice/enable"];
+const posts = [
+  "/api/v1/requests",
+  "/api/v1/scaling/evaluate",
+  "/api/v1/plugins/voice/enable",
+  "/api/v1/dead-letters/1/redrive",
+];
 
 test("a wrong method is 405 and says which ones are right", async () => {
   const wrong = (methods: string[], allow: string) => methods.map((method) => ({ method, allow }));

@@ -19,6 +19,10 @@ import { SampleWindow } from "../../src/monitor/window.ts";
 import { pluginStates } from "../../src/plugins/lifecycle.ts";
 import { LogTail } from "../../src/plugins/log-tail.ts";
 import { PluginManager } from "../../src/plugins/manager.ts";
+import { Idempotency } from "../../src/routing/idempotency.ts";
+import { Intake } from "../../src/routing/intake.ts";
+import { Parking } from "../../src/routing/parking.ts";
+import { Redriver } from "../../src/routing/redrive.ts";
 import { Router } from "../../src/routing/router.ts";
 import { Scaler } from "../../src/scaler/scaler.ts";
 import { resolveLocation } from "../../src/storage/location.ts";
@@ -145,6 +149,29 @@ function parts(clock: VirtualClock, config: Config) {
     newRequestId: () => "request-1",
     observers: [observeRoutes(metrics)],
   });
+  const letters = storage.deadLetters;
+  const fromStart = { clock, publisher: events, letters };
+  const parking = new Parking({ ...fromStart, ttlMs: config.deadLetters.ttl, firstDelayMs: 1_000 });
+  let requests = 0;
+  const intake = new Intake({
+    router,
+    parking,
+    idempotency: new Idempotency({
+      clock,
+      keys: storage.idempotencyKeys,
+      newRequestId: () => `refused-${++requests}`,
+      waitMs: config.idempotency.wait,
+    }),
+    onFailureOf: (platform) => config.deadLetters.onFailure[platform] ?? "refuse",
+  });
+  const redriver = new Redriver({
+    ...fromStart,
+    log,
+    router,
+    dispatcher,
+    rules: { maxRedrives: config.deadLetters.redrives, firstDelayMs: 1_000, maxDelayMs: 60_000 },
+    ratePerSecond: config.deadLetters.rate,
+  });
   const { horizon: horizonMs, points, minPoints, emaAlpha } = config.forecast;
   const mix = createJsAdaptiveKernel().createSeries({
     horizonSeconds: horizonMs / 1_000,
@@ -172,6 +199,8 @@ function parts(clock: VirtualClock, config: Config) {
     policy,
     scaler,
     router,
+    intake,
+    redriver,
     forecast,
     forecastAnomalies: () => [],
     window,
