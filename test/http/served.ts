@@ -94,7 +94,7 @@ export const sampleAt = (atMs: number, usedMiB: number): Sample => ({
   footprints: [{ plugin: "voice", bytes: 10 * MiB, method: "pss", processes: 1 }],
 });
 
-function parts(clock: VirtualClock, config: Config) {
+function parts(clock: VirtualClock, config: Config, otherRouter?: Router) {
   const { log, lines } = recordedLog();
   const events = { publish: () => undefined };
   const dispatcher = new ScriptedDispatcher(clock, names);
@@ -140,7 +140,7 @@ function parts(clock: VirtualClock, config: Config) {
     onIntervention: () => undefined,
     reservationMs: 30_000,
   });
-  const router = new Router({
+  const ownRouter = new Router({
     clock,
     log,
     dispatcher,
@@ -149,6 +149,7 @@ function parts(clock: VirtualClock, config: Config) {
     newRequestId: () => "request-1",
     observers: [observeRoutes(metrics)],
   });
+  const router = otherRouter ?? ownRouter;
   const letters = storage.deadLetters;
   const fromStart = { clock, publisher: events, letters };
   const parking = new Parking({ ...fromStart, ttlMs: config.deadLetters.ttl, firstDelayMs: 1_000 });
@@ -223,7 +224,7 @@ export async function served({
 }: ServedOptions = {}) {
   const clock = new VirtualClock(startMs);
   const parsed = configSchema.parse(config);
-  const made = parts(clock, parsed);
+  const made = parts(clock, parsed, over.router);
   const manager = await discovered(clock);
   const logs = new LogTail();
   let waitingFor: string | null = null;
