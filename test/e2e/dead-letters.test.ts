@@ -7,15 +7,14 @@ import { cleanUpAfterEach } from "./clean-up.ts";
 import { conductor as command } from "./one-command.ts";
 import { echoFiles } from "./rogue-manifest.ts";
 import { RunningConductor, until } from "./running-conductor.ts";
-import { calm, roomyBudget } from "./thresholds.ts";
+import { calm, pressing, quick, roomyBudget } from "./thresholds.ts";
 
 const defer = cleanUpAfterEach();
 const config = `budget: { memory: ${roomyBudget()} }\n${calm}deadLetters: { rate: 1000, onFailure: { echo: park } }\n`;
 
-/** It answers after the time that the payload names, and notes each request that it got in a file. */
-const noting = {
-  "plugins/slow/plugin.yaml":
-    "name: slow\nversion: 1.0.0\nruntime: bun\nentry: index.ts\npermissions: { write: [data] }\n",
+/** It answers after the time that the payload names. */
+const slowFiles = {
+  "plugins/slow/plugin.yaml": "name: slow\nversion: 1.0.0\nruntime: bun\nentry: index.ts\n",
   "plugins/slow/index.ts": `import { definePlugin } from "conductor/plugin";
 export default definePlugin({
   handleRequest: async ({ payload }) => {
@@ -32,6 +31,7 @@ interface Letter {
   stateReason: string | null;
   result: unknown;
   payload: unknown;
+  closedAt: string | null;
   attempts: { outcome: string }[];
 }
 interface Letters {
@@ -88,6 +88,9 @@ test("what comes while a plugin is away is kept through a SIGKILL under load, an
     30_000,
     async () => (await letters(second)).counts.answered === kept.length,
   );
+  const { deadLetters: newest } = await letters(second, "?limit=500");
+  const closed = newest.map(({ closedAt }) => closedAt ?? "").reverse();
+  expect(closed).toEqual([...closed].sort());
   const [oldest] = kept;
   const letter = await second.get<Letter>(`/api/v1/dead-letters/${oldest}`);
   expect(letter).toMatchObject({ state: "answered", result: { echo: letter.payload } });
@@ -103,7 +106,7 @@ test("what comes while a plugin is away is kept through a SIGKILL under load, an
 }, 90_000);
 
 test("killed in the middle of a redrive: held for a person, unless it does no harm twice; then by command", async () => {
-  const files = { ...noting, ...echoFiles("echo") };
+  const files = { ...slowFiles, ...echoFiles("echo") };
   const first = await started({ config, files });
   defer(() => first.remove());
   await order(first, "/api/v1/plugins/slow/disable");
@@ -152,6 +155,34 @@ test("killed in the middle of a redrive: held for a person, unless it does no ha
   ])
     expect([wrong, (await ask(...wrong)).code]).toEqual([wrong, 2]);
   expect(await second.terminate()).toBe(0);
+}, 90_000);
+
+test("to a shed platform with no stand-in: 202, and answered by itself when there is room again", async () => {
+  const base = `budget: { memory: ${roomyBudget()} }\n${quick}`;
+  const running = await started({
+    config: base + calm,
+    files: { ...echoFiles("echo"), ...echoFiles("last") },
+  });
+  defer(() => running.remove());
+  running.reload(base + (await pressing(running, ["echo", "last"])));
+  await until("it is shed", 15_000, async () => (await running.states()).echo === "shed");
+  const request = { platform: "echo", payload: "kept", onFailure: "park" };
+  const stood = await running.post("/api/v1/requests", request);
+  expect([stood.status, await stood.json()]).toMatchObject([200, { degraded: true, plugin: "last" }]);
+  await order(running, "/api/v1/plugins/last/disable");
+  const parked = await running.post("/api/v1/requests", request);
+  expect(parked.status).toBe(202);
+  const location = parked.headers.get("location") ?? "";
+  expect(await parked.json()).toMatchObject({ deadLetter: { kind: "shed", durable: true }, location });
+  expect(await running.get<Letter>(location)).toMatchObject({ state: "waiting" });
+  running.reload(base + calm);
+  await until(
+    "it is answered",
+    20_000,
+    async () => (await running.get<Letter>(location)).state === "answered",
+  );
+  expect(await running.get<Letter>(location)).toMatchObject({ result: { echo: "kept" } });
+  expect(await running.terminate()).toBe(0);
 }, 90_000);
 
 test("an answer is given once for a key, after a restart too", async () => {

@@ -61,7 +61,10 @@ describe("a request that is parked", () => {
       payload: { text: "hi" },
       type: "message",
       headers: { traceparent: "00-ab-cd-01" },
-      attempts: [{ at: expect.stringMatching(/^2026-/), plugin: "voice", outcome: "shed" }],
+      attempts: [
+        { at: expect.stringMatching(/^2026-/), plugin: "voice", outcome: "shed" },
+        { plugin: "stubs", outcome: "disabled", error: "stubs is disabled: by hand" },
+      ],
       result: null,
     });
     expect(JSON.stringify(letter)).not.toContain("secret");
