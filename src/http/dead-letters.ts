@@ -54,7 +54,7 @@ const filterOf = ({ platform, kind, state, since }: Written): DeadLetterFilter =
 
 export function deadLetterRoutes(services: Services, administrators: MiddlewareHandler): Hono {
   const { storage, clock, redriver } = services;
-  const { deadLetters, deadLetterQueries } = storage;
+  const { deadLetters, deadLetterOrders, deadLetterQueries } = storage;
   const app = new Hono();
   app.get("/", (context) => list(context, services));
   app.get("/export", administrators, (context) => {
@@ -77,14 +77,19 @@ export function deadLetterRoutes(services: Services, administrators: MiddlewareH
   app.post("/redrive", administrators, async (context) => {
     const body = await checkedBody(context, clock, which);
     if (!body.ok) return body.response;
-    const result = deadLetters.release(filterOf(body.value), clock.nowMs());
+    const result = await deadLetterOrders.release(filterOf(body.value), clock.nowMs());
     if (result.problem === null) for (const each of deadLetters.platformsWaiting()) redriver.wake(each);
     return changed(context, result, "released", 202);
   });
   app.post("/discard", administrators, async (context) => {
     const body = await checkedBody(context, clock, which);
     if (!body.ok) return body.response;
-    return changed(context, deadLetters.discard(filterOf(body.value), clock.nowMs()), "discarded", 200);
+    return changed(
+      context,
+      await deadLetterOrders.discard(filterOf(body.value), clock.nowMs()),
+      "discarded",
+      200,
+    );
   });
   app.delete("/:id", administrators, (context) => discardOne(context, services));
   return app;

@@ -39,11 +39,20 @@ export class DeadLetterBounds {
     database: ConductorDatabase,
     readonly limits: DeadLetterLimits,
   ) {
-    const oldest = (condition: string) =>
-      database.prepare(`SELECT id, state, bytes FROM dead_letters WHERE ${condition} ORDER BY id LIMIT ?`);
-    this.#finished = oldest("state IN ('answered', 'discarded', 'expired')") as Statement<Oldest, [number]>;
-    this.#open = oldest("state IN ('waiting', 'poison')") as Statement<Oldest, [number]>;
-    this.#aged = oldest("parked_at_ms <= ? AND state <> 'redriving'") as Statement<Oldest, [number, number]>;
+    const oldest = (index: string, condition: string, order = "id") =>
+      database.prepare(
+        `SELECT id, state, bytes FROM dead_letters INDEXED BY ${index} WHERE ${condition} ORDER BY ${order} LIMIT ?`,
+      );
+    this.#finished = oldest(
+      "dead_letters_finished",
+      "state IN ('answered', 'discarded', 'expired')",
+    ) as Statement<Oldest, [number]>;
+    this.#open = oldest("dead_letters_open", "state IN ('waiting', 'poison')") as Statement<Oldest, [number]>;
+    this.#aged = oldest(
+      "dead_letters_by_time",
+      "parked_at_ms <= ? AND state <> 'redriving'",
+      "parked_at_ms",
+    ) as Statement<Oldest, [number, number]>;
     this.#remove = database.prepare("DELETE FROM dead_letters WHERE id = ?");
     const [row = []] = database.read(() =>
       database.handle.query("SELECT count(*), coalesce(sum(bytes), 0) FROM dead_letters").values(),

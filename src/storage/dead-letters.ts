@@ -14,23 +14,20 @@
  * start was never closed: what was not sent, or does no harm twice, waits again; the rest is held for a person.
  */
 
-import type { Statement } from "bun:sqlite";
 import type { Json } from "../sdk/plugin.ts";
 import type { ConductorDatabase } from "./database.ts";
 import { DeadLetterBounds, type DeadLetterLimits, type LeftByBounds } from "./dead-letter-bounds.ts";
-import { type DeadLetterFilter, filterCondition, filterValues } from "./dead-letter-filter.ts";
 import {
-  allColumns,
   attemptsText,
   boundedText,
   bytesOf,
   type DeadLetter,
   type DeadLetterAttempt,
   type DeadLetterDraft,
-  type DeadLetterRow,
   letterOf,
   resultText,
 } from "./dead-letter-row.ts";
+import { type DeadLetterStatements, deadLetterStatements } from "./dead-letter-statements.ts";
 import type { WriteGuard, WriteProblem } from "./write-guard.ts";
 
 /** How a redrive ended, for the record. */
@@ -59,22 +56,9 @@ export interface Recovered {
   poison: number;
 }
 
-const open = "state IN ('waiting', 'poison')";
-
 export class DeadLetters {
   readonly #bounds: DeadLetterBounds;
-  readonly #insert: Statement;
-  readonly #byId: Statement<DeadLetterRow, [number]>;
-  readonly #next: Statement<DeadLetterRow, [string, number]>;
-  readonly #platforms: Statement;
-  readonly #claim: Statement;
-  readonly #markSent: Statement;
-  readonly #close: Statement;
-  readonly #expire: Statement<{ platform: string }, [number]>;
-  readonly #release: Statement;
-  readonly #discard: Statement;
-  readonly #releaseOne: Statement;
-  readonly #discardOne: Statement;
+  readonly #statements: DeadLetterStatements;
 
   constructor(
     private readonly database: ConductorDatabase,
@@ -82,46 +66,7 @@ export class DeadLetters {
     limits: DeadLetterLimits,
   ) {
     this.#bounds = new DeadLetterBounds(database, limits);
-    const prepare = (sql: string) => database.prepare(sql);
-    this.#insert = prepare(
-      `INSERT INTO dead_letters (request_id, platform, type, payload, headers, idempotency_key, idempotent, kind,
-         reason, attempts, attempts_left_out, parked_at_ms, expires_at_ms, next_at_ms, state, state_reason, bytes)
-       VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 'waiting', '', ?)`,
-    );
-    this.#byId = prepare(`SELECT ${allColumns} FROM dead_letters WHERE id = ?`) as Statement<
-      DeadLetterRow,
-      [number]
-    >;
-    this.#next = prepare(
-      `SELECT ${allColumns} FROM dead_letters WHERE state = 'waiting' AND held = 0 AND platform = ?
-         AND expires_at_ms > ? ORDER BY id LIMIT 1`,
-    ) as Statement<DeadLetterRow, [string, number]>;
-    this.#platforms = prepare(
-      "SELECT DISTINCT platform FROM dead_letters WHERE state = 'waiting' AND held = 0",
-    );
-    this.#claim = prepare(
-      `UPDATE dead_letters SET state = 'redriving', state_reason = '', sent = 0
-       WHERE id = ? AND state = 'waiting' AND expires_at_ms > ?`,
-    );
-    this.#markSent = prepare("UPDATE dead_letters SET sent = 1 WHERE id = ? AND state = 'redriving'");
-    this.#close = prepare(
-      `UPDATE dead_letters SET state = ?, state_reason = ?, held = ?, next_at_ms = ?, redrives = redrives + ?,
-         attempts = ?, attempts_left_out = ?, result = ?, closed_at_ms = ?, bytes = ?, sent = 0
-       WHERE id = ? AND state = 'redriving'`,
-    );
-    this.#expire = prepare(
-      `UPDATE dead_letters SET state = 'expired', state_reason = 'its time to live was over', closed_at_ms = ?1
-       WHERE id IN (SELECT id FROM dead_letters WHERE state = 'waiting' AND expires_at_ms <= ?1 ORDER BY id LIMIT 500)
-       RETURNING platform`,
-    ) as Statement<{ platform: string }, [number]>;
-    const release = `UPDATE dead_letters SET state = 'waiting', held = 0, redrives = 0, next_at_ms = ?5,
-      state_reason = 'asked for by hand' WHERE ${open} AND expires_at_ms > ?5`;
-    const discard = `UPDATE dead_letters SET state = 'discarded', held = 0, closed_at_ms = ?5,
-      state_reason = 'discarded by hand' WHERE ${open}`;
-    this.#release = prepare(`${release} AND ${filterCondition}`);
-    this.#discard = prepare(`${discard} AND ${filterCondition}`);
-    this.#releaseOne = prepare(`${release.replaceAll("?5", "?1")} AND id = ?2`);
-    this.#discardOne = prepare(`${discard.replaceAll("?5", "?1")} AND id = ?2`);
+    this.#statements = deadLetterStatements(database);
   }
 
   get limits(): DeadLetterLimits {
@@ -163,7 +108,8 @@ export class DeadLetters {
       const request = [requestId, platform, type, payload, headers, idempotencyKey, idempotent];
       const times = [Math.trunc(atMs), Math.trunc(expiresAtMs), Math.trunc(nextAtMs)];
       id = Number(
-        this.#insert.run(...request, kind, reason, attempts, leftOut, ...times, bytes).lastInsertRowid,
+        this.#statements.insert.run(...request, kind, reason, attempts, leftOut, ...times, bytes)
+          .lastInsertRowid,
       );
       this.#bounds.add(1, bytes);
       alongside(id);
@@ -175,29 +121,31 @@ export class DeadLetters {
 
   /** One letter; null when there is none. Throws StorageError. */
   byId(id: number): DeadLetter | null {
-    const row = this.database.read(() => this.#byId.get(id));
+    const row = this.database.read(() => this.#statements.byId.get(id));
     return row && letterOf(row);
   }
 
   /** The oldest of a platform that waits for no person and is not too old, due or not. Throws StorageError. */
   next(platform: string, nowMs: number): DeadLetter | null {
-    const row = this.database.read(() => this.#next.get(platform, nowMs));
+    const row = this.database.read(() => this.#statements.next.get(platform, nowMs));
     return row && letterOf(row);
   }
 
   /** Platforms with letters that wait for no person. Throws StorageError. */
   platformsWaiting(): string[] {
-    return this.database.read(() => this.#platforms.values()).map(([platform]) => String(platform));
+    return this.database
+      .read(() => this.#statements.platforms.values())
+      .map(([platform]) => String(platform));
   }
 
   /** Takes a waiting letter to redrive it. `changed` is 0 when it does not wait any more, or its time is over. */
   claim(id: number, nowMs: number): ChangeResult {
-    return this.#change(() => this.#claim.run(id, nowMs).changes);
+    return this.#change(() => this.#statements.claim.run(id, nowMs).changes);
   }
 
   /** To be written before the plugin gets the request. */
   markSent(id: number): ChangeResult {
-    return this.#change(() => this.#markSent.run(id).changes);
+    return this.#change(() => this.#statements.markSent.run(id).changes);
   }
 
   /** Ends a claim. */
@@ -209,7 +157,7 @@ export class DeadLetters {
     const request = [JSON.stringify(letter.payload), JSON.stringify(letter.headers), idempotencyKey, type];
     const bytes = bytesOf(...request, letter.reason, attempts, result);
     return this.#change(() => {
-      const { changes } = this.#close.run(
+      const { changes } = this.#statements.close.run(
         end.state,
         boundedText(end.reason),
         end.held ? 1 : 0,
@@ -227,29 +175,21 @@ export class DeadLetters {
     });
   }
 
-  /** Lets letters that wait or are poison be redriven now, their redrives counted anew; all that match, or one. */
-  release(which: DeadLetterFilter | number, nowMs: number): ChangeResult {
-    return this.#change(() =>
-      typeof which === "number"
-        ? this.#releaseOne.run(Math.trunc(nowMs), which).changes
-        : this.#release.run(...filterValues(which), Math.trunc(nowMs)).changes,
-    );
+  /** Lets a letter that waits or is poison be redriven now, its redrives counted anew. */
+  release(id: number, nowMs: number): ChangeResult {
+    return this.#change(() => this.#statements.release.run(Math.trunc(nowMs), id).changes);
   }
 
-  /** Gives letters up that wait or are poison; all that match, or one. */
-  discard(which: DeadLetterFilter | number, nowMs: number): ChangeResult {
-    return this.#change(() =>
-      typeof which === "number"
-        ? this.#discardOne.run(Math.trunc(nowMs), which).changes
-        : this.#discard.run(...filterValues(which), Math.trunc(nowMs)).changes,
-    );
+  /** Gives up a letter that waits or is poison. */
+  discard(id: number, nowMs: number): ChangeResult {
+    return this.#change(() => this.#statements.discard.run(Math.trunc(nowMs), id).changes);
   }
 
   /** Marks at most 500 as expired, by platform, and removes at most 100 that are too old to keep. */
   sweep(nowMs: number): Map<string, number> {
     const expired = new Map<string, number>();
     const { problem } = this.#change(() => {
-      for (const { platform } of this.#expire.all(Math.trunc(nowMs)))
+      for (const { platform } of this.#statements.expire.all(Math.trunc(nowMs)))
         expired.set(platform, (expired.get(platform) ?? 0) + 1);
       return this.#bounds.removeAged(nowMs);
     });

@@ -88,20 +88,23 @@ export const migrations: readonly Migration[] = [
   },
   {
     name: "dead_letters",
-    // The index holds all that the next one to redrive, and the numbers by state, are found with.
+    // What may be large comes last, so that a scan need not walk through it. The indexes answer, without one: what is next,
+    // how many of each state, what is too old, what leaves first.
     sql: `
       CREATE TABLE dead_letters (
         id INTEGER PRIMARY KEY AUTOINCREMENT,
-        request_id TEXT NOT NULL, platform TEXT NOT NULL, type TEXT NOT NULL,
-        payload TEXT NOT NULL, headers TEXT NOT NULL,
-        idempotency_key TEXT, idempotent INTEGER NOT NULL,
-        kind TEXT NOT NULL, reason TEXT NOT NULL, attempts TEXT NOT NULL, attempts_left_out INTEGER NOT NULL DEFAULT 0,
+        platform TEXT NOT NULL, kind TEXT NOT NULL, state TEXT NOT NULL, held INTEGER NOT NULL DEFAULT 0,
         parked_at_ms INTEGER NOT NULL, expires_at_ms INTEGER NOT NULL, next_at_ms INTEGER NOT NULL,
-        state TEXT NOT NULL, state_reason TEXT NOT NULL, held INTEGER NOT NULL DEFAULT 0,
-        redrives INTEGER NOT NULL DEFAULT 0, sent INTEGER NOT NULL DEFAULT 0,
-        closed_at_ms INTEGER, result TEXT, bytes INTEGER NOT NULL
+        closed_at_ms INTEGER, redrives INTEGER NOT NULL DEFAULT 0, sent INTEGER NOT NULL DEFAULT 0,
+        idempotent INTEGER NOT NULL, bytes INTEGER NOT NULL, attempts_left_out INTEGER NOT NULL DEFAULT 0,
+        request_id TEXT NOT NULL, type TEXT NOT NULL, idempotency_key TEXT,
+        reason TEXT NOT NULL, state_reason TEXT NOT NULL, headers TEXT NOT NULL,
+        attempts TEXT NOT NULL, payload TEXT NOT NULL, result TEXT
       );
       CREATE INDEX dead_letters_by_state ON dead_letters (state, held, platform, id);
+      CREATE INDEX dead_letters_open ON dead_letters (id) WHERE state IN ('waiting', 'poison');
+      CREATE INDEX dead_letters_finished ON dead_letters (id) WHERE state IN ('answered', 'discarded', 'expired');
+      CREATE INDEX dead_letters_by_expiry ON dead_letters (expires_at_ms) WHERE state = 'waiting';
       CREATE INDEX dead_letters_by_time ON dead_letters (parked_at_ms);`,
   },
   {

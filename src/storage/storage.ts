@@ -5,6 +5,7 @@ import type { Clock } from "../clock.ts";
 import { type Log, silentLog } from "../log.ts";
 import { ConductorDatabase } from "./database.ts";
 import type { DeadLetterLimits } from "./dead-letter-bounds.ts";
+import { DeadLetterOrders } from "./dead-letter-orders.ts";
 import { DeadLetterQueries } from "./dead-letter-queries.ts";
 import { DeadLetters } from "./dead-letters.ts";
 import { Decisions } from "./decisions.ts";
@@ -115,6 +116,7 @@ export class Storage {
   readonly integrationMetrics: IntegrationMetrics;
   readonly trainings: Trainings;
   readonly deadLetters: DeadLetters;
+  readonly deadLetterOrders: DeadLetterOrders;
   readonly deadLetterQueries: DeadLetterQueries;
   readonly idempotencyKeys: IdempotencyKeys;
   readonly #retention: Retention;
@@ -140,6 +142,7 @@ export class Storage {
     const { path } = database;
     const { deadLetters = usualDeadLetters, idempotency = usualKeys } = options;
     this.deadLetters = new DeadLetters(database, this.#guard, within(deadLetters, path, 2 ** 21));
+    this.deadLetterOrders = new DeadLetterOrders(database, this.#guard);
     this.deadLetterQueries = new DeadLetterQueries(database);
     this.idempotencyKeys = new IdempotencyKeys(database, this.#guard, within(idempotency, path, 2 ** 20));
     const maxBytes = options.maxBytes ?? (database.path === null ? memoryMaxBytes : fileMaxBytes);

@@ -136,8 +136,8 @@ test("the next letter is the oldest of its platform, also while it has to wait",
   expect(letters.platformsWaiting().sort()).toEqual(["discord", "voice"]);
 });
 
-test("lists by page and by every filter, exports in order, counts by state", () => {
-  const { letters, queries, park } = lettersIn();
+test("lists by page and by every filter, exports in order, counts by state", async () => {
+  const { storage, queries, park } = lettersIn();
   const platforms = ["voice", "discord", "voi'ce", "%"];
   for (let n = 0; n < 12; n++)
     park(n, { platform: platforms[n % 4] ?? "", kind: n % 2 ? "timeout" : "shed" });
@@ -146,7 +146,7 @@ test("lists by page and by every filter, exports in order, counts by state", () 
   expect(ids({ platform: "voi'ce" })).toEqual([11, 7, 3]);
   expect(ids({ platform: "%" })).toEqual([12, 8, 4]);
   expect(ids({ kind: "timeout", sinceMs: 7 })).toEqual([12, 10, 8]);
-  expect(letters.discard({ platform: "discord" }, 50).changed).toBe(3);
+  expect((await storage.deadLetterOrders.discard({ platform: "discord" }, 50)).changed).toBe(3);
   expect(ids({ state: "discarded", limit: 2 })).toEqual([10, 6]);
   expect(queries.list({ limit: 5, beforeId: 10 })).toMatchObject({ nextBeforeId: 5 });
   expect(queries.list({ limit: 5, beforeId: 3 }).nextBeforeId).toBeNull();
@@ -164,6 +164,21 @@ test("lists by page and by every filter, exports in order, counts by state", () 
     expired: 0,
     held: 0,
   });
+});
+
+test("orders to many go in steps and change each letter once, those that came meanwhile too", async () => {
+  const { storage, letters, queries, park } = lettersIn();
+  for (let n = 1; n <= 1_201; n++) park(n, { platform: n % 2 ? "voice" : "discord", nextAtMs: 1e6 });
+  const { deadLetterOrders: orders } = storage;
+  const releasing = orders.release({}, 2_000);
+  park(3_000);
+  expect(await releasing).toEqual({ changed: 1_202, problem: null });
+  expect(letters.next("discord", 2_000)).toMatchObject({ id: 2, nextAtMs: 2_000 });
+  expect((await orders.release({}, 1e9)).changed).toBe(0);
+  expect((await orders.discard({ platform: "voice" }, 2_000)).changed).toBe(602);
+  expect(queries.counts()).toMatchObject({ waiting: 600, discarded: 602 });
+  storage.close();
+  expect(await orders.discard({}, 1)).toMatchObject({ changed: 0, problem: { code: "STORAGE_IO" } });
 });
 
 describe("the bounds", () => {
