@@ -102,6 +102,7 @@ export const migrations: readonly Migration[] = [
         attempts TEXT NOT NULL, payload TEXT NOT NULL, result TEXT
       );
       CREATE INDEX dead_letters_by_state ON dead_letters (state, held, platform, id);
+      CREATE INDEX dead_letters_listed ON dead_letters (id, platform, kind, state, parked_at_ms);
       CREATE INDEX dead_letters_open ON dead_letters (id) WHERE state IN ('waiting', 'poison');
       CREATE INDEX dead_letters_finished ON dead_letters (id) WHERE state IN ('answered', 'discarded', 'expired');
       CREATE INDEX dead_letters_by_expiry ON dead_letters (expires_at_ms) WHERE state = 'waiting';
