@@ -68,11 +68,12 @@ export function makeDeadLetters(
   startup.onEnd("dead letters", () => redriver.stop());
   recover(foundation, storage, rules.maxRedrives);
   wakeRedriver(events, manager, redriver);
-  showDeadLetters({ events, metrics, storage, log });
+  showDeadLetters(events, metrics, log);
   const begin = () => {
-    const gauges = every(clock, gaugeIntervalMs, () => showNumbers(storage, metrics, log));
+    const showNumbers = numbersOf(storage, metrics, log);
+    const gauges = every(clock, gaugeIntervalMs, showNumbers);
     startup.onEnd("numbers of dead letters", () => gauges.cancel());
-    showNumbers(storage, metrics, log);
+    showNumbers();
     redriver.start();
   };
   return { intake, redriver, begin };
@@ -101,31 +102,15 @@ function wakeRedriver(events: EventBus, manager: PluginManager, redriver: Redriv
   });
 }
 
-interface ShowParts {
-  events: EventBus;
-  metrics: Metrics;
-  storage: Storage;
-  log: Log;
-}
-
 /** Events into counters and the log. */
-function showDeadLetters({ events, metrics, storage, log }: ShowParts): void {
-  let lost = 0;
+function showDeadLetters(events: EventBus, metrics: Metrics, log: Log): void {
   events.on("deadletter.parked", ({ deadLetterId, platform, kind }) => {
     metrics.countParked(kind);
     log.debug("deadletter.parked", { deadLetterId, platform, kind });
-    const { left } = storage.deadLetters.held;
-    if (left.lost === lost) return;
-    metrics.countLostLetters(left.lost - lost);
-    log.warn("deadletter.lost", {
-      letters: left.lost - lost,
-      because: "as many, or as many bytes, are kept as deadLetters.maxCount and deadLetters.maxBytes allow",
-    });
-    lost = left.lost;
   });
   events.on("deadletter.redriven", ({ deadLetterId, platform, outcome, reason }) => {
     metrics.countRedrive(outcome);
-    const say = outcome === "poison" || outcome === "held" ? log.warn : log.info;
+    const say = outcome === "poison" || outcome === "held" ? log.warn : log.debug;
     say("deadletter.redriven", { deadLetterId, platform, outcome, reason });
   });
   events.on("deadletter.expired", ({ platform, deadLetters }) => {
@@ -134,11 +119,24 @@ function showDeadLetters({ events, metrics, storage, log }: ShowParts): void {
   });
 }
 
-function showNumbers({ deadLetterQueries, deadLetters }: Storage, metrics: Metrics, log: Log): void {
-  try {
-    const { held: _, ...byState } = deadLetterQueries.counts();
-    metrics.setDeadLetters(byState, deadLetters.held.bytes);
-  } catch (error) {
-    log.warn("deadletter.not_counted", { error });
-  }
+/** Shows the numbers by state, and says how many letters left before they were answered. */
+function numbersOf({ deadLetterQueries, deadLetters }: Storage, metrics: Metrics, log: Log): () => void {
+  let lost = 0;
+  return () => {
+    const { bytes, left } = deadLetters.held;
+    if (left.lost > lost) {
+      metrics.countLostLetters(left.lost - lost);
+      log.warn("deadletter.lost", {
+        letters: left.lost - lost,
+        because: "deadLetters.maxCount, maxBytes or maxAge was reached",
+      });
+      lost = left.lost;
+    }
+    try {
+      const { held: _, ...byState } = deadLetterQueries.counts();
+      metrics.setDeadLetters(byState, bytes);
+    } catch (error) {
+      log.warn("deadletter.not_counted", { error });
+    }
+  };
 }

@@ -28,7 +28,7 @@ import {
   resultText,
 } from "./dead-letter-row.ts";
 import { type DeadLetterStatements, deadLetterStatements } from "./dead-letter-statements.ts";
-import type { WriteGuard, WriteProblem } from "./write-guard.ts";
+import type { WriteGuard, WriteProblem, WriteResult } from "./write-guard.ts";
 
 /** How a redrive ended, for the record. */
 export interface RedriveEnd {
@@ -101,22 +101,22 @@ export class DeadLetters {
     }
     let id = 0;
     const { requestId, platform, type, idempotencyKey, kind, atMs, expiresAtMs, nextAtMs } = draft;
-    const undo = this.#bounds.remember();
-    const { problem } = this.guard.attemptInFreeRoom("dead_letters", () => {
-      this.#bounds.makeRoom(bytes);
-      const idempotent = draft.idempotent ? 1 : 0;
-      const request = [requestId, platform, type, payload, headers, idempotencyKey, idempotent];
-      const times = [Math.trunc(atMs), Math.trunc(expiresAtMs), Math.trunc(nextAtMs)];
-      id = Number(
-        this.#statements.insert.run(...request, kind, reason, attempts, leftOut, ...times, bytes)
-          .lastInsertRowid,
-      );
-      this.#bounds.add(1, bytes);
-      alongside(id);
-    });
-    if (problem === null) return { id, problem };
-    undo();
-    return { id: null, problem };
+    const problem = this.#counted((undo) =>
+      this.guard.attemptInFreeRoom("dead_letters", () => {
+        undo();
+        this.#bounds.makeRoom(bytes);
+        const idempotent = draft.idempotent ? 1 : 0;
+        const request = [requestId, platform, type, payload, headers, idempotencyKey, idempotent];
+        const times = [Math.trunc(atMs), Math.trunc(expiresAtMs), Math.trunc(nextAtMs)];
+        id = Number(
+          this.#statements.insert.run(...request, kind, reason, attempts, leftOut, ...times, bytes)
+            .lastInsertRowid,
+        );
+        this.#bounds.add(1, bytes);
+        alongside(id);
+      }),
+    );
+    return problem === null ? { id, problem } : { id: null, problem };
   }
 
   /** One letter; null when there is none. Throws StorageError. */
@@ -189,6 +189,7 @@ export class DeadLetters {
   sweep(nowMs: number): Map<string, number> {
     const expired = new Map<string, number>();
     const { problem } = this.#change(() => {
+      expired.clear();
       for (const { platform } of this.#statements.expire.all(Math.trunc(nowMs)))
         expired.set(platform, (expired.get(platform) ?? 0) + 1);
       return this.#bounds.removeAged(nowMs);
@@ -225,12 +226,25 @@ export class DeadLetters {
 
   #change(write: () => number): ChangeResult {
     let changed = 0;
+    const problem = this.#counted((undo) =>
+      this.guard.attempt("dead_letters", "powerCut", () => {
+        undo();
+        changed = write();
+      }),
+    );
+    return problem === null ? { changed, problem } : { changed: 0, problem };
+  }
+
+  /** Runs a write that counts; it calls `undo` first, since it is run a second time where the disk was full. */
+  #counted(run: (undo: () => void) => WriteResult): WriteProblem | null {
     const undo = this.#bounds.remember();
-    const { problem } = this.guard.attempt("dead_letters", "powerCut", () => {
-      changed = write();
-    });
-    if (problem === null) return { changed, problem };
-    undo();
-    return { changed: 0, problem };
+    let done = false;
+    try {
+      const { problem } = run(undo);
+      done = problem === null;
+      return problem;
+    } finally {
+      if (!done) undo();
+    }
   }
 }

@@ -137,8 +137,16 @@ export class IdempotencyKeys {
 
   #write(durability: "crash" | "powerCut", write: () => void): WriteProblem | null {
     const [count, bytes] = [this.#count, this.#bytes];
-    const { problem } = this.guard.attempt("idempotency_keys", durability, write);
-    if (problem !== null) [this.#count, this.#bytes] = [count, bytes];
+    const undo = () => {
+      this.#count = count;
+      this.#bytes = bytes;
+    };
+    // Where the disk was full it is run a second time, and counts once.
+    const { problem } = this.guard.attempt("idempotency_keys", durability, () => {
+      undo();
+      write();
+    });
+    if (problem !== null) undo();
     return problem;
   }
 }

@@ -185,12 +185,19 @@ test("to a shed platform with no stand-in: 202, and answered by itself when ther
   expect(await running.terminate()).toBe(0);
 }, 90_000);
 
-test("an answer is given once for a key, after a restart too", async () => {
-  const first = await started({ config, files: echoFiles("echo") });
+test("an answer is given once for a key, which the plugin gets too, after a restart too", async () => {
+  const files = {
+    "plugins/echo/plugin.yaml": "name: echo\nversion: 1.0.0\nruntime: bun\nentry: index.ts\n",
+    "plugins/echo/index.ts": `import { definePlugin } from "conductor/plugin";
+export default definePlugin({ handleRequest: (request) => request.idempotencyKey ?? null });
+`,
+  };
+  const first = await started({ config, files });
   defer(() => first.remove());
   const ask = (running: RunningConductor, payload: unknown) =>
     running.post("/api/v1/requests", { platform: "echo", payload }, { "Idempotency-Key": "order-17" });
   const before = (await (await ask(first, 1)).json()) as { requestId: string };
+  expect(before).toMatchObject({ result: "order-17", degraded: false });
   expect(await first.terminate()).toBe(0);
   const second = await started({ config, folder: first.folder });
   const again = await ask(second, 1);

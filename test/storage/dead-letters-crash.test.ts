@@ -70,6 +70,14 @@ test("on a full disk nothing is parked, and the room that is kept for decisions 
   // What was acknowledged can still be claimed and closed: that is small, and has the kept room.
   expect(letters.claim(1, 2).changed).toBe(1);
   expect(letters.markSent(1).changed).toBe(1);
+  const claimed = letters.byId(1);
+  if (!claimed) throw new Error("the first letter is gone");
+  const result = "y".repeat(50_000);
+  const end = { atMs: 3, nextAtMs: 3, counts: true, reason: "answered", result, attempt: null } as const;
+  expect(letters.close(claimed, { ...end, state: "answered" })).toEqual({ changed: 1, problem: null });
+  expect(storage.status().ballast).toBe("spent");
+  const bytes = storage.deadLetterQueries.after({}, 0, 500).reduce((sum, letter) => sum + letter.bytes, 0);
+  expect(letters.held.bytes).toBe(bytes);
   rmSync(filler);
   storage.maintain();
   const again = letters.park(letterAt(6));

@@ -261,6 +261,7 @@ test("what is written alongside is there with the letter, or neither is", () => 
     });
   expect(refuse).toThrow("a fault");
   expect(storage.deadLetterQueries.list().deadLetters).toHaveLength(1);
+  expect(letters.held.count).toBe(1);
 });
 
 test("a closed or unwritable database is a problem that is told, not an exception", () => {
