@@ -2,7 +2,9 @@
 
 import { Database } from "bun:sqlite";
 import { expect, test } from "bun:test";
+import { readFileSync } from "node:fs";
 import { join } from "node:path";
+import { Glob } from "bun";
 import { cleanUpAfterEach } from "./clean-up.ts";
 import { conductor as command } from "./one-command.ts";
 import { echoFiles } from "./rogue-manifest.ts";
@@ -20,6 +22,23 @@ export default definePlugin({
   handleRequest: async ({ payload }) => {
     await Bun.sleep(payload.ms);
     return { waited: payload.ms };
+  },
+});
+`,
+};
+
+/** It notes each payload that it gets in a file of its own. */
+const countingFiles = {
+  "plugins/counting/plugin.yaml":
+    "name: counting\nversion: 1.0.0\nruntime: bun\nentry: index.ts\npermissions: { write: [data] }\n",
+  "plugins/counting/index.ts": `import { appendFileSync } from "node:fs";
+import { definePlugin } from "conductor/plugin";
+let folder;
+export default definePlugin({
+  initialize: (_, { dataFolder }) => { folder = dataFolder; },
+  handleRequest: ({ payload }) => {
+    appendFileSync(folder + "/notes", payload + "\\n");
+    return payload;
   },
 });
 `,
@@ -156,6 +175,41 @@ test("killed in the middle of a redrive: held for a person, unless it does no ha
     expect([wrong, (await ask(...wrong)).code]).toEqual([wrong, 2]);
   expect(await second.terminate()).toBe(0);
 }, 90_000);
+
+test("killed while it redrives under load: what was recorded as answered was carried out once and is not sent again", async () => {
+  // Slow enough for the kill to come in the middle.
+  const slowly = config.replace("rate: 1000", "rate: 100");
+  const first = await started({ config: slowly, files: countingFiles });
+  defer(() => first.remove());
+  await order(first, "/api/v1/plugins/counting/disable");
+  const letterCount = 300;
+  for (let n = 1; n <= letterCount; n++) {
+    const body = { platform: "counting", payload: n, onFailure: "park" };
+    expect((await first.post("/api/v1/requests", body)).status).toBe(202);
+  }
+  await order(first, "/api/v1/plugins/counting/enable");
+  await until("some are answered", 20_000, async () => ((await letters(first)).counts.answered ?? 0) > 20);
+  await first.kill();
+  const raw = new Database(join(first.folder, "state/conductor.db"));
+  expect(raw.query("PRAGMA quick_check").values()).toEqual([["ok"]]);
+  const answered = raw.query("SELECT payload FROM dead_letters WHERE state = 'answered'").values();
+  raw.close();
+  expect(answered.length).toBeLessThan(letterCount);
+
+  const second = await started({ config, folder: first.folder });
+  await until("all but what is held are answered", 40_000, async () => {
+    const { counts } = await letters(second);
+    return (counts.answered ?? 0) + (counts.waiting ?? 0) === letterCount && (counts.waiting ?? 0) <= 1;
+  });
+  const held = (await letters(second, "?state=waiting")).deadLetters;
+  for (const { stateReason } of held) expect(stateReason).toContain("a person has to redrive or discard it");
+  expect(await second.terminate()).toBe(0);
+  const [notes = ""] = new Glob("state/**/notes").scanSync({ cwd: first.folder });
+  const lines = readFileSync(join(first.folder, notes), "utf8").trimEnd().split("\n").map(Number);
+  // Not idempotent: each was carried out once, in order, and only the one that is held may not have been.
+  expect(lines).toEqual([...new Set(lines)].sort((a, b) => a - b));
+  expect(lines.length).toBeGreaterThanOrEqual(letterCount - held.length);
+}, 120_000);
 
 test("to a shed platform with no stand-in: 202, and answered by itself when there is room again", async () => {
   const base = `budget: { memory: ${roomyBudget()} }\n${quick}`;
