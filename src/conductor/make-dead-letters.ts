@@ -32,36 +32,19 @@ export function makeDeadLetters(
   router: Router,
 ): Letters {
   const { clock, log, events, startup, loaded } = foundation;
-  const { deadLetters: config, idempotency, plugins } = loaded.config;
-  const { deadLetters: letters, idempotencyKeys: keys } = storage;
+  const { deadLetters: config, plugins } = loaded.config;
   const rules = {
     maxRedrives: config.redrives,
     firstDelayMs: config.backoff.initial,
     maxDelayMs: config.backoff.max,
   };
-  const parking = new Parking({
-    clock,
-    publisher: events,
-    letters,
-    ttlMs: config.ttl,
-    firstDelayMs: rules.firstDelayMs,
-  });
-  const newRequestId = () => crypto.randomUUID();
-  const intake = new Intake({
-    router,
-    parking,
-    idempotency: new Idempotency({ clock, keys, newRequestId, waitMs: idempotency.wait }),
-    onFailureOf: (platform) =>
-      Object.hasOwn(config.onFailure, platform) ? (config.onFailure[platform] ?? "refuse") : "refuse",
-  });
-  const dispatcher = dispatcherOf(manager, plugins.startTimeout);
   const redriver = new Redriver({
     clock,
     log,
     publisher: events,
-    letters,
+    letters: storage.deadLetters,
     router,
-    dispatcher,
+    dispatcher: dispatcherOf(manager, plugins.startTimeout),
     rules,
     ratePerSecond: config.rate,
   });
@@ -69,6 +52,7 @@ export function makeDeadLetters(
   recover(foundation, storage, rules.maxRedrives);
   wakeRedriver(events, manager, redriver);
   showDeadLetters(events, metrics, log);
+  nameUnknownPlatforms(foundation, manager);
   const begin = () => {
     const showNumbers = numbersOf(storage, metrics, log);
     const gauges = every(clock, gaugeIntervalMs, showNumbers);
@@ -76,7 +60,36 @@ export function makeDeadLetters(
     showNumbers();
     redriver.start();
   };
-  return { intake, redriver, begin };
+  return { intake: makeIntake(foundation, storage, router), redriver, begin };
+}
+
+function makeIntake({ clock, events, loaded }: Foundation, storage: Storage, router: Router): Intake {
+  const { deadLetters: config, idempotency } = loaded.config;
+  const { deadLetters: letters, idempotencyKeys: keys } = storage;
+  const { ttl: ttlMs, backoff, onFailure } = config;
+  return new Intake({
+    router,
+    parking: new Parking({ clock, publisher: events, letters, ttlMs, firstDelayMs: backoff.initial }),
+    idempotency: new Idempotency({
+      clock,
+      keys,
+      newRequestId: () => crypto.randomUUID(),
+      waitMs: idempotency.wait,
+    }),
+    onFailureOf: (platform) =>
+      Object.hasOwn(onFailure, platform) ? (onFailure[platform] ?? "refuse") : "refuse",
+  });
+}
+
+/** A platform that is spelled wrong would be refused in silence. */
+function nameUnknownPlatforms({ log, loaded }: Foundation, manager: PluginManager): void {
+  const known = manager.platforms();
+  const platforms = Object.keys(loaded.config.deadLetters.onFailure).filter((name) => !known.includes(name));
+  if (platforms.length === 0) return;
+  log.warn("deadletter.platform_unknown", {
+    platforms,
+    because: "deadLetters.onFailure names them, but no plugin serves them now",
+  });
 }
 
 /** Before any request: what an earlier run had under way when it ended is under way no more. */
