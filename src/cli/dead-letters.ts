@@ -27,7 +27,7 @@ interface Action {
   run(invocation: Invocation, id: string | null): Promise<number>;
 }
 
-const filterUsage = "[--platform NAME] [--kind KIND] [--state STATE] [--since TIME]";
+const filterUsage = "[FILTER]";
 
 /** The filter that the flags name. */
 function filterOf(invocation: Invocation): Record<string, string> {
@@ -141,14 +141,14 @@ const actions: readonly Action[] = [
   { name: "show", usage: "show ID", takesId: "needed", flags: [], run: show },
   {
     name: "redrive",
-    usage: `redrive ID | redrive ${filterUsage} | redrive --all`,
+    usage: `redrive ID | FILTER | --all`,
     takesId: "or filter",
     flags: ["all"],
     run: redrive,
   },
   {
     name: "discard",
-    usage: `discard ID | discard ${filterUsage} | discard --all`,
+    usage: `discard ID | FILTER | --all`,
     takesId: "or filter",
     flags: ["all"],
     run: discard,
@@ -206,6 +206,10 @@ export const deadLettersCommand: Command = {
     "conductor dead-letters [--port PORT] [-o json]",
     ...actions.map(({ usage }) => `conductor dead-letters ${usage}`),
   ].join("\n"),
+  notes: [
+    "FILTER: some of --platform, --kind, --state, --since; every one that is given has to hold.",
+    "A letter that is redriven may reach its plugin more than once; its record is closed exactly once.",
+  ],
   options: { ...ownFlags, ...serverOption, ...outputOption },
   positionals: Number.POSITIVE_INFINITY,
   run: (invocation) => {

@@ -206,7 +206,7 @@ const deadLetters = z.strictObject({
     .record(z.string(), z.enum(["refuse", "park"]))
     .default({})
     .describe(
-      "By platform, for requests that do not say: park keeps what cannot be answered and sends it again later; refuse (default) tells the client at once, for requests that somebody waits for",
+      "By platform: park keeps what cannot be answered, for later; refuse (default) is for clients that wait",
     ),
   ttl: duration(1_000, 31 * 86_400_000, "1s to 31d")
     .prefault("1d")
