@@ -2,6 +2,7 @@
 
 import type { ConductorOptions, Foundation } from "./conductor/foundation.ts";
 import { beginHousekeeping } from "./conductor/housekeeping.ts";
+import { makeDeadLetters } from "./conductor/make-dead-letters.ts";
 import { openWebhooks } from "./conductor/make-events.ts";
 import { beginHealth, makeHealth, openPlatforms } from "./conductor/make-health.ts";
 import { makeMemory } from "./conductor/make-memory.ts";
@@ -61,10 +62,12 @@ export async function startConductor(options: ConductorOptions): Promise<Running
   let mayRun = false; // Where not even the server could be started, there is nothing to end and nothing to log.
   startup.onEnd("plugins", () => (mayRun ? endPlugins(foundation, manager) : undefined));
   const router = makeRouter(foundation, state, manager, health, memory);
+  const letters = makeDeadLetters(foundation, state, manager, router);
   const server = await startup.step("routing", () =>
-    openHttp(foundation, state, manager, health, memory, router, webhooks),
+    openHttp(foundation, state, manager, health, memory, router, webhooks, letters),
   );
   mayRun = true;
+  letters.begin();
   await startup.step("monitor", () => memory.begin());
   beginHousekeeping(foundation);
   log.info("http.listening", { url: server.url });

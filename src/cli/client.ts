@@ -43,7 +43,7 @@ function unreachable(error: unknown): string {
 const timeoutMs = 30_000;
 
 interface Asked {
-  method?: "GET" | "POST";
+  method?: "GET" | "POST" | "DELETE";
   /** Sent as JSON. */
   body?: unknown;
 }

@@ -4,6 +4,7 @@ import { benchCommand } from "./bench.ts";
 import { breakersCommand } from "./breakers.ts";
 import { checkCommand } from "./check.ts";
 import type { Command } from "./command.ts";
+import { deadLettersCommand } from "./dead-letters.ts";
 import { doctorCommand } from "./doctor.ts";
 import { eventsCommand } from "./events.ts";
 import { forecastCommand } from "./forecast.ts";
@@ -24,6 +25,7 @@ export const commands: readonly Command[] = [
   eventsCommand,
   breakersCommand,
   whyCommand,
+  deadLettersCommand,
   forecastCommand,
   routesCommand,
   benchCommand,

@@ -11,6 +11,7 @@ import { RouteStatistics } from "../routing/statistics.ts";
 import type { Webhooks } from "../webhooks/webhooks.ts";
 import { observeRoutes, writeIntegrationMetrics } from "./feeds.ts";
 import type { Foundation } from "./foundation.ts";
+import type { Letters } from "./make-dead-letters.ts";
 import type { Health } from "./make-health.ts";
 import type { Memory } from "./make-memory.ts";
 import { fallbackPlatforms } from "./make-plugins.ts";
@@ -70,6 +71,7 @@ export function openHttp(
   { watch, window, gaps, reflex, scaler, forecastReport }: Memory,
   router: Router,
   webhooks: Webhooks,
+  { intake, redriver }: Letters,
 ): HttpServer {
   const { clock, log, loaded, startup, startedAtMs } = foundation;
   const { config } = loaded;
@@ -82,6 +84,8 @@ export function openHttp(
       policy: () => foundation.policy,
       startedAtMs,
       router,
+      intake,
+      redriver,
       health,
       breakers,
       storage: state.storage,

@@ -53,6 +53,16 @@ export async function openState(foundation: Foundation): Promise<State> {
       metricsMs: retention.metrics,
       decisionsMs: retention.decisions,
     },
+    deadLetters: {
+      maxCount: config.deadLetters.maxCount,
+      maxBytes: config.deadLetters.maxBytes,
+      maxAgeMs: config.deadLetters.maxAge,
+    },
+    idempotency: {
+      maxKeys: config.idempotency.maxKeys,
+      maxBytes: config.idempotency.maxBytes,
+      ttlMs: config.idempotency.ttl,
+    },
     clock,
     log,
     onWriteFailure: (kind) => metrics.countStorageWriteFailure(kind),

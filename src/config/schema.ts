@@ -307,6 +307,46 @@ const webhooks = z
   })
   .prefault([]);
 
+const deadLetters = z.strictObject({
+  onFailure: z
+    .record(z.string(), z.enum(["refuse", "park"]))
+    .default({})
+    .describe(
+      "By platform: park keeps what cannot be answered, for later; refuse (default) is for clients that wait",
+    ),
+  ttl: duration(1_000, 31 * 86_400_000, "1s to 31d")
+    .prefault("1d")
+    .describe("A dead letter older than this is not sent any more"),
+  maxCount: count(1, 1_000_000).default(10_000).describe("Dead letters kept; the oldest leave"),
+  maxBytes: bytes().prefault("64MiB").describe("What they may take together"),
+  maxAge: duration(1_000, 366 * 86_400_000, "1s to 366d")
+    .prefault("7d")
+    .describe("How long they are kept, sent or not"),
+  rate: count(1, 1_000).default(10).describe("Dead letters sent a second, for each platform"),
+  redrives: count(1, 100)
+    .default(5)
+    .describe("A dead letter that failed this often is poison: a person has to look"),
+  backoff: z
+    .strictObject({
+      initial: duration(1, 86_400_000, "1ms to 1d")
+        .prefault("1s")
+        .describe("From a failed redrive to the next; doubled for each further one"),
+      max: duration(1, 86_400_000, "1ms to 1d").prefault("1m").describe("and at most this"),
+    })
+    .prefault({}),
+});
+
+const idempotency = z.strictObject({
+  maxKeys: count(1, 1_000_000).default(10_000).describe("Keys whose answers are kept; the oldest leave"),
+  maxBytes: bytes().prefault("16MiB").describe("What the answers may take together"),
+  ttl: duration(1_000, 31 * 86_400_000, "1s to 31d")
+    .prefault("24h")
+    .describe("How long an answer is kept"),
+  wait: duration(0, 600_000, "0s to 10m")
+    .prefault("10s")
+    .describe("A duplicate waits this long for the first one, then it is told to ask again"),
+});
+
 const log = z.strictObject({
   level: z.enum(["debug", "info", "warn", "error"]).default("info"),
   format: z
@@ -336,6 +376,8 @@ export const configSchema = z.strictObject({
   webhooks: webhooks.describe(
     "Where events are posted to: [{url: https://…, events: [health.changed], secret: VARIABLE}]",
   ),
+  deadLetters: deadLetters.prefault({}).describe("Requests that are kept to be answered later"),
+  idempotency: idempotency.prefault({}).describe("Answers kept for requests that come twice"),
   log: log.prefault({}).describe("Log lines on stderr"),
 });
 

@@ -6,6 +6,12 @@
  */
 export type SwapOutcome = "swapped" | "stopped_first" | "kept_old" | "rolled_back";
 
+/**
+ * What came of a redrive. failed: it will be sent again. poison: it failed too often. unsent: the plugin was not asked.
+ * held: it may have been carried out or not, so a person has to say.
+ */
+export type RedriveOutcome = "answered" | "failed" | "poison" | "unsent" | "held";
+
 /** Every event that a part of the conductor announces, by name. Payload keys carry their units. */
 export interface EventMap {
   "plugin.state": { plugin: string; from: string; to: string; reason: string };
@@ -46,6 +52,12 @@ export interface EventMap {
     horizonMs: number;
   };
   "forecast.anomaly": { kind: string; value: number; detail: string };
+  /** A request that could not be answered was kept. */
+  "deadletter.parked": { deadLetterId: number; platform: string; kind: string };
+  /** A kept request was sent again, or could not be. */
+  "deadletter.redriven": { deadLetterId: number; platform: string; outcome: RedriveOutcome; reason: string };
+  /** Kept requests of a platform whose time was over. */
+  "deadletter.expired": { platform: string; deadLetters: number };
   "monitor.gap": { source: string; error: string };
 }
 
@@ -65,6 +77,9 @@ const named: Record<EventName, true> = {
   "forecast.crossing": true,
   "forecast.anomaly": true,
   "monitor.gap": true,
+  "deadletter.parked": true,
+  "deadletter.redriven": true,
+  "deadletter.expired": true,
 };
 
 /** Every name that an event can have. */

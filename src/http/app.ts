@@ -4,6 +4,7 @@ import { type Context, Hono } from "hono";
 import { StorageError } from "../storage/errors.ts";
 import { boundedBody } from "./body.ts";
 import { breakerRoutes } from "./breakers.ts";
+import { deadLetterRoutes } from "./dead-letters.ts";
 import { eventRoutes } from "./events.ts";
 import { forecastRoutes } from "./forecast.ts";
 import { type GuardOptions, hostGuard, requireToken, tokenOffLoopback } from "./guard.ts";
@@ -42,6 +43,7 @@ export function createApp(services: Services, guard: GuardOptions): Hono {
     context.body(await services.metrics.render(), 200, { "Content-Type": services.metrics.contentType }),
   );
   app.route("/api/v1/requests", requestRoutes(services));
+  app.route("/api/v1/dead-letters", deadLetterRoutes(services, administrators));
   app.route("/api/v1/plugins", pluginRoutes(services, administrators));
   app.route("/api/v1/plugins", pluginLogRoutes(services));
   app.route("/api/v1/resources", resourceRoutes(services));

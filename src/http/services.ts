@@ -13,6 +13,8 @@ import type { FootprintReading } from "../monitor/footprint.ts";
 import type { SampleWindow } from "../monitor/window.ts";
 import type { LogTail } from "../plugins/log-tail.ts";
 import type { PluginManager } from "../plugins/manager.ts";
+import type { Intake } from "../routing/intake.ts";
+import type { Redriver } from "../routing/redrive.ts";
 import type { Router } from "../routing/router.ts";
 import type { Scaler } from "../scaler/scaler.ts";
 import type { Policy } from "../scaler/situation.ts";
@@ -27,6 +29,8 @@ export interface Services {
   policy: () => Policy;
   startedAtMs: number;
   router: Router;
+  intake: Intake;
+  redriver: Redriver;
   health: HealthMonitor;
   breakers: Breakers;
   storage: Storage;

@@ -195,6 +195,33 @@ export const eventMetrics = (registry: Registry) => ({
   ),
 });
 
+export const letterMetrics = (registry: Registry) => ({
+  letters: new BoundedGauge(registry, of("conductor_dead_letters", "Dead letters by their state.", "state")),
+  letterBytes: new BoundedGauge(
+    registry,
+    of("conductor_dead_letters_bytes", "What the dead letters of every state take."),
+  ),
+  parked: new BoundedCounter(
+    registry,
+    of("conductor_dead_letters_total", "Requests that were kept, by why they were not answered.", "kind"),
+  ),
+  redrives: new BoundedCounter(
+    registry,
+    of("conductor_redrives_total", "Dead letters that were sent again, by what came of it.", "outcome"),
+  ),
+  expired: new BoundedCounter(
+    registry,
+    of("conductor_dead_letters_expired_total", "Dead letters whose time to live was over."),
+  ),
+  lost: new BoundedCounter(
+    registry,
+    of(
+      "conductor_dead_letters_lost_total",
+      "Dead letters that left by the bounds before they were answered.",
+    ),
+  ),
+});
+
 export const routingMetrics = (registry: Registry) => ({
   retries: new BoundedCounter(
     registry,

@@ -4,11 +4,12 @@
  */
 
 import Registry from "prom-client/lib/registry.js";
-import type { SwapOutcome } from "../events/events.ts";
+import type { RedriveOutcome, SwapOutcome } from "../events/events.ts";
 import {
   type breakerStates,
   eventMetrics,
   forecastMetrics,
+  letterMetrics,
   missionMetrics,
   ownMetrics,
   pluginMetrics,
@@ -88,6 +89,7 @@ export class Metrics {
   readonly #plugins;
   readonly #events = eventMetrics(this.#registry);
   readonly #routing = routingMetrics(this.#registry);
+  readonly #letters = letterMetrics(this.#registry);
   readonly #own = ownMetrics(this.#registry);
   #requestGauges: () => readonly RequestGauges[] = () => [];
   /** Platforms whose places were shown last. */
@@ -259,6 +261,27 @@ export class Metrics {
 
   observeHealthTick(seconds: number): void {
     this.#own.healthTickSeconds.observe({}, seconds);
+  }
+
+  countParked(kind: string): void {
+    this.#letters.parked.add({ kind });
+  }
+
+  countRedrive(outcome: RedriveOutcome): void {
+    this.#letters.redrives.add({ outcome });
+  }
+
+  countExpiredLetters(letters: number): void {
+    this.#letters.expired.add({}, letters);
+  }
+
+  countLostLetters(letters: number): void {
+    this.#letters.lost.add({}, letters);
+  }
+
+  setDeadLetters(byState: Readonly<Record<string, number>>, bytes: number): void {
+    for (const state in byState) this.#letters.letters.set({ state }, byState[state] ?? null);
+    this.#letters.letterBytes.set({}, bytes);
   }
 
   observeTick(seconds: number): void {

@@ -21,6 +21,9 @@ const shown: { [Name in EventName]?: readonly (keyof EventMap[Name] & string)[] 
   "forecast.crossing": ["threshold", "direction", "valueRatio", "thresholdRatio", "horizonMs"],
   "forecast.anomaly": ["kind", "value", "detail"],
   "monitor.gap": ["source", "error"],
+  "deadletter.parked": ["deadLetterId", "platform", "kind"],
+  "deadletter.redriven": ["deadLetterId", "platform", "outcome"],
+  "deadletter.expired": ["platform", "deadLetters"],
 };
 
 /** The names that a plugin can be told of. */

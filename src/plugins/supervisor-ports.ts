@@ -41,6 +41,15 @@ export interface SupervisorPorts {
   noted(plugin: string, what: string): void;
 }
 
+/** How a plugin is ended. */
+export interface StopHow {
+  urgent: boolean;
+  graceMs: number;
+  reason: string;
+  /** Waited for first: those that require it end before it does. */
+  before?: Promise<unknown>;
+}
+
 export type StartOutcome = { ok: true } | { ok: false; message: string };
 
 export interface StopReport {

@@ -17,19 +17,11 @@ import { RestartBackoff } from "./restart-backoff.ts";
 import type { Standing } from "./standing.ts";
 import { describeEnd, describeStop, stopReport } from "./stop-report.ts";
 import { Strength } from "./strength.ts";
-import type { StartOutcome, StopIntent, StopReport, SupervisorPorts } from "./supervisor-ports.ts";
+import type { StartOutcome, StopHow, StopIntent, StopReport, SupervisorPorts } from "./supervisor-ports.ts";
 import { failed } from "./transport.ts";
 
 /** How often a start that must wait for memory is tried again. */
 const waitRetryMs = 2_000;
-
-interface StopHow {
-  urgent: boolean;
-  graceMs: number;
-  reason: string;
-  /** Waited for first: those that require it end before it does. */
-  before?: Promise<unknown>;
-}
 
 export class Supervisor extends PluginRecord implements Standing {
   readonly gate: RequestGate;

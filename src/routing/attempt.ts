@@ -14,7 +14,7 @@ import type {
   InstanceChoice,
   Resolution,
 } from "./dispatcher.ts";
-import type { AttemptFailure } from "./outcome.ts";
+import type { AttemptFailure, RouteRequest } from "./outcome.ts";
 
 export interface AttemptPorts {
   clock: Clock;
@@ -44,6 +44,7 @@ export interface AttemptLimits {
   signal: AbortSignal | undefined;
   /** Which of several processes of the plugin; absent: the least busy. */
   route?: InstanceChoice;
+  beforeSend?: RouteRequest["beforeSend"];
 }
 
 /** `platform` is the one whose breaker guards the plugin. Never rejects. */
@@ -64,6 +65,11 @@ export async function attempt(
     const message = `the circuit breaker of ${target.platform} is open: ${answer.reason}`;
     const wait = answer.retryAfterMs === null ? {} : { retryAfterMs: answer.retryAfterMs };
     return { ok: false, failure: "breaker-open", message, ...wait };
+  }
+  const withheld = limits.beforeSend?.() ?? null;
+  if (withheld !== null) {
+    answer.permit.release();
+    return { ok: false, failure: "unavailable", message: withheld };
   }
   const controller = new AbortController();
   const result = await dispatchOnce(ports, plugin, request, limits, controller);

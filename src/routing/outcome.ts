@@ -21,8 +21,12 @@ export interface RouteRequest {
   streams?: boolean;
   /** Sent twice, it does no more than sent once: it may be retried. A key says the same. */
   idempotent?: boolean;
-  /** The client's own name for what it asks, the same when it asks again. */
+  /** The client's name for the request, handed to the plugin. */
   idempotencyKey?: string;
+  /** False: no other platform answers in its place. */
+  fallbacks?: false;
+  /** Asked just before a plugin is sent the request; a text is the reason why it may not be. */
+  beforeSend?: () => string | null;
   /** Aborts when the client goes away. */
   signal?: AbortSignal;
 }
@@ -35,6 +39,8 @@ export interface Attempt {
   plugin: string;
   outcome: "answered" | AttemptFailure;
   durationMs: number;
+  /** Why it failed. */
+  error?: string;
 }
 
 /** An answer in chunks on its way to the client; whoever gets it iterates it to its end or cancels it. */

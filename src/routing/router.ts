@@ -171,6 +171,7 @@ export class Router {
       platform: request.platform,
       type: request.type ?? "message",
       payload: request.payload,
+      ...(request.idempotencyKey === undefined ? {} : { idempotencyKey: request.idempotencyKey }),
     };
     const deadlineAt = request.deadlineMs === undefined ? Infinity : startedAt + request.deadlineMs;
     return { request, message, startedAt, deadlineAt, attempts: [], route: null, stream: null };
@@ -182,7 +183,8 @@ export class Router {
     journey.route = this.#options.rules?.().decide(journey.request) ?? null;
     const platform = platformOf(journey);
     const resolution = dispatcher.resolve(platform);
-    const fallbacks = this.#fallbackTargets(journey, resolution?.plugin);
+    const fallbacks =
+      journey.request.fallbacks === false ? [] : this.#fallbackTargets(journey, resolution?.plugin);
     if (!resolution) return this.#unserved(journey, fallbacks);
     const { tried, plugin } = await this.#tryPlatform(journey, resolution, fallbacks);
     if (tried.ok) return this.#answered(journey, plugin, tried.result);
@@ -271,12 +273,18 @@ export class Router {
     };
     const timeoutCounts = timeoutMs >= countingShare * this.#ownTimeoutMs(target.resolution);
     const { deadlineAt } = journey;
-    const route = journey.route ? { route: journey.route.choice } : {};
-    const limits = { timeoutMs, deadlineAt, timeoutCounts, signal: journey.request.signal, ...route };
+    const { signal, beforeSend } = journey.request;
+    const limits = {
+      ...{ timeoutMs, deadlineAt, timeoutCounts, signal },
+      ...(journey.route ? { route: journey.route.choice } : {}),
+      ...(beforeSend ? { beforeSend } : {}),
+    };
     const tried = timeoutMs > 0 ? await attempt(this.#options, target, message, limits) : late;
     journey.stream = (tried.ok && tried.stream) || null;
-    const outcome = tried.ok ? "answered" : tried.failure;
-    journey.attempts.push({ plugin, outcome, durationMs: clock.monotonicMs() - startedAt });
+    const said = tried.ok
+      ? { outcome: "answered" as const }
+      : { outcome: tried.failure, error: tried.message };
+    journey.attempts.push({ plugin, ...said, durationMs: clock.monotonicMs() - startedAt });
     return tried;
   }
 

@@ -30,6 +30,8 @@ export interface PluginRequest {
   /** Free for the platform's use; "message" when the client gave none. */
   type: string;
   payload: Json;
+  /** The client's name for this request, when it gave one: the same again is the same request, sent once more. */
+  idempotencyKey?: string;
   /** Set when this plugin answers in place of another one. */
   fallback?: { unavailable: string; reason: string };
 }

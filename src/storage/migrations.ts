@@ -98,6 +98,37 @@ export const migrations: readonly Migration[] = [
         PRIMARY KEY (platform, id)
       ) WITHOUT ROWID;`,
   },
+  {
+    name: "dead_letters",
+    // What may be large comes last, so that a scan need not walk through it. The indexes answer, without one: what is next,
+    // how many of each state, what is too old, what leaves first.
+    sql: `
+      CREATE TABLE dead_letters (
+        id INTEGER PRIMARY KEY AUTOINCREMENT,
+        platform TEXT NOT NULL, kind TEXT NOT NULL, state TEXT NOT NULL, held INTEGER NOT NULL DEFAULT 0,
+        parked_at_ms INTEGER NOT NULL, expires_at_ms INTEGER NOT NULL, next_at_ms INTEGER NOT NULL,
+        closed_at_ms INTEGER, redrives INTEGER NOT NULL DEFAULT 0, sent INTEGER NOT NULL DEFAULT 0,
+        idempotent INTEGER NOT NULL, bytes INTEGER NOT NULL, attempts_left_out INTEGER NOT NULL DEFAULT 0,
+        request_id TEXT NOT NULL, type TEXT NOT NULL, idempotency_key TEXT,
+        reason TEXT NOT NULL, state_reason TEXT NOT NULL, headers TEXT NOT NULL,
+        attempts TEXT NOT NULL, payload TEXT NOT NULL, result TEXT
+      );
+      CREATE INDEX dead_letters_by_state ON dead_letters (state, held, platform, id);
+      CREATE INDEX dead_letters_listed ON dead_letters (id, platform, kind, state, parked_at_ms);
+      CREATE INDEX dead_letters_open ON dead_letters (id) WHERE state IN ('waiting', 'poison');
+      CREATE INDEX dead_letters_finished ON dead_letters (id) WHERE state IN ('answered', 'discarded', 'expired');
+      CREATE INDEX dead_letters_by_expiry ON dead_letters (expires_at_ms) WHERE state = 'waiting';
+      CREATE INDEX dead_letters_by_time ON dead_letters (parked_at_ms);`,
+  },
+  {
+    name: "idempotency_keys",
+    sql: `
+      CREATE TABLE idempotency_keys (
+        id INTEGER PRIMARY KEY AUTOINCREMENT,
+        key TEXT NOT NULL UNIQUE, body_hash TEXT NOT NULL, at_ms INTEGER NOT NULL,
+        answer TEXT, bytes INTEGER NOT NULL
+      );`,
+  },
 ];
 
 /** The number that a pragma such as `user_version` answers. */

@@ -5,9 +5,14 @@ import type { Clock } from "../clock.ts";
 import { type Log, silentLog } from "../log.ts";
 import { BreakerRecords } from "./breaker-records.ts";
 import { ConductorDatabase } from "./database.ts";
+import type { DeadLetterLimits } from "./dead-letter-bounds.ts";
+import { DeadLetterOrders } from "./dead-letter-orders.ts";
+import { DeadLetterQueries } from "./dead-letter-queries.ts";
+import { DeadLetters } from "./dead-letters.ts";
 import { Decisions } from "./decisions.ts";
 import { DatabaseIoError, DatabaseReadOnlyError, DiskFullError } from "./errors.ts";
 import { Footprints } from "./footprints.ts";
+import { IdempotencyKeys, type IdempotencyLimits } from "./idempotency-keys.ts";
 import { IntegrationMetrics } from "./integration-metrics.ts";
 import type { LocationSource, StateLocation } from "./location.ts";
 import { Retention, type RetentionAges, type RetentionStep, type SizeReport } from "./retention.ts";
@@ -24,6 +29,10 @@ export interface StorageOptions {
   onWriteFailure?: (kind: WriteKind) => void;
   /** Bound of the database; default 256 MiB, 8 MiB in memory. */
   maxBytes?: number;
+  /** Default 10,000 letters, 64 MiB, 7 days; in memory at most 2 MiB. */
+  deadLetters?: DeadLetterLimits;
+  /** Default 10,000 keys, 16 MiB, 24 hours; in memory at most 1 MiB. */
+  idempotency?: IdempotencyLimits;
 }
 
 /** For the status: everything that a person should know about the state's state. */
@@ -47,6 +56,16 @@ export interface StorageStatus {
 const fileMaxBytes = 256 * 2 ** 20;
 const memoryMaxBytes = 8 * 2 ** 20;
 const batchRows = 500;
+const dayMs = 86_400_000;
+const usualDeadLetters = { maxCount: 10_000, maxBytes: 64 * 2 ** 20, maxAgeMs: 7 * dayMs };
+const usualKeys = { maxKeys: 10_000, maxBytes: 16 * 2 ** 20, ttlMs: dayMs };
+
+/** Limits as asked for, with fewer bytes where all of the state is in memory. */
+const within = <Limits extends { maxBytes: number }>(
+  limits: Limits,
+  path: string | null,
+  inMemoryBytes: number,
+) => (path === null ? { ...limits, maxBytes: Math.min(limits.maxBytes, inMemoryBytes) } : limits);
 
 interface Opened {
   database: ConductorDatabase;
@@ -98,6 +117,10 @@ export class Storage {
   readonly integrationMetrics: IntegrationMetrics;
   readonly trainings: Trainings;
   readonly breakers: BreakerRecords;
+  readonly deadLetters: DeadLetters;
+  readonly deadLetterOrders: DeadLetterOrders;
+  readonly deadLetterQueries: DeadLetterQueries;
+  readonly idempotencyKeys: IdempotencyKeys;
   readonly #retention: Retention;
   readonly #guard: WriteGuard;
   readonly #opened: Opened;
@@ -119,6 +142,12 @@ export class Storage {
     this.integrationMetrics = new IntegrationMetrics(database, this.#guard);
     this.trainings = new Trainings(database, this.#guard);
     this.breakers = new BreakerRecords(database, this.#guard);
+    const { path } = database;
+    const { deadLetters = usualDeadLetters, idempotency = usualKeys } = options;
+    this.deadLetters = new DeadLetters(database, this.#guard, within(deadLetters, path, 2 ** 21));
+    this.deadLetterOrders = new DeadLetterOrders(database, this.#guard);
+    this.deadLetterQueries = new DeadLetterQueries(database);
+    this.idempotencyKeys = new IdempotencyKeys(database, this.#guard, within(idempotency, path, 2 ** 20));
     const maxBytes = options.maxBytes ?? (database.path === null ? memoryMaxBytes : fileMaxBytes);
     this.#retention = new Retention(database, this.#guard, options.retention, { maxBytes, batchRows });
     if (ballast !== null && !ballast.ensure())

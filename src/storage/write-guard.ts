@@ -13,6 +13,8 @@ export type WriteKind =
   | "integration_metrics"
   | "trainings"
   | "breakers"
+  | "dead_letters"
+  | "idempotency_keys"
   | "retention";
 
 export interface WriteProblem {
@@ -61,6 +63,16 @@ export class WriteGuard {
   attempt(kind: WriteKind, durability: Durability, write: () => void): WriteResult {
     if (this.#short && durability === "crash" && kind !== "retention") return this.#leftOut(kind);
     return this.run(kind, () => this.database.transaction(durability, write));
+  }
+
+  /**
+   * As `attempt`, to the disk, but not in the room that the ballast gives back: for what may be large and can be refused
+   * to the one who brings it.
+   */
+  attemptInFreeRoom(kind: WriteKind, write: () => void): WriteResult {
+    if (this.#short) return this.#leftOut(kind);
+    const problem = this.#try(() => this.database.transaction("powerCut", write));
+    return problem === null ? this.#succeeded(kind) : this.#failed(kind, problem);
   }
 
   /** As `attempt`, for work that is no transaction (a checkpoint). */

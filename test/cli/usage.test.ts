@@ -13,6 +13,7 @@ const commands = [
   "plugins",
   "events",
   "why",
+  "dead-letters",
   "forecast",
   "routes",
   "bench",

@@ -23,6 +23,7 @@ const gets = [
   "/api/v1/scaling/status",
   "/api/v1/scaling/decisions",
   "/api/v1/scaling/decisions/1",
+  "/api/v1/dead-letters",
   "/api/v1/health",
   "/api/v1/breakers",
   "/api/v1/breakers/voice",
@@ -32,6 +33,7 @@ const posts = [
   "/api/v1/scaling/evaluate",
   "/api/v1/plugins/voice/enable",
   "/api/v1/breakers/voice/open",
+  "/api/v1/dead-letters/1/redrive",
 ];
 
 test("a wrong method is 405 and says which ones are right", async () => {

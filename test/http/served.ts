@@ -22,6 +22,10 @@ import { SampleWindow } from "../../src/monitor/window.ts";
 import { pluginStates } from "../../src/plugins/lifecycle.ts";
 import { LogTail } from "../../src/plugins/log-tail.ts";
 import { PluginManager } from "../../src/plugins/manager.ts";
+import { Idempotency } from "../../src/routing/idempotency.ts";
+import { Intake } from "../../src/routing/intake.ts";
+import { Parking } from "../../src/routing/parking.ts";
+import { Redriver } from "../../src/routing/redrive.ts";
 import { Router } from "../../src/routing/router.ts";
 import { Scaler } from "../../src/scaler/scaler.ts";
 import { resolveLocation } from "../../src/storage/location.ts";
@@ -95,7 +99,7 @@ export const sampleAt = (atMs: number, usedMiB: number): Sample => ({
   footprints: [{ plugin: "voice", bytes: 10 * MiB, method: "pss", processes: 1 }],
 });
 
-function parts(clock: VirtualClock, config: Config) {
+function parts(clock: VirtualClock, config: Config, otherRouter?: Router) {
   const { log, lines } = recordedLog();
   const events = { publish: () => undefined };
   const dispatcher = new ScriptedDispatcher(clock, names);
@@ -142,7 +146,7 @@ function parts(clock: VirtualClock, config: Config) {
     onIntervention: () => undefined,
     reservationMs: 30_000,
   });
-  const router = new Router({
+  const ownRouter = new Router({
     clock,
     log,
     dispatcher,
@@ -150,6 +154,30 @@ function parts(clock: VirtualClock, config: Config) {
     fallbacks: () => ["stubs"],
     newRequestId: () => "request-1",
     observers: [observeRoutes(metrics)],
+  });
+  const router = otherRouter ?? ownRouter;
+  const letters = storage.deadLetters;
+  const fromStart = { clock, publisher: events, letters };
+  const parking = new Parking({ ...fromStart, ttlMs: config.deadLetters.ttl, firstDelayMs: 1_000 });
+  let requests = 0;
+  const intake = new Intake({
+    router,
+    parking,
+    idempotency: new Idempotency({
+      clock,
+      keys: storage.idempotencyKeys,
+      newRequestId: () => `refused-${++requests}`,
+      waitMs: config.idempotency.wait,
+    }),
+    onFailureOf: (platform) => config.deadLetters.onFailure[platform] ?? "refuse",
+  });
+  const redriver = new Redriver({
+    ...fromStart,
+    log,
+    router,
+    dispatcher,
+    rules: { maxRedrives: config.deadLetters.redrives, firstDelayMs: 1_000, maxDelayMs: 60_000 },
+    ratePerSecond: config.deadLetters.rate,
   });
   const { horizon: horizonMs, points, minPoints, emaAlpha } = config.forecast;
   const mix = createJsAdaptiveKernel().createSeries({
@@ -178,6 +206,8 @@ function parts(clock: VirtualClock, config: Config) {
     policy,
     scaler,
     router,
+    intake,
+    redriver,
     forecast,
     forecastAnomalies: () => [],
     window,
@@ -200,7 +230,7 @@ export async function served({
 }: ServedOptions = {}) {
   const clock = new VirtualClock(startMs);
   const parsed = configSchema.parse(config);
-  const made = parts(clock, parsed);
+  const made = parts(clock, parsed, over.router);
   const manager = await discovered(clock);
   const logs = new LogTail();
   const bus = new EventBus(clock, made.log, "thisrun");

@@ -52,6 +52,11 @@ function used(metrics: Metrics): Metrics {
   metrics.countFallback("discord");
   metrics.followRequestGauges(() => [{ platform: "discord", limit: 12, inFlight: 3, queued: 1 }]);
   metrics.observeHealthTick(0.0004);
+  metrics.countParked("shed");
+  metrics.countRedrive("answered");
+  metrics.countExpiredLetters(1);
+  metrics.countLostLetters(1);
+  metrics.setDeadLetters({ waiting: 2, poison: 1 }, 4_096);
   metrics.observeTick(0.003);
   metrics.countSampleGap("psi");
   metrics.countRefusedSample("repeated_timestamp");

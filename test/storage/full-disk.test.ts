@@ -3,41 +3,9 @@ import { existsSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { Ballast } from "../../src/storage/ballast.ts";
 import { draftAt, sampleAt } from "./rows.ts";
-import {
-  afterwards,
-  recordedLog,
-  scratchFolder,
-  startScript,
-  storageAt,
-  thrownBy,
-  undoAll,
-} from "./scratch.ts";
+import { fill, recordedLog, smallDisk, startScript, storageAt, thrownBy, undoAll } from "./scratch.ts";
 
 afterEach(undoAll);
-
-/** A folder on a small file system of its own; null, with the reason printed, where mounting is not permitted. */
-function smallDisk(sizeKiB: number): string | null {
-  const folder = scratchFolder();
-  const mounted = Bun.spawnSync(["mount", "-t", "tmpfs", "-o", `size=${sizeKiB}k`, "conductor-test", folder]);
-  if (mounted.exitCode !== 0) {
-    console.error(`skipped: no small disk can be mounted (${mounted.stderr.toString().trim()})`);
-    return null;
-  }
-  afterwards(() => {
-    const unmounted = Bun.spawnSync(["umount", folder]);
-    if (unmounted.exitCode !== 0) throw new Error(`umount ${folder}: ${unmounted.stderr.toString()}`);
-  });
-  return folder;
-}
-
-/** Takes every free block. */
-function fill(folder: string): string {
-  const path = join(folder, "fill");
-  for (let chunk = 2 ** 20; chunk >= 512; chunk /= 2) {
-    while (thrownBy(() => writeFileSync(path, new Uint8Array(chunk), { flag: "a" })) === undefined);
-  }
-  return path;
-}
 
 test("a new database on a full disk is refused, with what to do", () => {
   const folder = smallDisk(256);

@@ -73,8 +73,10 @@ test("a large file is checked table by table, decisions first, until the time is
     "decision_plugins",
     "breaker_moves",
     "breakers",
+    "dead_letters",
     "footprints",
     "forecast_trainings",
+    "idempotency_keys",
     "integration_metrics",
     "samples",
   ]);

@@ -1,6 +1,6 @@
 /** Folders, rows and processes for the storage tests; all of it is gone when a test ends. */
 
-import { mkdtempSync, rmSync } from "node:fs";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { SystemClock } from "../../src/clock.ts";
@@ -62,6 +62,30 @@ export function thrownBy(run: () => unknown): unknown {
   } catch (error) {
     return error;
   }
+}
+
+/** A folder on a small file system of its own; null, with the reason printed, where mounting is not permitted. */
+export function smallDisk(sizeKiB: number): string | null {
+  const folder = scratchFolder();
+  const mounted = Bun.spawnSync(["mount", "-t", "tmpfs", "-o", `size=${sizeKiB}k`, "conductor-test", folder]);
+  if (mounted.exitCode !== 0) {
+    console.error(`skipped: no small disk can be mounted (${mounted.stderr.toString().trim()})`);
+    return null;
+  }
+  afterwards(() => {
+    const unmounted = Bun.spawnSync(["umount", folder]);
+    if (unmounted.exitCode !== 0) throw new Error(`umount ${folder}: ${unmounted.stderr.toString()}`);
+  });
+  return folder;
+}
+
+/** Takes every free block. */
+export function fill(folder: string): string {
+  const path = join(folder, "fill");
+  for (let chunk = 2 ** 20; chunk >= 512; chunk /= 2) {
+    while (thrownBy(() => writeFileSync(path, new Uint8Array(chunk), { flag: "a" })) === undefined);
+  }
+  return path;
 }
 
 /** Starts a script of this folder in a process of its own and yields its lines; the process ends with the test. */
