@@ -78,7 +78,7 @@ test("shows what happens, aligned, until Ctrl-C, and so do a plugin and a webhoo
   child.kill("SIGINT");
   expect([await child.exited, await seen.err]).toEqual([0, ""]);
   expect(seen.out).toMatch(
-    /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z plugin\.state {6}other {8}from=ready to=draining reason="[^"]+"$/m,
+    /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z plugin\.state {8}other {8}from=ready to=draining reason="[^"]+"$/m,
   );
   await until("the webhook was posted to", 5_000, () =>
     to.received.some(({ event }) => event.data.plugin === "other" && event.data.to === "ready"),
@@ -157,6 +157,6 @@ test("a line writes out what a terminal would take as a command", () => {
     to: "failed",
   };
   expect(eventLine({ id: "a-1", name: "plugin.state", at: "T", data })).toBe(
-    'T plugin.state      bot          reason="it said \\u001b[31mred\\u001b[0m\\nand more" exitCode=null to=failed',
+    'T plugin.state        bot          reason="it said \\u001b[31mred\\u001b[0m\\nand more" exitCode=null to=failed',
   );
 });

@@ -32,26 +32,30 @@ async function oneOfTwoCrashes(it: FaultyPlugin): Promise<string> {
   return `stayed ready, "${after.lastExit?.text}"; ${meanwhile} answered by the other until there were two again`;
 }
 
-/** One of two processes stands still: once a health check has shown it, the other gets all requests, and nothing is refused. */
+/** One of two processes stands still: once a health check has shown it, the other gets all requests until it is exchanged. */
 async function oneOfTwoStops(it: FaultyPlugin): Promise<string> {
   await it.answers();
   const { pids } = await until("two processes run", 5_000, async () => {
     const view = await it.view();
     return view.instances.running === 2 ? view : null;
   });
-  process.kill(pids[0] ?? 0, "SIGSTOP");
+  const [stopped = 0] = pids;
+  process.kill(stopped, "SIGSTOP");
   const { reason } = await it.reaches("degraded", /no answer to health_check within/);
-  // Several more checks of the kind that would open a breaker, were there no other.
-  const endMs = performance.now() + 1_500;
   let answered = 0;
-  for (; performance.now() < endMs; answered++) await it.answers();
-  const { state, restarts } = await it.view();
-  expect([state, restarts, (await it.failures()).timeout]).toEqual(["degraded", 0, undefined]);
+  const exchanged = async () => {
+    const { instances, restarts, pids: now } = await it.view();
+    return instances.running === 2 && restarts === 1 && !now.includes(stopped);
+  };
+  for (const endMs = performance.now() + 15_000; !(await exchanged()); answered++) {
+    if (performance.now() > endMs) throw new Error("it was not exchanged within 15 s");
+    await it.answers();
+  }
+  expect((await it.failures()).timeout).toBeUndefined();
+  await it.reaches("ready", /./);
   const health = (await it.conductor.platforms()).find(({ platform }) => platform === it.name);
-  expect([health?.status, health?.detail]).toEqual(["degraded", expect.stringContaining("1 of 2 processes")]);
-  process.kill(pids[0] ?? 0, "SIGCONT");
-  await it.reaches("ready", /healthy again/);
-  return `degraded: ${reason}; ${answered} answered by the other`;
+  expect(["healthy", "degraded"]).toContain(health?.status ?? "none");
+  return `degraded: ${reason}; ${answered} answered by the other until it was exchanged`;
 }
 
 /** The lines of a streamed answer. */

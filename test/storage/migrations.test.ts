@@ -71,9 +71,9 @@ test("a large file is checked table by table, decisions first, until the time is
   const report = checkIntegrity(raw, path, () => (nowMs += 10), limits);
   expect(report.uncheckedTables).toEqual([
     "decision_plugins",
+    "dead_letters",
     "breaker_moves",
     "breakers",
-    "dead_letters",
     "footprints",
     "forecast_trainings",
     "idempotency_keys",
