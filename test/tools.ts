@@ -11,6 +11,7 @@ const tools: Record<string, string> = {
   setpriv: "util-linux",
   strace: "strace",
   busybox: "busybox",
+  wrk: "wrk",
 };
 
 const missing = [

@@ -9,6 +9,7 @@ import { eventRoutes } from "./events.ts";
 import { forecastRoutes } from "./forecast.ts";
 import { type GuardOptions, hostGuard, requireToken, tokenOffLoopback } from "./guard.ts";
 import { healthRoutes } from "./health.ts";
+import { integrationRoutes } from "./integrations.ts";
 import { allowedMethods } from "./methods.ts";
 import { pluginLogRoutes } from "./plugin-logs.ts";
 import { pluginRoutes } from "./plugins.ts";
@@ -47,6 +48,7 @@ export function createApp(services: Services, guard: GuardOptions): Hono {
   app.route("/api/v1/plugins", pluginRoutes(services, administrators));
   app.route("/api/v1/plugins", pluginLogRoutes(services));
   app.route("/api/v1/resources", resourceRoutes(services));
+  app.route("/api/v1/integrations", integrationRoutes(services));
   app.route("/api/v1/forecast", forecastRoutes(services));
   app.route("/api/v1/scaling", scalingRoutes(services, administrators));
   app.route("/api/v1/health", healthRoutes(services));

@@ -9,6 +9,7 @@ import type { Parked } from "../routing/parking.ts";
 import type { Json } from "../sdk/plugin.ts";
 import { anyJson, type BodyShape, checkedBody } from "./body.ts";
 import { type Problem, problem, problemDocument } from "./problem.ts";
+import { pacedRefusals } from "./refusal-pace.ts";
 import { idempotencyKey, keptHeaders } from "./request-headers.ts";
 import { isoTime, type Services } from "./services.ts";
 import { streamAnswer } from "./stream-answer.ts";
@@ -55,7 +56,7 @@ function keyOf(context: Context, { idempotencyKey: inBody, stream }: z.output<ty
 
 export function requestRoutes({ intake, router, clock }: Services): Hono {
   const app = new Hono();
-  app.post("/", async (context) => {
+  app.post("/", pacedRefusals(clock), async (context) => {
     const body = await checkedBody(context, clock, shape);
     if (!body.ok) return body.response;
     const { platform, type, payload, deadlineMs, stream, onFailure, idempotent } = body.value;

@@ -26,6 +26,8 @@ export interface LoopOptions {
   text(id: string): string;
   /** Before each id, to tell loops apart. */
   prefix?: string;
+  /** What is due and finds none of these free waits for one, in order; default: no bound. */
+  mostConnections?: number;
 }
 
 /** A connection that was idle for longer may be closed by the server in the moment it is used again (after 5 s). */
@@ -117,6 +119,9 @@ export class OpenLoop {
   readonly #options: LoopOptions;
   #free: Lane[] = [];
   readonly #lanes = new Set<Lane>();
+  /** Due, and not sent for want of a connection. */
+  readonly #held: LoopAnswer[] = [];
+  #heldFrom = 0;
   #waiting = 0;
   #running: Promise<void> | null = null;
   #stopped = false;
@@ -161,8 +166,16 @@ export class OpenLoop {
   #send(answer: LoopAnswer): void {
     this.answers.push(answer);
     this.#waiting++;
-    const text = this.#options.text(answer.id);
+    this.#sendNow(answer);
+  }
+
+  #sendNow(answer: LoopAnswer): void {
     const lane = this.#take();
+    if (!lane && this.#lanes.size >= (this.#options.mostConnections ?? Infinity)) {
+      this.#held.push(answer);
+      return;
+    }
+    const text = this.#options.text(answer.id);
     if (lane) {
       lane.ask(answer, text);
       return;
@@ -194,6 +207,11 @@ export class OpenLoop {
       lane.idleSinceMs = performance.now();
       this.#free.push(lane);
     } else this.#lanes.delete(lane);
+    const next = this.#held[this.#heldFrom];
+    if (next) {
+      this.#heldFrom++;
+      this.#sendNow(next);
+    }
     if (this.#waiting === 0) this.#onIdle?.();
   }
 }
