@@ -175,3 +175,12 @@ export function outcomeTable(entries: readonly Entry[]): string {
     ...rows,
   ]);
 }
+
+/** Why requests were refused, by platform: the codes, each with how often. */
+export function refusals(entries: readonly Entry[]): string {
+  const refused = entries.filter(({ outcome }) => outcome === "refused");
+  return [...Map.groupBy(refused, ({ platform, body }) => `${platform} ${body.code}`)]
+    .map(([what, those]) => `${what} ${those.length}`)
+    .sort()
+    .join(", ");
+}

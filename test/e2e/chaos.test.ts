@@ -8,7 +8,7 @@
 import { expect, test } from "bun:test";
 import { seededRandom } from "../forecast/seeded-random.ts";
 import { ChaosAgent } from "./chaos-agent.ts";
-import { ChaosLedger, type KeptLetter, miscounted, outcomeTable, wrongIn } from "./chaos-ledger.ts";
+import { ChaosLedger, type KeptLetter, miscounted, outcomeTable, refusals, wrongIn } from "./chaos-ledger.ts";
 import { carriedOut, chaosConfig, chaosFiles, untouched } from "./chaos-plugins.ts";
 import { cleanUpAfterEach } from "./clean-up.ts";
 import { OpenLoop, postText } from "./open-loop.ts";
@@ -49,6 +49,42 @@ async function recovered(conductor: RunningConductor): Promise<void> {
   });
 }
 
+test("the ledger tells right from wrong", () => {
+  const asked = { platform: "bravo" as const, id: "r1", key: "key-r1" };
+  const given = (answer: string, more = 0) => ({
+    ...asked,
+    outcome: "answered" as const,
+    answer: { id: "r1", dueMs: 0, latencyMs: 1, status: 200, body: "", more },
+    body: { requestId: answer, result: { id: "r1", answer }, attempts: [{ outcome: "answered" }] },
+  });
+  const none = new Map<number, KeptLetter>();
+  expect(wrongIn([given("a"), given("a")])).toEqual([]);
+  expect(wrongIn([given("a"), given("b")])).toEqual(["r1: one key, two answers: a and b"]);
+  expect(wrongIn([given("a", 1)])).toEqual(["r1: 1 answers more"]);
+  expect(wrongIn([{ ...given("a"), outcome: "lost" }])).toEqual(["r1: lost: 200 "]);
+  expect(miscounted([given("a"), given("a")], none, new Map([["r1", 1]]))).toEqual([]);
+  expect(miscounted([given("a"), given("a")], none, new Map([["r1", 2]]))).toEqual([
+    "r1: carried out 2 times, sent 1",
+  ]);
+  expect(miscounted([given("a")], none, new Map())).toEqual(["r1: answered, never carried out"]);
+
+  const ledger = new ChaosLedger(seededRandom(1));
+  ledger.next("r1");
+  const answer = { id: "r1", dueMs: 0, latencyMs: 1, status: 202, body: '{"deadLetter":{"id":7}}', more: 0 };
+  const letter = {
+    id: 7,
+    state: "poison",
+    stateReason: null,
+    payload: { id: "r1" },
+    attempts: [],
+    result: null,
+  };
+  const outcomeWith = (letters: Map<number, KeptLetter>) => ledger.entries([answer], letters)[0]?.outcome;
+  expect(outcomeWith(new Map([[7, letter]]))).toBe("poison");
+  expect(outcomeWith(new Map([[7, { ...letter, state: "discarded" }]]))).toBe("lost");
+  expect(outcomeWith(none)).toBe("lost");
+});
+
 test(
   "whatever is done to plugins, each request ends in one way, and who is left alone sees nothing of it",
   async () => {
@@ -69,7 +105,7 @@ test(
     const letters = await lettersOf(conductor);
     const entries = ledger.entries(answers, letters);
     const done = [...agent.done].map(([attack, count]) => `${attack} ${count}`).join(", ");
-    console.log(`${outcomeTable(entries)}\nattacks: ${done}`);
+    console.log(`${outcomeTable(entries)}\nrefused: ${refusals(entries)}\nattacks: ${done}`);
     expect(wrongIn(entries)).toEqual([]);
     expect(miscounted(entries, letters, await carriedOut(conductor.folder))).toEqual([]);
     expect(agent.refusedOrders).toEqual([]);
