@@ -11,24 +11,33 @@ import type { Clock } from "../clock.ts";
 const stepMs = 2;
 /** Refusals in a row that are told at once. */
 const burst = 100;
-/** None waits for longer, so at most 1,000 wait; those beyond are told at once. */
+/** None waits for longer: beyond 1,000 that wait, the pace quickens. */
 export const mostWaitMs = 2_000;
+/** Refusals that wait at once, each with its connection; those beyond are told at once. */
+export const mostWaiting = 4_096;
 
 const refusals: ReadonlySet<number> = new Set([429, 503]);
 
 export class RefusalPace {
   /** When the last refusal was told or will be, at this pace. */
   #lastMs = Number.NEGATIVE_INFINITY;
+  #waiting = 0;
 
   constructor(private readonly clock: Clock) {}
 
-  /** Milliseconds until the next refusal may be told; its turn is then taken. */
+  /** Milliseconds that the next refusal has to wait; where that is not 0, `told` is called after it. */
   take(): number {
+    if (this.#waiting >= mostWaiting) return 0;
     const nowMs = this.clock.monotonicMs();
     const turnMs = Math.max(this.#lastMs, nowMs - burst * stepMs) + stepMs;
-    if (turnMs - nowMs > mostWaitMs) return 0;
-    this.#lastMs = turnMs;
-    return Math.max(0, turnMs - nowMs);
+    this.#lastMs = Math.min(turnMs, nowMs + mostWaitMs);
+    const waitMs = Math.max(0, this.#lastMs - nowMs);
+    if (waitMs > 0) this.#waiting++;
+    return waitMs;
+  }
+
+  told(): void {
+    this.#waiting--;
   }
 }
 
@@ -39,6 +48,8 @@ export function pacedRefusals(clock: Clock): MiddlewareHandler {
     await next();
     if (!refusals.has(context.res.status)) return;
     const waitMs = pace.take();
-    if (waitMs > 0) await new Promise<void>((resolve) => void clock.after(waitMs, resolve));
+    if (waitMs === 0) return;
+    await new Promise<void>((resolve) => void clock.after(waitMs, resolve));
+    pace.told();
   };
 }

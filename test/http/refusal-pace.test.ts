@@ -1,6 +1,6 @@
 import { expect, test } from "bun:test";
 import { VirtualClock } from "../../src/clock.ts";
-import { mostWaitMs, RefusalPace } from "../../src/http/refusal-pace.ts";
+import { mostWaiting, mostWaitMs, RefusalPace } from "../../src/http/refusal-pace.ts";
 import { served } from "./served.ts";
 
 const take = (pace: RefusalPace, count: number) => Array.from({ length: count }, () => pace.take());
@@ -29,15 +29,23 @@ test("after a pause a hundred are told at once again, not more", async () => {
   expect(take(pace, 101).at(-1)).toBe(2);
 });
 
-test("at most a thousand wait; what comes beyond is told at once and takes nobody's turn", async () => {
+test("none waits for longer than two seconds, and none of those is told at once", async () => {
   const clock = new VirtualClock(0);
   const pace = new RefusalPace(clock);
   const waits = take(pace, 1_105);
-  expect(waits.filter((wait) => wait > 0)).toHaveLength(1_000);
-  expect(Math.max(...waits)).toBe(mostWaitMs);
-  expect(waits.slice(-5)).toEqual([0, 0, 0, 0, 0]);
+  expect(waits.filter((wait) => wait > 0)).toHaveLength(1_005);
+  expect(waits.slice(-6)).toEqual(Array.from({ length: 6 }, () => mostWaitMs));
   await clock.advance(2);
   expect(pace.take()).toBe(mostWaitMs);
+});
+
+test("so many may wait; one more is told at once, until one of them was told", () => {
+  const pace = new RefusalPace(new VirtualClock(0));
+  take(pace, 100 + mostWaiting);
+  expect(pace.take()).toBe(0);
+  pace.told();
+  expect(pace.take()).toBe(mostWaitMs);
+  expect(pace.take()).toBe(0);
 });
 
 test("over HTTP the refusal after the burst waits, an answer does not, and both say when to come again", async () => {
