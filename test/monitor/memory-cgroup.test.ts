@@ -149,11 +149,15 @@ describe.skipIf(!hasProc())("on this machine", () => {
     };
     const closed = open();
     read(20_000);
-    const [files, bytes] = [open(), held()];
-    read(20_000);
+    const files = open();
+    const growths = Array.from({ length: 3 }, () => {
+      const bytes = held();
+      read(20_000);
+      return held() - bytes;
+    });
     expect(open()).toBe(files);
-    // 400 bytes a reading would show.
-    expect(held() - bytes).toBeLessThan(8 * MiB);
+    // 400 bytes a reading would show each time; what other tests left behind moves once.
+    expect(Math.min(...growths)).toBeLessThan(8 * MiB);
     source.meter.close();
     expect(open()).toBe(closed);
   });
