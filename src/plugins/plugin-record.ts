@@ -31,6 +31,8 @@ export abstract class PluginRecord {
   restarts = 0;
   lastExit: LastExit | null = null;
   lastError: string | null = null;
+  /** Why the version in its folder did not take over; null when the one that runs is the latest that was tried. */
+  refused: string | null = null;
   /** What it wrote that is no message: the latest of it. */
   garbage: string | null = null;
   readonly #clock: Clock;

@@ -3,6 +3,7 @@
 import { join, relative } from "node:path";
 import { sortDependencies } from "./dependencies.ts";
 import { type Discovery, type FoundPlugin, folderOfSource } from "./found-plugin.ts";
+import type { Manifest } from "./manifest.ts";
 import type { PluginVersion } from "./plugin-version.ts";
 import { invalidView, type PluginView, viewOf } from "./plugin-view.ts";
 import { invalidStanding, mostReady, type Standing } from "./standing.ts";
@@ -42,7 +43,7 @@ export class Roster {
     const changes: RosterChanges = { added: [], changed: [], removed: [], invalid: [] };
     this.#found = new Map(plugins.map((found) => [found.name, found]));
     this.#scannedMs = nowMs;
-    this.#errors = this.#judge(plugins);
+    this.#errors = this.#judge(plugins, (found) => found.manifest ?? this.#running(found));
     for (const found of plugins) {
       const errors = this.#errors.get(found.name);
       const supervisor = this.#supervisors.get(found.name);
@@ -61,17 +62,36 @@ export class Roster {
   }
 
   /** What is wrong with each plugin by itself, and with what it requires. */
-  #judge(plugins: readonly FoundPlugin[]): Map<string, string[]> {
+  #judge(
+    plugins: Iterable<FoundPlugin>,
+    manifestOf: (found: FoundPlugin) => Manifest | null,
+  ): Map<string, string[]> {
     const errors = new Map<string, string[]>();
-    for (const { name, manifest, errors: own } of plugins) if (!manifest) errors.set(name, [...own]);
-    // Of one whose new manifest is broken the running version still counts.
-    const nodes = plugins.flatMap(
-      ({ name, manifest }) => manifest ?? this.#supervisors.get(name)?.manifest ?? [],
-    );
+    const nodes: Manifest[] = [];
+    for (const found of plugins) {
+      if (!found.manifest) errors.set(found.name, [...found.errors]);
+      // Of one whose new manifest is broken the running version still counts.
+      const manifest = manifestOf(found);
+      if (manifest) nodes.push(manifest);
+    }
     const sorted = sortDependencies(nodes);
     this.#order = sorted.order;
     for (const [name, error] of sorted.errors) errors.set(name, [...(errors.get(name) ?? []), error]);
     return errors;
+  }
+
+  #running({ name }: FoundPlugin): Manifest | null {
+    return this.#supervisors.get(name)?.manifest ?? null;
+  }
+
+  /** Some version took over or did not: what requires what is judged by the versions that run now. */
+  replaced(): void {
+    const before = this.#errors;
+    this.#errors = this.#judge(this.#found.values(), (found) => this.#running(found) ?? found.manifest);
+    // One that could not start is looked at again by the next scan.
+    for (const [name, errors] of before)
+      if (!this.#supervisors.has(name) && !this.#errors.has(name)) this.#errors.set(name, errors);
+    this.arrange();
   }
 
   /** Takes one off that was not found any more, once it has ended. */
@@ -143,7 +163,11 @@ export class Roster {
     const found = this.found(name);
     const supervisor = this.#supervisors.get(name);
     const errors = this.#errors.get(name) ?? [];
-    if (supervisor) return viewOf(supervisor, found?.source ?? null, errors);
+    if (supervisor)
+      return viewOf(supervisor, found?.source ?? null, [
+        ...errors,
+        ...(supervisor.refused === null ? [] : [supervisor.refused]),
+      ]);
     return found ? invalidView(name, found.source, errors, this.#scannedMs) : null;
   }
 

@@ -176,7 +176,8 @@ export class Updates {
     options.overlapEnded?.(name);
     if (!outcome.ok) this.#setAside(supervisor);
     else if (!next.kept) versions.admit(name);
-    roster.arrange();
+    supervisor.refused = outcome.ok ? null : `${versionText(next)} did not take over: ${outcome.message}`;
+    roster.replaced();
     const done: SwapOutcome = !outcome.ok ? "kept_old" : why === null ? success : "stopped_first";
     const told = {
       plugin: name,

@@ -105,6 +105,8 @@ describe("a new version", () => {
     expect(reloaded.ok ? "" : reloaded.message).toContain("1.0.0 goes on");
     expect(await versionOf(it)).toBe("1.0.0");
     expect(it.manager.view("bot")).toMatchObject({ version: "1.0.0", state: "ready", restarts: 0 });
+    expect(it.manager.view("bot")?.problem).toContain("1.1.0 did not take over: ");
+    expect(it.manager.view("bot")?.problem).toContain(said);
     expect(processesOf(it.runId)).toHaveLength(1);
     expect(swaps(it)).toEqual(["kept_old"]);
   });
@@ -184,6 +186,22 @@ describe("a new version", () => {
     await eventually(() => processesOf(it.runId).length === 1);
     expect(it.manager.view("bot")).toMatchObject({ state: "ready", version: "1.1.0" });
   });
+});
+
+test("what requires a plugin is judged by its version that goes on, once another one did not take over", async () => {
+  open = await harness({
+    bot: { "plugin.yaml": manifest("1.0.0"), "index.ts": source("1.0.0") },
+    top: bunPlugin("top", "export default definePlugin({ handleRequest: () => 1 });", "requires: [bot@^1]\n"),
+  });
+  await open.manager.startAll();
+  write(open, "2.0.0", { code: 'initialize() { throw new Error("no key"); },' });
+  await open.manager.rescan();
+  expect(open.manager.view("bot")?.problem).toContain("2.0.0 did not take over: ");
+  expect(open.manager.view("top")).toMatchObject({ state: "ready", problem: null });
+  write(open, "2.1.0");
+  await open.manager.rescan();
+  expect(open.manager.view("bot")).toMatchObject({ version: "2.1.0", problem: null });
+  expect(open.manager.view("top")?.problem).toContain("requires bot@^1, but bot is 2.1.0");
 });
 
 describe("a restart by hand", () => {

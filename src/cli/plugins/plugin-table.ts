@@ -37,7 +37,7 @@ export function pluginTable(plugins: readonly PluginRow[]): string {
 /** What a row has no room for, a line each. */
 function notesOn({ name, problem, instances, unenforced }: PluginRow): string[] {
   const notes: string[] = [];
-  if (problem !== null) notes.push(`${name}: what is in its folder cannot be used: ${problem}`);
+  if (problem !== null) notes.push(`${name}: what lies in its folder does not run: ${problem}`);
   if (instances.shortfall !== null) notes.push(`${name}: ${instances.shortfall}`);
   if (unenforced.length > 0)
     notes.push(`${name}: runs because it is trusted; not enforced: ${unenforced.join(", ")}`);

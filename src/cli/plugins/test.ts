@@ -25,6 +25,7 @@ export const testAction: PluginsAction = {
     const folder = resolve(invocation.folder, dir);
     if (!existsSync(folder)) throw new CliError(`${dir}: no such folder`, exitCode.usage);
     const settings = givenSettings(invocation);
+    const payload = jsonFlag(invocation, "payload") ?? { text: "hello" };
     const { config, grace, startTimeout } = givenConfig(invocation).plugins;
     if (!json) terminal.out(`${folder}\n`);
     const interrupted = new AbortController();
@@ -34,7 +35,7 @@ export const testAction: PluginsAction = {
       settings,
       config,
       type: textFlag(invocation, "type") ?? "message",
-      payload: jsonFlag(invocation, "payload") ?? { text: "hello" },
+      payload,
       startTimeoutMs: startTimeout,
       graceMs: grace,
       clock: new SystemClock(),
