@@ -6,7 +6,7 @@ import { makeDeadLetters } from "./conductor/make-dead-letters.ts";
 import { openWebhooks } from "./conductor/make-events.ts";
 import { beginHealth, makeHealth, openPlatforms } from "./conductor/make-health.ts";
 import { makeMemory } from "./conductor/make-memory.ts";
-import { type Later, openPlugins, policyOf } from "./conductor/make-plugins.ts";
+import { type Later, openPlugins } from "./conductor/make-plugins.ts";
 import { makeRouter, openHttp } from "./conductor/make-routing.ts";
 import { openState } from "./conductor/make-state.ts";
 import { Startup } from "./conductor/startup.ts";
@@ -15,6 +15,7 @@ import { EventBus } from "./events/bus.ts";
 import { EventLog } from "./events/event-log.ts";
 import type { PluginManager } from "./plugins/manager.ts";
 import { compileRules } from "./routing/rules.ts";
+import { policyOf } from "./scaler/policy.ts";
 
 export interface RunningConductor {
   url: string;
@@ -42,7 +43,7 @@ export async function startConductor(options: ConductorOptions): Promise<Running
     startedAtMs: clock.nowMs(),
     startedMonotonicMs: clock.monotonicMs(),
     random: () => (crypto.getRandomValues(new Uint32Array(1))[0] ?? 0) / 2 ** 32,
-    policy: policyOf(loaded.config),
+    policy: policyOf(loaded.config.scaler),
     rules: compileRules(loaded.config.routing.rules),
     waitingFor: "the plugins are starting",
   };
@@ -77,7 +78,7 @@ export async function startConductor(options: ConductorOptions): Promise<Running
   return {
     url: server.url,
     reconfigure: (config) => {
-      foundation.policy = policyOf(config);
+      foundation.policy = policyOf(config.scaler);
       memory.scaler.setPolicy(foundation.policy);
       foundation.rules = compileRules(config.routing.rules);
       log.info("conductor.reloaded", { taken: "scaler, routing", rest: "other settings wait for a restart" });

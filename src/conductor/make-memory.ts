@@ -99,17 +99,16 @@ export function makeMemory(foundation: Foundation, state: State, manager: Plugin
     policy: foundation.policy,
     actuator: actuatorOf(manager, watch, learned),
     measureNow: () => reflex.readNow(),
-    recorder: new AuditRecorder(storage, metrics, clock, () => ({
-      name: config.scaler.policy,
-      thresholds: foundation.policy,
-    })),
+    recorder: new AuditRecorder(storage, metrics, clock),
     onIntervention: (atMs, what) => watch.intervene(atMs, what),
     reservationMs: config.plugins.startTimeout,
   });
   watch.drive(scaler);
   events.on("plugin.state", ({ plugin }) => {
     const standing = manager.standing(plugin);
-    if (standing) scaler.onPluginState(plugin, scalingStateOf(standing.state));
+    if (!standing) return;
+    if (standing.state === "starting") learned.started(plugin, clock.nowMs());
+    scaler.onPluginState(plugin, scalingStateOf(standing.state));
   });
   const begin = () => {
     learning.begin(reflex.readNow()?.budgetBytes ?? null);

@@ -1,7 +1,6 @@
 /** Step "configuration and plugins": finds them; nothing is started yet. */
 
 import { join } from "node:path";
-import type { Config } from "../config/schema.ts";
 import type { Metrics } from "../metrics/metrics.ts";
 import { PluginManager } from "../plugins/manager.ts";
 import { pluginPlaces } from "../plugins/plugin-folders.ts";
@@ -10,16 +9,6 @@ import type { Scaler } from "../scaler/scaler.ts";
 import type { Policy } from "../scaler/situation.ts";
 import type { Foundation } from "./foundation.ts";
 import { hiddenState, keptFolder, pluginDataFolder } from "./state-folder.ts";
-
-/** The scaler's thresholds from the configuration. */
-export const policyOf = ({ scaler }: Config): Policy => ({
-  order: scaler.order,
-  shedRatio: scaler.shed,
-  restoreRatio: scaler.restore,
-  emergencyRatio: scaler.emergency,
-  marginRatio: scaler.margin,
-  dwellMs: scaler.dwell,
-});
 
 /** Made by later steps, and asked only once plugins are started. */
 export interface Later {

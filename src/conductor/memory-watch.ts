@@ -122,7 +122,7 @@ export class MemoryWatch {
       if (!measured.has(plugin)) metrics.setPluginFootprint(plugin, null, method);
     this.#footprints = new Map(readings.map((reading) => [reading.plugin, reading]));
     for (const { plugin, bytes, method } of readings) {
-      learned.learn(plugin, bytes);
+      learned.learn(plugin, bytes, atMs);
       metrics.setPluginFootprint(plugin, bytes, method);
     }
     storage.footprints.insert(readings.map((reading) => ({ atMs, ...reading })));
@@ -137,7 +137,7 @@ export class MemoryWatch {
       const reading = cgroupFootprint(target);
       if (!reading) continue;
       this.#footprints.set(target.plugin, reading);
-      learned.learn(target.plugin, reading.bytes);
+      learned.learn(target.plugin, reading.bytes, clock.nowMs());
     }
   }
 

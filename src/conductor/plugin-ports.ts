@@ -39,12 +39,23 @@ export function actuatorOf(manager: PluginManager, watch: MemoryWatch, learned: 
   return {
     plugins: () => {
       const facts: PluginFacts[] = [];
-      for (const { name, state: is, requires } of manager.standings()) {
+      for (const { name, state: is, requires, inFlight, priority, protect } of manager.standings()) {
         if (is === "invalid") continue;
         const state = scalingStateOf(is);
         const held = state === "running" || state === "starting";
         const footprintBytes = held ? (watch.footprintOf(name)?.bytes ?? null) : null;
-        facts.push({ name, state, footprintBytes, learnedBytes: learned.usualBytes(name), requires });
+        facts.push({
+          name,
+          state,
+          footprintBytes,
+          learnedBytes: learned.usualBytes(name),
+          requires,
+          startBytes: learned.startBytes(name),
+          growthPerSecond: held ? learned.growthPerSecond(name) : null,
+          ...(inFlight > 0 ? { inFlight } : {}),
+          ...(priority === 0 ? {} : { priority }),
+          ...(protect ? { protect } : {}),
+        });
       }
       return facts;
     },

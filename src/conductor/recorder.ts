@@ -3,7 +3,6 @@
 import type { Clock } from "../clock.ts";
 import type { Metrics } from "../metrics/metrics.ts";
 import type { DecisionRecord, Outcome, Recorder } from "../scaler/ports.ts";
-import type { Policy } from "../scaler/situation.ts";
 import type { Storage } from "../storage/storage.ts";
 
 /** Writes each decision to storage with everything it was made from, so that it can be explained and made again. */
@@ -14,28 +13,23 @@ export class AuditRecorder implements Recorder {
     private readonly storage: Storage,
     private readonly metrics: Metrics,
     private readonly clock: Clock,
-    private readonly policy: () => { name: string; thresholds: Policy },
   ) {}
 
   open(record: DecisionRecord): number {
-    const { name, thresholds } = this.policy();
+    const { situation, policy, rule, reason, actions, rejected, forecast, plan } = record;
+    const { nowMs, ...inputs } = situation;
+    const plugins = actions.map(({ plugin }) => plugin);
     const id = this.storage.decisions.append({
-      atMs: record.atMs,
-      policy: name,
-      rule: record.rule,
-      reason: record.reason,
-      inputs: {
-        measured: record.measured,
-        plugins: record.plugins,
-        shedding: record.shedding,
-        lastChangeMs: record.lastChangeMs,
-        thresholds,
-      },
-      forecast: record.forecast,
-      plan: record.actions.map(({ plugin }) => plugin),
-      actions: record.actions,
-      alternatives: record.rejected,
-      plugins: record.actions.map(({ plugin }) => plugin),
+      atMs: nowMs,
+      policy: policy.kind ?? "mission",
+      rule,
+      reason,
+      inputs: { ...inputs, thresholds: policy },
+      forecast,
+      plan: plan ?? null,
+      actions,
+      alternatives: rejected,
+      plugins,
     });
     if (record.actions.length === 0) this.metrics.countDecision(record.rule, "none");
     else this.#rules.set(id, { rule: record.rule, actions: record.actions.length });

@@ -2,54 +2,9 @@
 
 import * as z from "zod";
 import { mostPatterns, patternProblem } from "../events/pattern.ts";
+import { bytes, count, duration, pluginName, ratio } from "./quantities.ts";
 import { routingRules } from "./routing-schema.ts";
-import { parseBytes, parseDurationMs, parseRatio } from "./units.ts";
-
-/** A zod string that a unit parser turns into a number; the parser's reason becomes the issue. */
-function unit(
-  parse: (text: string) => number | string,
-  pattern: string,
-  min = 0,
-  max = Infinity,
-  range = "",
-) {
-  return z
-    .string({ error: `expected a text with a unit, such as ${pattern}` })
-    .meta({ examples: [pattern] })
-    .transform((text, context) => {
-      const value = parse(text);
-      if (typeof value === "number" && value >= min && value <= max) return value;
-      context.issues.push({
-        code: "custom",
-        input: text,
-        message: typeof value === "string" ? value : `expected ${range}`,
-      });
-      return z.NEVER;
-    });
-}
-
-/** "512MiB" → bytes, at least `min`. */
-export const bytes = (min = 1) => unit(parseBytes, "512MiB", min, Number.MAX_SAFE_INTEGER, "more than 0B");
-
-/** "30s" → milliseconds within `min`..`max`, which are spelled in `range`. */
-export const duration = (min = 1, max = Infinity, range = "more than 0s") =>
-  unit(parseDurationMs, "30s", min, max, range);
-
-/** "80%" → 0.8. */
-export const ratio = () => unit(parseRatio, "80%", 0.001, 1, "more than 0%, at most 100%");
-
-const count = (min: number, max: number) => {
-  const expected = `expected a whole number from ${min} to ${max}`;
-  return z.number({ error: expected }).int({ error: expected }).min(min, expected).max(max, expected);
-};
-
-/** [a-z][a-z0-9-]*, at most 64 characters: safe as a metric label, a file name and part of a URL. */
-export const pluginName = z
-  .string()
-  .regex(
-    /^[a-z][a-z0-9-]{0,63}$/,
-    "expected a name of a-z, 0-9 and -, starting with a letter, at most 64 long",
-  );
+import { scaler } from "./scaler-schema.ts";
 
 const http = z.strictObject({
   host: z.string().min(1).default("127.0.0.1").describe("Address to listen on"),
@@ -132,41 +87,6 @@ const forecast = z.strictObject({
     .default("auto")
     .describe("auto: WASM, or JavaScript where that fails"),
 });
-
-const scaler = z
-  .strictObject({
-    policy: z.enum(["mission"]).default("mission").describe("Rules that decide"),
-    order: z
-      .array(pluginName)
-      .min(1)
-      .default(["voice", "android", "discord", "stubs"])
-      .describe("Degradation order: the first is shed first, the last never"),
-    shed: ratio().prefault("80%").describe("Shed at this share of the budget, measured or forecast"),
-    restore: ratio().prefault("65%").describe("Restore at or under this share"),
-    emergency: ratio().prefault("95%").describe("Keep only the last plugin at this measured share"),
-    margin: ratio().prefault("5%").describe("Shedding goes on until this far under the shed line"),
-    dwell: duration(0)
-      .prefault("30s")
-      .describe("Shortest time from a change to a restore, or to a shed on forecast alone"),
-  })
-  .prefault({})
-  .superRefine((value, context) => {
-    const percent = (share: number) => `${Number((share * 100).toFixed(3))}%`;
-    const refuse = (key: string, message: string, written: unknown) =>
-      context.addIssue({ code: "custom", path: [key], message, params: { written } });
-    if (value.restore >= value.shed)
-      refuse("restore", `expected less than scaler.shed (${percent(value.shed)})`, percent(value.restore));
-    if (value.shed >= value.emergency)
-      refuse(
-        "shed",
-        `expected less than scaler.emergency (${percent(value.emergency)})`,
-        percent(value.shed),
-      );
-    if (value.margin >= value.shed)
-      refuse("margin", `expected less than scaler.shed (${percent(value.shed)})`, percent(value.margin));
-    const twice = value.order.find((name, index) => value.order.indexOf(name) !== index);
-    if (twice) refuse("order", `"${twice}" stands twice; expected each plugin once`, value.order);
-  });
 
 const health = z.strictObject({
   interval: duration(100, 3_600_000, "100ms to 1h")

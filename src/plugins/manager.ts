@@ -15,7 +15,7 @@ import { limitsWithoutCgroups } from "./limit-in-force.ts";
 import type { Limits } from "./limits.ts";
 import type { PluginManagerOptions } from "./manager-options.ts";
 import { newInstance } from "./new-instance.ts";
-import { keptDown, type Refusal, type Started, type Stopped } from "./orders.ts";
+import { type HowToStop, keptDown, type Refusal, type Started, type Stopped } from "./orders.ts";
 import { type PluginPlanner, planner } from "./planner.ts";
 import type { PluginVersion } from "./plugin-version.ts";
 import type { PluginView } from "./plugin-view.ts";
@@ -227,13 +227,13 @@ export class PluginManager {
     return outcome.ok ? outcome : { ok: false, code: "start-failed", message: outcome.message };
   }
 
-  async #stop(name: string, intent: StopIntent, how: { urgent?: boolean; reason: string }): Promise<Stopped> {
+  async #stop(name: string, intent: StopIntent, how: HowToStop): Promise<Stopped> {
     const supervisor = this.#find(name);
     if (!(supervisor instanceof Supervisor)) return supervisor;
     const disabled = supervisor.wanted() === "disabled";
     if (disabled && supervisor.instances.length === 0 && intent !== "disabled")
       return { ok: false, code: "disabled", message: `${name} is disabled already` };
-    const { graceMs } = this.#options;
+    const graceMs = Math.min(this.#options.graceMs, how.drainMs ?? Number.POSITIVE_INFINITY);
     const urgent = how.urgent ?? false;
     const why = `requires ${name}, which is ${intent}: ${how.reason}`;
     const before = this.#requirements.block(name, { urgent, reason: why });
@@ -260,7 +260,7 @@ export class PluginManager {
   }
 
   /** Stops one for memory: only `restore` and `enable` start it again. Urgent kills at once. */
-  shed(name: string, how: { urgent: boolean; reason: string }): Promise<Stopped> {
+  shed(name: string, how: HowToStop): Promise<Stopped> {
     return this.#stop(name, "shed", how);
   }
 

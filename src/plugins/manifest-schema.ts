@@ -1,7 +1,8 @@
 /** The shape of `plugin.yaml`: every key with its default, unit and meaning. */
 
 import * as z from "zod";
-import { bytes, duration, eventPatterns, pluginName } from "../config/schema.ts";
+import { bytes, duration, pluginName } from "../config/quantities.ts";
+import { eventPatterns } from "../config/schema.ts";
 import { parseDurationMs } from "../config/units.ts";
 import { pluginPatternProblem } from "./event-view.ts";
 
@@ -181,6 +182,12 @@ const shape = z.strictObject({
   events: eventPatterns(pluginPatternProblem)
     .default([])
     .describe('What it is told of as it happens, such as ["health.changed", "scaling.*"]'),
+  priority: whole(-1_000, 1_000)
+    .default(0)
+    .describe(
+      "When memory runs short, more is shed later, whatever the order says; equal: as the order says",
+    ),
+  protect: z.boolean().default(false).describe("Never shed, neither is what it requires"),
   routes: z.json().optional().describe("See routing"),
   limits,
   permissions,

@@ -10,6 +10,13 @@ export interface Refusal {
   message: string;
 }
 
+/** `drainMs`: for its requests and its own end, if less than the usual grace. Urgent: killed at once. */
+export interface HowToStop {
+  urgent?: boolean;
+  reason: string;
+  drainMs?: number;
+}
+
 /** `notes`: what the person who ordered it should know about how it was done. */
 export type Started = { ok: true; notes?: readonly string[] } | Refusal;
 export type Stopped = { ok: true; report: StopReport } | Refusal;

@@ -72,6 +72,18 @@ export abstract class PluginRecord {
     return this.manifest.limits.queue;
   }
 
+  get inFlight(): number {
+    return this.members.reduce((sum, { inFlight }) => sum + inFlight, 0);
+  }
+
+  get priority(): number {
+    return this.manifest.priority;
+  }
+
+  get protect(): boolean {
+    return this.manifest.protect;
+  }
+
   get breakerResetMs(): number | null {
     return this.manifest.recovery.breaker ?? null;
   }

@@ -20,6 +20,11 @@ export interface Standing {
   readonly mostQueued: number;
   /** Plugins that have to run before it can. */
   readonly requires: readonly string[];
+  /** Requests that its processes have now. */
+  readonly inFlight: number;
+  /** When memory runs short, more is shed later; protected ones never. */
+  readonly priority: number;
+  readonly protect: boolean;
   /** How long the breaker of its platform stays open; null: as configured for all. */
   readonly breakerResetMs: number | null;
 }
@@ -35,6 +40,9 @@ export const invalidStanding = (name: string, errors: readonly string[]): Standi
   mostConcurrent: 1,
   mostQueued: 0,
   requires: [],
+  inFlight: 0,
+  priority: 0,
+  protect: false,
   breakerResetMs: null,
 });
 

@@ -2,7 +2,7 @@
 
 import { closeSync, fsyncSync, openSync, renameSync, rmSync, writeSync } from "node:fs";
 import * as z from "zod";
-import { pluginName } from "../config/schema.ts";
+import { pluginName } from "../config/quantities.ts";
 import { lookAt, readBounded } from "./manifest-text.ts";
 
 /** `use` runs as long as the plugin's folder holds `insteadOf`; both are content hashes. */

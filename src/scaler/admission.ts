@@ -6,8 +6,8 @@
 
 import type { Clock } from "../clock.ts";
 import { formatBytes, formatPercent } from "../config/units.ts";
-import { neverShed, sheddingOrder } from "./decide.ts";
 import { ReservationLedger } from "./ledger.ts";
+import { neverShed, sheddingOrder } from "./order.ts";
 import type { Actuator } from "./ports.ts";
 import type { Measured, PluginFacts, Policy } from "./situation.ts";
 
@@ -108,7 +108,7 @@ export class Admission {
     { refusal, what }: { refusal: string; what: string },
   ): string | null {
     if (!measured) return null;
-    const reservedBytes = this.#reservedBytes();
+    const reservedBytes = this.reservedBytes();
     const afterRatio = (measured.usedBytes + reservedBytes + bytes) / measured.budgetBytes;
     if (afterRatio < policy.shedRatio) return null;
     const parts = bytes > 0 ? [what] : [];
@@ -117,7 +117,8 @@ export class Admission {
     return `${refusal}: ${formatPercent(afterRatio)} of the budget would be used with ${parts.join(" and ")}`;
   }
 
-  #reservedBytes(): number {
+  /** Bytes that were promised and are not taken yet. */
+  reservedBytes(): number {
     const { clock, actuator } = this.#options;
     const nowMs = clock.monotonicMs();
     const footprint = (plugin: string) => actuator.footprintBytes(plugin);

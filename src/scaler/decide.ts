@@ -1,20 +1,24 @@
 /**
- * The mission's policy: shed at 80 %, emergency at 95 %, restore at 65 % of the budget. Pure: the live loop and a
- * replay run this same function.
+ * What to do now. Pure: the live loop, a replay and a shadow policy run this same function.
  *
  *                       measured >= emergency (tested first, from every state)
- *          +--------------------------------------------------------------> all but the last, at once
- *          |
- *        calm --- max(measured, smoothed forecast) >= shed --> shedding --- measured < shed - margin --> calm
+ *          +--------------------------------------------------------------> mission: all but the last, at once
+ *          |                                                                adaptive: the plan, at once
+ *        calm --- a trigger fires --> shedding --- measured < line - margin --> calm
  *          |                              one victim, after what requires it; measured again, the next
- *          +--- measured <= restore, upper bound < shed, footprint fits, dwell over --> one restore
+ *          +--- measured and expected use under the line, footprint fits, dwell and put-off over --> one restore
+ *
+ * `mission` sheds at 80 %, measured or forecast, and restores at 65 % of the budget. `adaptive` sheds at the latest moment
+ * that the time to reclaim allows, and restores as soon as the plugin fits (see latest-line.ts).
  *
  * A plugin never loses what it requires while it runs: whoever requires the victim is shed before it, in the same
  * decision. So what the last of the order requires is never shed either.
  */
 
 import { formatBytes, formatPercent } from "../config/units.ts";
-import { dependentsFirst, listed, withRequirements } from "./dependents.ts";
+import { dependentsFirst, listed } from "./dependents.ts";
+import { drainMs } from "./latest-line.ts";
+import { holdsMemory, neverShed, sheddingOrder } from "./order.ts";
 import { restoreOne } from "./restoring.ts";
 import {
   type Action,
@@ -23,97 +27,76 @@ import {
   type PluginFacts,
   type Policy,
   type Rejected,
-  type Rule,
   type Situation,
-  sinceChangeMs,
   type Verdict,
 } from "./situation.ts";
+import type { Cause } from "./triggers/trigger.ts";
+import { sheddingCause } from "./triggers/triggers.ts";
+import { planFor, type Victims } from "./victims.ts";
 
 /** What to do now. Never sheds the last of the order or what it requires, never sheds and restores in one verdict. */
 export function decide(situation: Situation, forecast: ForecastFacts | null, policy: Policy): Verdict {
   const order = sheddingOrder(situation.plugins, policy.order);
   const measuredRatio = situation.measured.usedBytes / situation.measured.budgetBytes;
-  if (measuredRatio >= policy.emergencyRatio) return emergency(order, measuredRatio, policy);
-  const cause = sheddingCause(situation, forecast, measuredRatio, policy);
-  if (cause) return shedOne(order, cause.rule, cause.reason);
+  if (measuredRatio >= policy.emergencyRatio)
+    return policy.kind === "adaptive"
+      ? shed(order, situation, policy, {
+          rule: "emergency",
+          reason: emergencyReason(measuredRatio, policy),
+          urgent: true,
+        })
+      : keepOnlyTheLast(order, measuredRatio, policy);
+  const cause = sheddingCause(situation, forecast, policy);
+  if (cause) return shed(order, situation, policy, { ...cause, urgent: false });
   return restoreOne(order, situation, forecast, policy);
 }
 
-/**
- * The plugins in the order in which they are shed: those that the policy does not name first, by name, then the
- * policy's. The last one of the policy's order is kept last even when it is absent now.
- */
-export function sheddingOrder(plugins: readonly PluginFacts[], order: readonly string[]): PluginFacts[] {
-  const rank = (name: string) => order.indexOf(name);
-  return plugins.toSorted((a, b) => rank(a.name) - rank(b.name) || (a.name < b.name ? -1 : 1));
-}
+const emergencyReason = (measuredRatio: number, policy: Policy): string =>
+  `${formatPercent(measuredRatio)} of the budget is used, at or over the emergency line of ${formatPercent(policy.emergencyRatio)}`;
 
-/** What is never shed: the last of `order`, which is first here, and everything that it requires. */
-export function neverShed(order: readonly PluginFacts[]): ReadonlySet<PluginFacts> {
-  const last = order.at(-1);
-  return last ? withRequirements(last, order) : new Set();
-}
-
-const holdsMemory = (plugin: PluginFacts): boolean =>
-  plugin.state === "running" || plugin.state === "starting";
-
-function emergency(order: readonly PluginFacts[], measuredRatio: number, policy: Policy): Verdict {
+function keepOnlyTheLast(order: readonly PluginFacts[], measuredRatio: number, policy: Policy): Verdict {
   const kept = neverShed(order);
   const actions = dependentsFirst(order, order)
     .filter((plugin) => holdsMemory(plugin) && !kept.has(plugin))
     .map((plugin) => shedAction(plugin, true));
-  const reason = `${formatPercent(measuredRatio)} of the budget is used, at or over the emergency line of ${formatPercent(policy.emergencyRatio)}`;
-  const [last, ...required] = kept;
-  const rest = `${last?.name ?? "no plugin"}${required.length > 0 ? `, with ${listed(required)} that it requires,` : ""}`;
+  const reason = emergencyReason(measuredRatio, policy);
+  const rest = keptText(kept);
   if (actions.length === 0) return hold(`${reason}, and nothing but ${rest} is left`);
-  return {
-    rule: "emergency",
-    reason: `${reason}: only ${rest} is kept`,
-    actions,
-    rejected: [],
-  };
+  return { rule: "emergency", reason: `${reason}: only ${rest} is kept`, actions, rejected: [] };
 }
 
-/** Why a plugin must be shed now, or null. */
-function sheddingCause(
+/** "stubs, with core that it requires,": what stays in an emergency. */
+function keptText(kept: ReadonlySet<PluginFacts>): string {
+  const [last, ...others] = kept;
+  if (!last) return "no plugin";
+  const protectedOnes = others.filter(({ protect }) => protect);
+  const required = others.filter(({ protect }) => !protect);
+  const parts = [last.name];
+  if (required.length > 0) parts.push(`with ${listed(required)} that it requires`);
+  if (protectedOnes.length > 0) parts.push(`and ${listed(protectedOnes)}, protected`);
+  return parts.length === 1 ? last.name : `${parts.join(", ")},`;
+}
+
+/** The first step of the plan. */
+function shed(
+  order: readonly PluginFacts[],
   situation: Situation,
-  forecast: ForecastFacts | null,
-  measuredRatio: number,
   policy: Policy,
-): { rule: Rule; reason: string } | null {
-  const line = formatPercent(policy.shedRatio);
-  const measured = `${formatPercent(measuredRatio)} of the budget is used`;
-  if (measuredRatio >= policy.shedRatio)
-    return { rule: "threshold", reason: `${measured}, at or over the shed line of ${line}` };
-  const target = policy.shedRatio - policy.marginRatio;
-  if (situation.shedding && measuredRatio >= target)
-    return {
-      rule: "continue",
-      reason: `${measured}, not yet under ${formatPercent(target)} after the last shed`,
-    };
-  if (forecast?.state !== "ready" || forecast.smoothedRatio < policy.shedRatio) return null;
-  // Right after a change its effect is not in the forecast yet; the measured value still sheds at once.
-  if (sinceChangeMs(situation) < policy.dwellMs) return null;
-  const predicted = `the smoothed forecast is ${formatPercent(forecast.smoothedRatio)}`;
-  return { rule: "forecast", reason: `${predicted}, at or over the shed line of ${line}; ${measured} now` };
-}
-
-function shedOne(order: readonly PluginFacts[], rule: Rule, reason: string): Verdict {
-  const kept = neverShed(order);
-  const victim = order.find((plugin) => holdsMemory(plugin) && !kept.has(plugin));
-  const group = new Set(victim ? dependentsFirst([victim], order).filter(holdsMemory) : []);
+  { rule, reason, urgent }: Cause & { urgent: boolean },
+): Verdict {
+  const victims = planFor(order, situation, policy);
+  const { first, group, because, plan } = victims;
   const rejected = order
-    .filter((plugin) => !group.has(plugin))
-    .map((plugin): Rejected => {
-      const because = whyNeverShed(plugin, kept) ?? whyNotShed(plugin, victim);
-      return { kind: "shed", plugin: plugin.name, because };
-    });
-  if (!victim) return { ...hold(`${reason}, and nothing is left to shed`), rejected };
+    .filter((plugin) => !group.includes(plugin))
+    .map((plugin): Rejected => ({ kind: "shed", plugin: plugin.name, because: whyNot(plugin, victims) }));
+  if (!first) return { ...hold(`${reason}, and nothing is left to shed`), rejected };
+  const drain = urgent ? undefined : drainMs(situation, policy);
   return {
     rule,
-    reason: `${reason}: ${victim.name}${withDependents(victim, [...group])} is the first in the degradation order`,
-    actions: [...group].map((plugin) => shedAction(plugin, false)),
+    reason: `${reason}: ${first.name}${withDependents(first, group)} ${because}`,
+    actions: group.map((plugin) => shedAction(plugin, urgent, drain)),
     rejected,
+    plan,
   };
 }
 
@@ -129,21 +112,23 @@ function withDependents(victim: PluginFacts, group: readonly PluginFacts[]): str
   return `, with ${listed(dependents)} that ${require} it,${held}`;
 }
 
-function whyNeverShed(plugin: PluginFacts, kept: ReadonlySet<PluginFacts>): string | null {
+function whyNot(plugin: PluginFacts, { first, kept, plan }: Victims): string {
   const [last] = kept;
   if (plugin === last) return "the last in the degradation order is never shed";
-  return kept.has(plugin) ? `is required by ${last?.name}, which is never shed` : null;
-}
-
-function whyNotShed(plugin: PluginFacts, victim?: PluginFacts): string {
+  if (plugin.protect) return "is protected by its manifest";
+  if (kept.has(plugin)) return `is required by ${last?.name}, which is never shed`;
   if (plugin.state === "shed") return "is shed already";
   if (plugin.state === "blocked") return "holds no memory: it waits for what it requires";
-  return holdsMemory(plugin) ? `comes after ${victim?.name} in the degradation order` : "is not running";
+  if (!holdsMemory(plugin)) return "is not running";
+  const step = plan.steps.findIndex((each) => each.plugin === plugin.name);
+  if (step > 0) return `comes after ${first?.name}, if that is not enough`;
+  return `comes after ${first?.name} in the degradation order`;
 }
 
-const shedAction = (plugin: PluginFacts, urgent: boolean): Action => ({
+const shedAction = (plugin: PluginFacts, urgent: boolean, drain?: number): Action => ({
   kind: "shed",
   plugin: plugin.name,
   urgent,
   expectedBytes: plugin.footprintBytes,
+  ...(drain === undefined ? {} : { drainMs: drain }),
 });

@@ -54,7 +54,9 @@ export class Execution {
     const begun = this.#begin();
     const stopping = { plugin: action.plugin, urgent: action.urgent };
     this.#stopping = stopping;
-    const carried = await actuator.shed(action.plugin, { urgent: action.urgent, reason }).finally(() => {
+    const { urgent, drainMs } = action;
+    const how = { urgent, reason, ...(drainMs === undefined ? {} : { drainMs }) };
+    const carried = await actuator.shed(action.plugin, how).finally(() => {
       this.#stopping = null;
     });
     const measured = measureNow();

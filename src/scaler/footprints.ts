@@ -1,45 +1,119 @@
-/** What each plugin usually holds, learned from its own measured footprints. */
+/** What each plugin holds when it starts, usually, and at most: learned from its own measured footprints. */
+
+import { Growth } from "./growth.ts";
 
 /** Measurements kept for each plugin; when they are full every second one is dropped and the pace is halved. */
 const kept = 240;
 /** Plugins tracked; the one measured longest ago leaves when another comes. */
 const mostPlugins = 1_000;
+/** From a start on, for so long, what it holds is what it takes to start. */
+const startMs = 3_000;
+/** Starts that are remembered. */
+const mostStarts = 16;
+/** Lives whose peak is remembered. */
+const mostPeaks = 32;
+/** A start reserves this quantile of the peaks, and this much more. */
+const peakQuantile = 0.95;
+const peakMargin = 1.1;
 
 interface History {
   bytes: number[];
   /** One measurement in so many is kept. */
   stride: number;
   seen: number;
+  starts: number[];
+  /** The largest of each life, the present one last. */
+  peaks: number[];
+  startedAtMs: number | null;
+  growth: Growth;
 }
 
-/**
- * The median of a plugin's footprints over its whole life, at an even pace. The median and not the peak: a plugin that
- * leaked until it was shed starts small again, and one whose peak no longer fits must not stay away for ever.
- */
+const median = (values: readonly number[]): number | null => {
+  const sorted = values.toSorted((a, b) => a - b);
+  const middle = sorted.length >> 1;
+  const upper = sorted[middle];
+  if (upper === undefined) return null;
+  return sorted.length % 2 === 1 ? upper : (upper + (sorted[middle - 1] ?? upper)) / 2;
+};
+
+/** The nearest-rank quantile of `values`; null without any. */
+const quantile = (values: readonly number[], share: number): number | null =>
+  values.toSorted((a, b) => a - b)[Math.max(0, Math.ceil(share * values.length) - 1)] ?? null;
+
 export class LearnedFootprints {
   readonly #byPlugin = new Map<string, History>();
 
-  /** Adds one measured footprint. */
-  learn(plugin: string, bytes: number): void {
-    const history = this.#byPlugin.get(plugin) ?? { bytes: [], stride: 1, seen: 0 };
+  /** Adds one measured footprint, measured at `atMs`. */
+  learn(plugin: string, bytes: number, atMs?: number): void {
+    const history = this.#take(plugin);
     if (history.seen++ % history.stride === 0) history.bytes.push(bytes);
     if (history.bytes.length > kept) {
       history.bytes = history.bytes.filter((_, index) => index % 2 === 0);
       history.stride *= 2;
     }
-    this.#byPlugin.delete(plugin);
-    this.#byPlugin.set(plugin, history);
-    if (this.#byPlugin.size <= mostPlugins) return;
-    const oldest = this.#byPlugin.keys().next();
-    if (!oldest.done) this.#byPlugin.delete(oldest.value);
+    const peak = history.peaks.length - 1;
+    if (peak < 0) history.peaks.push(bytes);
+    else history.peaks[peak] = Math.max(history.peaks[peak] ?? 0, bytes);
+    if (atMs === undefined) return;
+    history.growth.add(atMs, bytes);
+    const { startedAtMs, starts } = history;
+    if (startedAtMs === null || atMs - startedAtMs > startMs) return;
+    const start = starts.length - 1;
+    starts[start] = Math.max(starts[start] ?? 0, bytes);
   }
 
-  /** Bytes that the plugin usually holds; null before it was ever measured. */
+  /** A process of it was started: a new life, whose first seconds tell what it takes. */
+  started(plugin: string, atMs: number): void {
+    const history = this.#take(plugin);
+    history.startedAtMs = atMs;
+    history.growth.reset();
+    if (history.starts.at(-1) !== 0) history.starts.push(0);
+    if (history.starts.length > mostStarts) history.starts.shift();
+    if (history.peaks.at(-1) !== 0) history.peaks.push(0);
+    if (history.peaks.length > mostPeaks) history.peaks.shift();
+  }
+
+  /**
+   * Bytes that the plugin usually holds: the median over its whole life, at an even pace; null before it was ever measured. The
+   * median and not the peak: a plugin that leaked until it was shed starts small again, and one whose peak no longer fits
+   * must not stay away for ever.
+   */
   usualBytes(plugin: string): number | null {
-    const sorted = this.#byPlugin.get(plugin)?.bytes.toSorted((a, b) => a - b) ?? [];
-    if (sorted.length === 0) return null;
-    const middle = sorted.length >> 1;
-    const upper = sorted[middle] ?? 0;
-    return sorted.length % 2 === 1 ? upper : (upper + (sorted[middle - 1] ?? upper)) / 2;
+    return median(this.#byPlugin.get(plugin)?.bytes ?? []);
+  }
+
+  /** Bytes that it holds some seconds after a start, the most of its last starts; null before one was measured. */
+  startBytes(plugin: string): number | null {
+    const most = Math.max(0, ...(this.#byPlugin.get(plugin)?.starts ?? []));
+    return most > 0 ? most : null;
+  }
+
+  /** Bytes that a start reserves: the 95 % quantile of the peaks of its lives, and a tenth more; null before there is one. */
+  peakBytes(plugin: string): number | null {
+    const peaks = (this.#byPlugin.get(plugin)?.peaks ?? []).filter((bytes) => bytes > 0);
+    const most = quantile(peaks, peakQuantile);
+    return most === null ? null : Math.ceil(most * peakMargin);
+  }
+
+  /** Bytes that it takes on each second now; null while too little is known. */
+  growthPerSecond(plugin: string): number | null {
+    return this.#byPlugin.get(plugin)?.growth.perSecond ?? null;
+  }
+
+  #take(plugin: string): History {
+    const history = this.#byPlugin.get(plugin) ?? {
+      bytes: [],
+      stride: 1,
+      seen: 0,
+      starts: [],
+      peaks: [],
+      startedAtMs: null,
+      growth: new Growth(),
+    };
+    this.#byPlugin.delete(plugin);
+    this.#byPlugin.set(plugin, history);
+    const [oldest] = this.#byPlugin.keys();
+    if (this.#byPlugin.size > mostPlugins && oldest !== undefined) this.#byPlugin.delete(oldest);
+    return history;
   }
 }

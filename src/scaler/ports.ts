@@ -1,6 +1,16 @@
 /** What the scaler needs from the rest of the house. */
 
-import type { Action, ForecastFacts, Measured, PluginFacts, Rejected, Rule } from "./situation.ts";
+import type {
+  Action,
+  ForecastFacts,
+  Measured,
+  Plan,
+  PluginFacts,
+  Policy,
+  Rejected,
+  Rule,
+  Situation,
+} from "./situation.ts";
 
 /** How a shed or a restore went. */
 export interface Carried {
@@ -12,6 +22,13 @@ export interface Carried {
   detail: string;
 }
 
+export interface ShedOptions {
+  urgent: boolean;
+  reason: string;
+  /** Most time for requests under way and the plugin's own end; absent: the usual grace. */
+  drainMs?: number;
+}
+
 /** Stops and starts plugins. */
 export interface Actuator {
   /** Every plugin, with the footprints as last measured. */
@@ -19,7 +36,7 @@ export interface Actuator {
   /** The footprint measured now; null when it cannot be read. */
   footprintBytes(plugin: string): number | null;
   /** Stops a plugin for memory and waits until its processes are gone. An urgent one is signalled before this returns. */
-  shed(plugin: string, options: { urgent: boolean; reason: string }): Promise<Carried>;
+  shed(plugin: string, options: ShedOptions): Promise<Carried>;
   /** Kills at once what `shed` is still stopping gently. */
   hasten(plugin: string): void;
   /** Starts a shed plugin and waits until it is ready. */
@@ -40,18 +57,16 @@ export interface Outcome extends Action {
   carried: Carried;
 }
 
-/** One decision as it is recorded: everything it was made from, and what came of it. */
+/** One decision as it is recorded: everything it was made from, so that it can be made again, and what came of it. */
 export interface DecisionRecord {
-  atMs: number;
+  situation: Situation;
+  forecast: ForecastFacts | null;
+  policy: Policy;
   rule: Rule;
   reason: string;
-  measured: Measured;
-  forecast: ForecastFacts | null;
-  plugins: readonly PluginFacts[];
-  shedding: boolean;
-  lastChangeMs: number | null;
   actions: readonly Action[];
   rejected: readonly Rejected[];
+  plan: Plan | undefined;
   outcomes: readonly Outcome[];
 }
 

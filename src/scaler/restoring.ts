@@ -2,6 +2,7 @@
 
 import { formatBytes, formatDuration, formatPercent } from "../config/units.ts";
 import { dependentsFirst, listed, withRequirements } from "./dependents.ts";
+import { shedTarget } from "./latest-line.ts";
 import {
   type ForecastFacts,
   hold,
@@ -13,7 +14,10 @@ import {
   type Verdict,
 } from "./situation.ts";
 
-/** One restore, or why there is none. `order` is the degradation order: the last that was shed comes back first. */
+/**
+ * One restore, or why there is none. `order` is the degradation order: the last that was shed comes back first. `adaptive`
+ * takes the first of these that fits, so that what is small does not wait for what is large.
+ */
 export function restoreOne(
   order: readonly PluginFacts[],
   situation: Situation,
@@ -21,35 +25,53 @@ export function restoreOne(
   policy: Policy,
 ): Verdict {
   const waiting = order.toReversed().filter((plugin) => plugin.state === "shed");
-  const candidate = waiting.find((plugin) => requiresNoneShed(plugin, order)) ?? waiting[0];
-  if (!candidate) return hold("nothing to do");
-  const followers = followersOf(candidate, order);
-  const later = waiting.filter((plugin) => plugin !== candidate);
+  const first = waiting.find((plugin) => requiresNoneShed(plugin, order)) ?? waiting[0];
+  if (!first) return hold("nothing to do");
   const obstacle = whyNoRestore(order, situation, forecast, policy);
-  const because = obstacle ?? whyNoRoom(candidate, followers, situation, policy);
-  const rejected = later.map(
-    ({ name }): Rejected => ({
-      kind: "restore",
-      plugin: name,
-      because: because ?? `${candidate.name} is restored first`,
-    }),
-  );
-  if (because !== null)
-    return {
-      ...hold(`${candidate.name} stays shed: ${because}`),
-      rejected: [{ kind: "restore", plugin: candidate.name, because }, ...rejected],
-    };
+  const whyNot = (plugin: PluginFacts) =>
+    obstacle ??
+    whyPutOff(plugin, situation) ??
+    whyNoRoom(plugin, followersOf(plugin, order), situation, policy);
+  const others = policy.kind === "adaptive" ? waiting.filter((each) => requiresNoneShed(each, order)) : [];
+  const candidate = [first, ...others].find((plugin) => whyNot(plugin) === null);
+  const rejected = [first, ...waiting.filter((plugin) => plugin !== first)]
+    .filter((plugin) => plugin !== candidate)
+    .map(
+      ({ name }): Rejected => ({
+        kind: "restore",
+        plugin: name,
+        because: because(name),
+      }),
+    );
+  function because(name: string): string {
+    const plugin = waiting.find((each) => each.name === name) ?? null;
+    const own = plugin && (plugin === first || policy.kind === "adaptive") ? whyNot(plugin) : null;
+    return own ?? whyNot(first as PluginFacts) ?? `${(candidate ?? first)?.name} is restored first`;
+  }
+  if (!candidate) return { ...hold(`${first.name} stays shed: ${whyNot(first)}`), rejected };
   const measured = formatPercent(situation.measured.usedBytes / situation.measured.budgetBytes);
-  const upper = formatPercent(forecast?.upperRatio ?? 0);
+  const bound = forecast ? `, the forecast's upper bound is ${formatPercent(forecast.upperRatio)}` : "";
   return {
     rule: "restore",
-    reason: `${measured} of the budget is used, the forecast's upper bound is ${upper}, and ${candidate.name} fits${learned(candidate)}${followed(followers)}`,
+    reason: `${measured} of the budget is used${bound}, and ${candidate.name} fits${learned(candidate, policy)}${followed(followersOf(candidate, order))}`,
     actions: [
-      { kind: "restore", plugin: candidate.name, urgent: false, expectedBytes: candidate.learnedBytes },
+      {
+        kind: "restore",
+        plugin: candidate.name,
+        urgent: false,
+        expectedBytes: neededBytes(candidate, policy),
+      },
     ],
     rejected,
   };
 }
+
+/**
+ * What a plugin is expected to take. `adaptive`: what it holds once it has started, for it can be shed again in time; `mission`:
+ * what it usually holds. Null: not known.
+ */
+const neededBytes = (plugin: PluginFacts, policy: Policy): number | null =>
+  policy.kind === "adaptive" ? (plugin.startBytes ?? plugin.learnedBytes) : plugin.learnedBytes;
 
 /** What it requires, directly or through others, is not shed: that comes back first, whatever the order says. */
 function requiresNoneShed(plugin: PluginFacts, plugins: readonly PluginFacts[]): boolean {
@@ -67,10 +89,12 @@ const followersOf = (candidate: PluginFacts, plugins: readonly PluginFacts[]): P
     .toReversed();
 };
 
-const learned = (plugin: PluginFacts): string =>
-  plugin.learnedBytes === null
-    ? " (its footprint is not known)"
-    : ` with its usual ${formatBytes(plugin.learnedBytes)}`;
+function learned(plugin: PluginFacts, policy: Policy): string {
+  const bytes = neededBytes(plugin, policy);
+  if (bytes === null) return " (its footprint is not known)";
+  const started = policy.kind === "adaptive" && typeof plugin.startBytes === "number";
+  return started ? ` with the ${formatBytes(bytes)} of its start` : ` with its usual ${formatBytes(bytes)}`;
+}
 
 const sumLearned = (plugins: readonly PluginFacts[]): number =>
   plugins.reduce((sum, { learnedBytes }) => sum + (learnedBytes ?? 0), 0);
@@ -101,6 +125,16 @@ function whyNoRestore(
   const sinceMs = sinceChangeMs(situation);
   if (sinceMs < policy.dwellMs)
     return `the last change was ${formatDuration(sinceMs)} ago, less than the dwell of ${formatDuration(policy.dwellMs)}`;
+  return policy.kind === "adaptive"
+    ? whyForecastForbids(forecast, policy)
+    : whyForecastDelays(situation, forecast, policy);
+}
+
+function whyForecastDelays(
+  situation: Situation,
+  forecast: ForecastFacts | null,
+  policy: Policy,
+): string | null {
   if (forecast === null) return "there is no forecast yet";
   if (situation.lastChangeMs !== null && forecast.atMs < situation.lastChangeMs)
     return "there is no forecast since the last change";
@@ -109,21 +143,44 @@ function whyNoRestore(
   return null;
 }
 
-/** Whether the usual footprints of it and of those that follow fit under the shed line: why not, or null. */
+/** An interval that has proved itself must end under the emergency line; any other says too little to keep a plugin down. */
+function whyForecastForbids(forecast: ForecastFacts | null, policy: Policy): string | null {
+  if (forecast?.state !== "ready" || forecast.calibration !== "calibrated") return null;
+  if (forecast.upperRatio < policy.emergencyRatio) return null;
+  return `the forecast may reach ${formatPercent(forecast.upperRatio)}, not under the emergency line of ${formatPercent(policy.emergencyRatio)}`;
+}
+
+function whyPutOff({ putOffUntilMs }: PluginFacts, { nowMs }: Situation): string | null {
+  if (putOffUntilMs === undefined || nowMs >= putOffUntilMs) return null;
+  return `memory ran short again when it was restored last: it is put off for another ${formatDuration(putOffUntilMs - nowMs)}`;
+}
+
+/** `adaptive`: the growth of so many seconds has to fit too, while the plugin starts. */
+const startSeconds = 3;
+
+/** Whether what it and those that follow take fits under the shed line: why not, or null. */
 function whyNoRoom(
   plugin: PluginFacts,
   followers: readonly PluginFacts[],
-  { measured }: Situation,
+  situation: Situation,
   policy: Policy,
 ): string | null {
-  const bytes = plugin.learnedBytes ?? 0;
+  const { measured, reservedBytes = 0, growthPerSecond = 0, ahead = null } = situation;
+  const bytes = neededBytes(plugin, policy) ?? 0;
   const following = sumLearned(followers);
-  const afterRatio = (measured.usedBytes + bytes + following) / measured.budgetBytes;
-  if (afterRatio < policy.shedRatio) return null;
+  const adaptive = policy.kind === "adaptive";
+  const growing = adaptive ? startSeconds * growthPerSecond : 0;
+  const promised = reservedBytes + growing;
+  const lineRatio = adaptive ? shedTarget(situation, policy) : policy.shedRatio;
+  const riseRatio = policy.triggers?.timeOfDay ? (ahead?.riseRatio ?? 0) : 0;
+  const afterRatio = (measured.usedBytes + bytes + following + promised) / measured.budgetBytes + riseRatio;
+  if (afterRatio < lineRatio) return null;
   const waits = followers.length === 1 ? "waits" : "wait";
   const more =
     followers.length === 0
       ? ""
       : ` and the ${formatBytes(following)} of ${listed(followers)}, which ${waits} for it,`;
-  return `its usual ${formatBytes(bytes)}${more} would bring the use to ${formatPercent(afterRatio)}, not under the shed line of ${formatPercent(policy.shedRatio)}`;
+  const others = promised > 0 ? ` with ${formatBytes(promised)} that others are about to take` : "";
+  const rise = riseRatio > 0 ? ` at the peak that this time of the day brings` : "";
+  return `its usual ${formatBytes(bytes)}${more}${others} would bring the use to ${formatPercent(afterRatio)}${rise}, not under the ${adaptive ? "line" : "shed line"} of ${formatPercent(lineRatio)}`;
 }

@@ -7,7 +7,7 @@ import type { Clock } from "../clock.ts";
 import type { Publisher } from "../events/bus.ts";
 import type { Log } from "../log.ts";
 import { Admission, type Permission } from "./admission.ts";
-import { decide } from "./decide.ts";
+import { Controller } from "./controller.ts";
 import { Execution } from "./execution.ts";
 import type { Actuator, DecisionRecord, MeasureNow, Outcome, Recorder } from "./ports.ts";
 import type {
@@ -53,13 +53,12 @@ export class Scaler {
   readonly #options: ScalerOptions;
   readonly #execution: Execution;
   readonly #admission: Admission;
-  #policy: Policy;
+  readonly #controller: Controller;
   #forecast: ForecastFacts | null = null;
   #measured: Measured | null = null;
   #verdict: Verdict | null = null;
-  #shedding = false;
-  #lastChangeMs: number | null = null;
-  #lastChangeMonotonicMs = 0;
+  /** What the wall clock is ahead of the monotonic one. */
+  #wallAheadMs: number;
   #running: Promise<void> | null = null;
   #restoring: { plugin: string; done: Promise<void> } | null = null;
   #exhausted = false;
@@ -69,14 +68,15 @@ export class Scaler {
     this.#options = options;
     this.#execution = new Execution(options);
     this.#admission = new Admission(options);
-    this.#policy = options.policy;
+    this.#controller = new Controller(options.policy);
+    this.#wallAheadMs = options.clock.nowMs() - options.clock.monotonicMs();
   }
 
   status(): ScalerStatus {
     return {
-      shedding: this.#shedding,
+      shedding: this.#controller.shedding,
       acting: this.#execution.stopping,
-      lastChangeMs: this.#lastChangeMs,
+      lastChangeMs: this.#controller.lastChangeMs,
       verdict: this.#verdict,
       measured: this.#measured,
       forecast: this.#forecast,
@@ -85,7 +85,7 @@ export class Scaler {
 
   /** Thresholds and order from now on. */
   setPolicy(policy: Policy): void {
-    this.#policy = policy;
+    this.#controller.policy = policy;
   }
 
   /** The newest forecast; null when there is none. The next reading is judged by it. */
@@ -112,30 +112,22 @@ export class Scaler {
       });
   }
 
-  /**
-   * The last change is told in wall-clock time, and the dwell lasts as long as it says: when somebody set that clock, the
-   * change is moved with it.
-   */
+  /** Changes are told in wall-clock time, and a dwell lasts as long as it says: when that clock was set, they move with it. */
   #followWallClock(): void {
-    if (this.#lastChangeMs === null) return;
     const { clock } = this.#options;
-    const shouldBeMs = clock.nowMs() - Math.round(clock.monotonicMs() - this.#lastChangeMonotonicMs);
-    if (Math.abs(shouldBeMs - this.#lastChangeMs) > leastStepMs) this.#lastChangeMs = shouldBeMs;
+    const aheadMs = clock.nowMs() - clock.monotonicMs();
+    const movedMs = Math.round(aheadMs - this.#wallAheadMs);
+    this.#wallAheadMs = aheadMs;
+    if (Math.abs(movedMs) > leastStepMs) this.#controller.clockMoved(movedMs);
   }
 
   #isEmergency({ usedBytes, budgetBytes }: Measured): boolean {
-    return usedBytes / budgetBytes >= this.#policy.emergencyRatio;
+    return usedBytes / budgetBytes >= this.#controller.policy.emergencyRatio;
   }
 
   /** The situation as it would be judged now. */
   situation(measured: Measured): Situation {
-    return {
-      nowMs: this.#options.clock.nowMs(),
-      measured,
-      plugins: this.#plugins(),
-      shedding: this.#shedding,
-      lastChangeMs: this.#lastChangeMs,
-    };
+    return this.#controller.situation(this.#options.clock.nowMs(), measured, this.#plugins());
   }
 
   /** Whether memory allows the plugin to be started now, and if not why; see `Admission`. */
@@ -160,7 +152,7 @@ export class Scaler {
 
   #memoryNow() {
     const measured = this.#options.measureNow() ?? this.#measured;
-    return { measured, shedding: this.#shedding, policy: this.#policy };
+    return { measured, shedding: this.#controller.shedding, policy: this.#controller.policy };
   }
 
   /** Takes no further decisions; resolves when the running one is done. */
@@ -182,9 +174,10 @@ export class Scaler {
   async #evaluate(first: Measured): Promise<void> {
     let measured: Measured | null = first;
     while (measured && !this.#stopped) {
-      this.#updateEpisode(measured);
+      this.#controller.observe(measured, this.#options.clock.nowMs());
+      this.#controller.reserved(this.#admission.reservedBytes());
       const situation = this.situation(measured);
-      const verdict = decide(situation, this.#forecast, this.#policy);
+      const verdict = this.#controller.decide(situation, this.#forecast);
       this.#noteExhaustion(situation, verdict);
       this.#verdict = verdict;
       if (verdict.actions.length === 0) return;
@@ -193,14 +186,9 @@ export class Scaler {
         this.#startRestore(record, verdict.actions);
         return;
       }
-      this.#shedding = true;
+      this.#controller.shedBegins();
       measured = await this.#shedAll(record, verdict);
     }
-  }
-
-  #updateEpisode({ usedBytes, budgetBytes }: Measured): void {
-    const target = this.#policy.shedRatio - this.#policy.marginRatio;
-    if (usedBytes / budgetBytes < target) this.#shedding = false;
   }
 
   /**
@@ -221,7 +209,8 @@ export class Scaler {
       const recorded = shedding.then(({ outcome, measured }) => {
         outcomes.push(outcome);
         after = measured;
-        this.#changed(`${action.plugin} was shed`);
+        this.#controller.shedDone(action.plugin, this.#options.clock.nowMs(), outcome.durationMs);
+        this.#intervened(`${action.plugin} was shed`);
         this.#options.recorder.close(decisionId, outcomes);
       });
       begun.push(recorded);
@@ -240,7 +229,8 @@ export class Scaler {
   #startRestore(record: DecisionRecord, [action]: readonly Action[]): void {
     if (!action) return;
     const id = this.#open(record);
-    this.#changed(`${action.plugin} is restored`);
+    this.#controller.restoreBegins(action.plugin, this.#options.clock.nowMs());
+    this.#intervened(`${action.plugin} is restored`);
     const done = this.#restoreOne(id, action, record.reason)
       .catch((error) => this.#options.log.error("scaler.restore_failed", { plugin: action.plugin, error }))
       .finally(() => {
@@ -253,27 +243,26 @@ export class Scaler {
     const outcome = await this.#execution.restore(action, reason);
     this.#options.recorder.close(id, [outcome]);
     const { done } = outcome.carried;
-    this.#changed(done ? `${action.plugin} was restored` : `${action.plugin} could not be restored`);
+    this.#controller.changed(this.#options.clock.nowMs());
+    this.#intervened(done ? `${action.plugin} was restored` : `${action.plugin} could not be restored`);
   }
 
-  #changed(what: string): void {
-    this.#lastChangeMs = this.#options.clock.nowMs();
-    this.#lastChangeMonotonicMs = this.#options.clock.monotonicMs();
-    this.#options.onIntervention(this.#lastChangeMs, what);
+  #intervened(what: string): void {
+    this.#options.onIntervention(this.#options.clock.nowMs(), what);
   }
 
   #recordOf(situation: Situation, verdict: Verdict): DecisionRecord {
+    const { rule, reason, actions, rejected, plan } = verdict;
+    const policy = this.#controller.policy;
     return {
-      atMs: situation.nowMs,
-      rule: verdict.rule,
-      reason: verdict.reason,
-      measured: situation.measured,
+      situation,
       forecast: this.#forecast,
-      plugins: situation.plugins,
-      shedding: situation.shedding,
-      lastChangeMs: situation.lastChangeMs,
-      actions: verdict.actions,
-      rejected: verdict.rejected,
+      policy,
+      rule,
+      reason,
+      actions,
+      rejected,
+      plan,
       outcomes: [],
     };
   }
@@ -291,13 +280,15 @@ export class Scaler {
   /** Over the shed line with nothing left to shed: recorded once, when it begins. */
   #noteExhaustion(situation: Situation, verdict: Verdict): void {
     const { usedBytes, budgetBytes } = situation.measured;
-    const exhausted = verdict.actions.length === 0 && usedBytes / budgetBytes >= this.#policy.shedRatio;
+    const exhausted =
+      verdict.actions.length === 0 && usedBytes / budgetBytes >= this.#controller.policy.shedRatio;
     if (exhausted && !this.#exhausted) {
       this.#open(this.#recordOf(situation, verdict));
       this.#options.log.error("scaler.exhausted", { reason: verdict.reason, usedBytes, budgetBytes });
     }
     // Only once memory is well under the line: hovering at it is one and the same trouble.
-    const calm = usedBytes / budgetBytes < this.#policy.shedRatio - this.#policy.marginRatio;
+    const calm =
+      usedBytes / budgetBytes < this.#controller.policy.shedRatio - this.#controller.policy.marginRatio;
     this.#exhausted = exhausted || (this.#exhausted && !calm);
   }
 }

@@ -14,6 +14,18 @@ export interface PluginFacts {
   learnedBytes: number | null;
   /** Plugins that have to run before it can; absent: none. */
   requires?: readonly string[];
+  /** Never shed, as its manifest says; absent: no. */
+  protect?: boolean;
+  /** Importance that overrides the place in the order: larger is shed later; absent: 0, less than any place in it. */
+  priority?: number;
+  /** Requests under way; absent: not known. */
+  inFlight?: number;
+  /** Bytes that it holds when it has just started, learned from its starts; absent or null: not known. */
+  startBytes?: number | null;
+  /** Bytes that it takes on each second, as last measured; absent or null: not known. */
+  growthPerSecond?: number | null;
+  /** Not restored before: it brought the pressure back when it was. Absent: may be. */
+  putOffUntilMs?: number;
 }
 
 /** Memory as just measured. */
@@ -40,7 +52,26 @@ export interface ForecastFacts {
   calibration?: "calibrating" | "calibrated" | "miscalibrated" | null;
 }
 
-/** Everything `decide` may look at, besides the forecast and the policy. */
+/** Requests a second, over all platforms. */
+export interface LoadFacts {
+  perSecond: number;
+  /** Over the last half minute. */
+  recentPerSecond: number;
+  /** What is normal: the average of ten minutes before that; null while too little is known. */
+  usualPerSecond: number | null;
+  /** The rate rises, and not by chance (one-sided 95 %). */
+  rising: boolean;
+}
+
+/** What the time of day announces. */
+export interface AheadFacts {
+  /** By so much of the budget the use usually rises from now to its peak within the look-ahead. */
+  riseRatio: number;
+  /** When that peak usually is. */
+  atMs: number;
+}
+
+/** Everything `decide` may look at, besides the forecast and the policy. What is absent is not known, which never sheds. */
 export interface Situation {
   nowMs: number;
   measured: Measured;
@@ -49,10 +80,29 @@ export interface Situation {
   shedding: boolean;
   /** When the last plugin was shed or restored; null when none was yet. */
   lastChangeMs: number | null;
+  /** Bytes promised to what is starting or has a lease, and not taken yet. */
+  reservedBytes?: number;
+  /** Bytes by which the use grows each second, over the last seconds; never negative. */
+  growthPerSecond?: number;
+  /** Milliseconds from the signal until the memory of a victim is back, as lately measured. */
+  reclaimMs?: number;
+  /** Percent (0..100) of the last 10 s in which every task waited for memory. */
+  stallPercent?: number | null;
+  load?: LoadFacts | null;
+  ahead?: AheadFacts | null;
 }
+
+/**
+ * Who goes when memory is short. `order`: the first of the degradation order. `culprit`: the one whose growth explains the
+ * rise, among the first few of the order. `largest`: the one that holds most. `spare`: as few and as unimportant as
+ * free what is needed.
+ */
+export type VictimChoice = "order" | "culprit" | "largest" | "spare";
 
 /** Thresholds as shares of the budget, 0..1. */
 export interface Policy {
+  /** mission: fixed lines; adaptive: as late as the time to reclaim allows. Absent (in older records): mission. */
+  kind?: "mission" | "adaptive";
   /** Degradation order: the first is shed first, the last never. */
   order: readonly string[];
   shedRatio: number;
@@ -61,9 +111,46 @@ export interface Policy {
   marginRatio: number;
   /** Shortest time from a change to a restore, and to a shed on forecast alone. */
   dwellMs: number;
+  /** Absent: order. */
+  victims?: VictimChoice;
+  /** A restored plugin that brings the pressure back waits so long, each time twice as long; absent: never. */
+  putOff?: PutOff;
+  /** Absent: none of them. */
+  triggers?: Triggers;
 }
 
-export type Rule = "emergency" | "threshold" | "forecast" | "continue" | "restore" | "hold";
+export interface PutOff {
+  initialMs: number;
+  mostMs: number;
+  /** Shed again after it ran for longer than this, a plugin did not bring the pressure back. */
+  relapseMs: number;
+}
+
+/** What sheds early: only from `shedRatio` less twice the margin on. Null or false: that one does not. */
+export interface Triggers {
+  /** Percent of 10 s in which every task waited for memory. */
+  stallPercent: number;
+  /** Requests a second that are many, if they are rising. */
+  loadPerSecond: number | null;
+  /** Twice the usual requests a second within half a minute. */
+  spike: boolean;
+  timeOfDay: boolean;
+}
+
+export const rules = [
+  "emergency",
+  "threshold",
+  "forecast",
+  "continue",
+  "stall",
+  "load",
+  "spike",
+  "time-of-day",
+  "restore",
+  "hold",
+] as const;
+
+export type Rule = (typeof rules)[number];
 
 /** One thing to do. */
 export interface Action {
@@ -73,6 +160,8 @@ export interface Action {
   urgent: boolean;
   /** Bytes that it should free (shed) or take (restore); null when unknown. */
   expectedBytes: number | null;
+  /** Most time for its requests under way and its own end, before it is killed; absent: the usual grace. */
+  drainMs?: number;
 }
 
 /** What else could have been done, and why it was not. */
@@ -82,6 +171,12 @@ export interface Rejected {
   because: string;
 }
 
+/** Who would have to go, one after the other and measured in between, to bring the use under `targetRatio`. */
+export interface Plan {
+  targetRatio: number;
+  steps: readonly { plugin: string; bytes: number | null; afterRatio: number }[];
+}
+
 /** The answer of `decide`. `hold` has no actions. */
 export interface Verdict {
   rule: Rule;
@@ -89,6 +184,8 @@ export interface Verdict {
   reason: string;
   actions: readonly Action[];
   rejected: readonly Rejected[];
+  /** Of a shed: the whole plan, whose first step the actions are. */
+  plan?: Plan;
 }
 
 /** The verdict to do nothing. */

@@ -47,8 +47,9 @@ test("agrees with RegExp on any text, and throws at none", () => {
   fc.assert(
     fc.property(fc.constantFrom(...patterns), text, (pattern, each) => {
       const matched = matches(pattern, each);
-      // Halves of characters are no text to RE2, and one each to RegExp.
-      if (each.isWellFormed()) expect(matched).toBe(new RegExp(pattern, "u").test(each));
+      // Halves of characters are no text to RE2, and one each to RegExp; and to RegExp more than \n ends a line.
+      if (each.isWellFormed() && !/[\r\u2028\u2029]/.test(each))
+        expect(matched).toBe(new RegExp(pattern, "u").test(each));
     }),
     { numRuns: 3_000 },
   );

@@ -70,7 +70,8 @@ describe("a configuration", () => {
     const uncommented = commented
       .split("\n")
       .filter(
-        (line) => !/memory: 12GiB|path: |dirs: |bundled: |(timeout|error|crash): 3$|limit: 16/.test(line),
+        (line) =>
+          !/memory: 12GiB|path: |dirs: |bundled: |(timeout|error|crash): 3$|limit: 16|load: 100/.test(line),
       )
       .map((line, index) => (index < 3 ? line : line.replace(/^# /, "")))
       .join("\n");

@@ -3,7 +3,6 @@
 import { type Clock, VirtualClock } from "../../src/clock.ts";
 import { breakerRecorderOf } from "../../src/conductor/breaker-store.ts";
 import { observeRoutes } from "../../src/conductor/feeds.ts";
-import { policyOf } from "../../src/conductor/make-plugins.ts";
 import { type Config, configSchema } from "../../src/config/schema.ts";
 import { EventBus } from "../../src/events/bus.ts";
 import { EventLog } from "../../src/events/event-log.ts";
@@ -27,6 +26,7 @@ import { Intake } from "../../src/routing/intake.ts";
 import { Parking } from "../../src/routing/parking.ts";
 import { Redriver } from "../../src/routing/redrive.ts";
 import { Router } from "../../src/routing/router.ts";
+import { policyOf } from "../../src/scaler/policy.ts";
 import { Scaler } from "../../src/scaler/scaler.ts";
 import { resolveLocation } from "../../src/storage/location.ts";
 import { openStorage } from "../../src/storage/storage.ts";
@@ -134,7 +134,7 @@ function parts(clock: VirtualClock, config: Config, otherRouter?: Router) {
     },
   );
   const host = new SimulatedHost(clock, { voice: 100, android: 100, discord: 100, stubs: 100 });
-  const policy = policyOf(config);
+  const policy = policyOf(config.scaler);
   const scaler = new Scaler({
     clock,
     log,

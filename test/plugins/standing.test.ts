@@ -12,6 +12,9 @@ const standing = (name: string, state: Standing["state"], startsOnRequest = fals
   requires: [],
   mostConcurrent: 16,
   mostQueued: 256,
+  inFlight: 0,
+  priority: 0,
+  protect: false,
   breakerResetMs: null,
 });
 

@@ -2,7 +2,7 @@
 
 import { existsSync, mkdirSync, writeFileSync } from "node:fs";
 import { dirname, join, relative, resolve } from "node:path";
-import { pluginName } from "../../config/schema.ts";
+import { pluginName } from "../../config/quantities.ts";
 import { CliError, exitCode, type Invocation, textFlag, wantsJson } from "../command.ts";
 import type { PluginsAction } from "./action.ts";
 import { filesOfNew, type Language, languages } from "./example-files.ts";

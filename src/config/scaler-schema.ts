@@ -1,0 +1,142 @@
+/** `scaler` in `conductor.yaml`, and a policy file of its own: what each policy does unless it is told otherwise. */
+
+import * as z from "zod";
+import { count, duration, pluginName, ratio } from "./quantities.ts";
+
+/** What a policy is made of, where nothing else is written. */
+const presets = {
+  mission: {
+    shed: 0.8,
+    restore: 0.65,
+    emergency: 0.95,
+    margin: 0.05,
+    dwell: 30_000,
+    victims: "order",
+    putOff: { initial: 60_000, max: 3_600_000, relapse: 600_000 },
+  },
+  adaptive: {
+    shed: 0.92,
+    restore: 0.88,
+    emergency: 0.97,
+    margin: 0.03,
+    dwell: 1_000,
+    victims: "spare",
+    putOff: { initial: 1_000, max: 300_000, relapse: 60_000 },
+  },
+} as const;
+
+const percent = (share: number): string => `${Number((share * 100).toFixed(3))}%`;
+const either = (mission: string, adaptive: string): string =>
+  `default: ${mission}, with policy adaptive ${adaptive}`;
+
+const shape = z.strictObject({
+  policy: z
+    .enum(["mission", "adaptive"])
+    .default("mission")
+    .describe(
+      "mission: fixed lines; adaptive: as late as the time to reclaim allows, and back as soon as it fits",
+    ),
+  order: z
+    .array(pluginName)
+    .min(1)
+    .default(["voice", "android", "discord", "stubs"])
+    .describe("Degradation order: the first is shed first, the last never"),
+  shed: ratio()
+    .optional()
+    .describe(`Shed at this share of the budget, measured or forecast; ${either("80%", "92%, measured")}`),
+  restore: ratio()
+    .optional()
+    .describe(`Restore at or under this share; ${either("65%", "88%")}`),
+  emergency: ratio()
+    .optional()
+    .describe(
+      `mission: keep only the last plugin at this measured share; adaptive: kill without a grace; ${either("95%", "97%")}`,
+    ),
+  margin: ratio()
+    .optional()
+    .describe(`Shedding goes on until this far under the shed line; ${either("5%", "3%")}`),
+  dwell: duration(0)
+    .optional()
+    .describe(
+      `Shortest time from a change to a restore, or to a shed on forecast alone; ${either("30s", "1s")}`,
+    ),
+  victims: z
+    .enum(["order", "culprit", "largest", "spare"])
+    .optional()
+    .describe(
+      `Who goes: the first of the order; the one that explains the rise, of the first three; the largest; as few and as unimportant as free enough; ${either("order", "spare")}`,
+    ),
+  putOff: z
+    .strictObject({
+      initial: duration(0).optional().describe(either("1m", "1s")),
+      max: duration(0)
+        .optional()
+        .describe(`Each time twice as long, up to this; ${either("1h", "5m")}`),
+      relapse: duration(0)
+        .optional()
+        .describe(`Shed again within so long, it brought the pressure back; ${either("10m", "1m")}`),
+    })
+    .prefault({})
+    .describe("A restored plugin that brings the pressure back stays away"),
+  triggers: z
+    .strictObject({
+      stall: ratio()
+        .prefault("10%")
+        .describe("Of 10 s everything waited for memory for this share; 100%: never"),
+      load: count(1, 1_000_000)
+        .optional()
+        .describe("Requests a second that are many, once they rise; default: never"),
+      spike: z.boolean().default(true).describe("Twice the usual requests within 30 s"),
+      timeOfDay: z
+        .boolean()
+        .default(true)
+        .describe("A peak that this time of the day usually brings, within 15 minutes"),
+    })
+    .prefault({})
+    .describe("Early signs: they shed one plugin, and only from twice the margin under the shed line on"),
+});
+
+type Written = z.output<typeof shape>;
+
+/** The settings with what its policy does where nothing was written. */
+function filled({ putOff, ...written }: Written) {
+  const preset = presets[written.policy];
+  return {
+    ...written,
+    shed: written.shed ?? preset.shed,
+    restore: written.restore ?? preset.restore,
+    emergency: written.emergency ?? preset.emergency,
+    margin: written.margin ?? preset.margin,
+    dwell: written.dwell ?? preset.dwell,
+    victims: written.victims ?? preset.victims,
+    putOff: {
+      initial: putOff.initial ?? preset.putOff.initial,
+      max: putOff.max ?? preset.putOff.max,
+      relapse: putOff.relapse ?? preset.putOff.relapse,
+    },
+  };
+}
+
+export type ScalerSettings = ReturnType<typeof filled>;
+
+/** Lines that contradict each other. */
+function crossChecks(value: ScalerSettings, context: z.RefinementCtx): void {
+  const refuse = (path: string[], message: string, written: unknown) =>
+    context.addIssue({ code: "custom", path, message, params: { written } });
+  const shed = `scaler.shed (${percent(value.shed)})`;
+  if (value.restore >= value.shed) refuse(["restore"], `expected less than ${shed}`, percent(value.restore));
+  if (value.shed >= value.emergency)
+    refuse(
+      ["shed"],
+      `expected less than scaler.emergency (${percent(value.emergency)})`,
+      percent(value.shed),
+    );
+  if (value.margin >= value.shed) refuse(["margin"], `expected less than ${shed}`, percent(value.margin));
+  if (value.putOff.initial > value.putOff.max)
+    refuse(["putOff", "initial"], "expected at most scaler.putOff.max", value.putOff.initial);
+  const twice = value.order.find((name, index) => value.order.indexOf(name) !== index);
+  if (twice) refuse(["order"], `"${twice}" stands twice; expected each plugin once`, value.order);
+}
+
+/** The section, and the whole of a policy file. */
+export const scaler = shape.prefault({}).transform(filled).superRefine(crossChecks);

@@ -1,0 +1,146 @@
+/**
+ * What decisions depend on beyond the moment: whether memory is being shed, the last change, the pace of growth, how long reclaim
+ * takes, who was put off. Deterministic and without IO: the live scaler, a replay and a shadow policy each drive one of these
+ * with what they see, in the order in which it happened, and get the same decisions.
+ */
+
+import { DayProfile } from "./day-profile.ts";
+import { decide } from "./decide.ts";
+import { Growth } from "./growth.ts";
+import { shedTarget, usualReclaimMs } from "./latest-line.ts";
+import { LoadWatch } from "./load-watch.ts";
+import { PutOffs } from "./put-offs.ts";
+import type { ForecastFacts, Measured, PluginFacts, Policy, Situation, Verdict } from "./situation.ts";
+
+/** The slowest of so many sheds is what the next one is expected to take. */
+const reclaimsKept = 8;
+const mostReclaimMs = 10_000;
+/** How far the time of day is looked ahead. */
+const lookAheadMs = 15 * 60_000;
+
+export class Controller {
+  #policy: Policy;
+  #shedding = false;
+  #lastChangeMs: number | null = null;
+  #stallPercent: number | null = null;
+  #reservedBytes = 0;
+  readonly #reclaims: number[] = [];
+  readonly #growth = new Growth();
+  readonly #putOffs = new PutOffs();
+  readonly #load = new LoadWatch();
+  readonly #profile = new DayProfile();
+
+  constructor(policy: Policy) {
+    this.#policy = policy;
+  }
+
+  get policy(): Policy {
+    return this.#policy;
+  }
+
+  /** Thresholds and order from now on. */
+  set policy(policy: Policy) {
+    this.#policy = policy;
+  }
+
+  get shedding(): boolean {
+    return this.#shedding;
+  }
+
+  get lastChangeMs(): number | null {
+    return this.#lastChangeMs;
+  }
+
+  /** A reading of memory. Those of one clock tick count once. */
+  observe(measured: Measured, nowMs: number): void {
+    this.#growth.add(nowMs, measured.usedBytes);
+    const situation = this.situation(nowMs, measured, []);
+    if (measured.usedBytes / measured.budgetBytes < shedTarget(situation, this.#policy))
+      this.#shedding = false;
+  }
+
+  /** Percent (0..100) of 10 s in which everything waited for memory; null: not known. */
+  observeStall(fullPercent: number | null): void {
+    this.#stallPercent = fullPercent;
+  }
+
+  /** All requests so far. */
+  observeRequests(total: number, nowMs: number): void {
+    this.#load.observe(total, nowMs);
+  }
+
+  /** A sample of the whole host, for what is usual at this time of the day. */
+  observeSample(usedRatio: number, atMs: number): void {
+    this.#profile.learn(atMs, usedRatio);
+  }
+
+  /** Bytes that are promised to what is starting, or by lease, and not taken yet. */
+  reserved(bytes: number): void {
+    this.#reservedBytes = bytes;
+  }
+
+  /** The situation as it would be judged now. `plugins` as the host has them; who was put off is added here. */
+  situation(nowMs: number, measured: Measured, plugins: readonly PluginFacts[]): Situation {
+    const growthPerSecond = this.#growth.perSecond;
+    return {
+      nowMs,
+      measured,
+      plugins: plugins.map((plugin) => {
+        const untilMs = plugin.state === "shed" ? this.#putOffs.untilMs(plugin.name, nowMs) : undefined;
+        return untilMs === undefined ? plugin : { ...plugin, putOffUntilMs: untilMs };
+      }),
+      shedding: this.#shedding,
+      lastChangeMs: this.#lastChangeMs,
+      growthPerSecond,
+      reclaimMs: Math.max(...(this.#reclaims.length > 0 ? this.#reclaims : [usualReclaimMs])),
+      ...(this.#reservedBytes > 0 ? { reservedBytes: this.#reservedBytes } : {}),
+      ...(this.#stallPercent === null ? {} : { stallPercent: this.#stallPercent }),
+      ...this.#expected(nowMs),
+    };
+  }
+
+  #expected(nowMs: number): Pick<Situation, "load" | "ahead"> {
+    const { triggers } = this.#policy;
+    const wantsLoad = triggers !== undefined && (triggers.loadPerSecond !== null || triggers.spike);
+    const load = wantsLoad ? this.#load.facts : null;
+    const ahead = triggers?.timeOfDay ? this.#profile.ahead(nowMs, lookAheadMs) : null;
+    return { ...(load ? { load } : {}), ...(ahead ? { ahead } : {}) };
+  }
+
+  /** What to do now. */
+  decide(situation: Situation, forecast: ForecastFacts | null): Verdict {
+    return decide(situation, forecast, this.#policy);
+  }
+
+  /** A decision to shed is being carried out. */
+  shedBegins(): void {
+    this.#shedding = true;
+  }
+
+  /** A plugin was shed, and memory measured again; `durationMs` from the signal on. */
+  shedDone(plugin: string, nowMs: number, durationMs: number): void {
+    this.#reclaims.push(Math.min(mostReclaimMs, Math.max(1, durationMs)));
+    if (this.#reclaims.length > reclaimsKept) this.#reclaims.shift();
+    this.#putOffs.shed(plugin, nowMs, this.#policy.putOff);
+    this.changed(nowMs);
+  }
+
+  /** A restore began. */
+  restoreBegins(plugin: string, nowMs: number): void {
+    this.#putOffs.restored(plugin, nowMs);
+    this.changed(nowMs);
+  }
+
+  /** What runs has changed: the pace of before says nothing any more. */
+  changed(nowMs: number): void {
+    this.#lastChangeMs = nowMs;
+    this.#growth.reset();
+  }
+
+  /** Somebody set the wall clock by so much: what was remembered moves with it. */
+  clockMoved(byMs: number): void {
+    if (this.#lastChangeMs !== null) this.#lastChangeMs += byMs;
+    this.#growth.reset();
+    this.#putOffs.shift(byMs);
+  }
+}
