@@ -111,7 +111,11 @@ export class Redelivery {
     const { log, letters } = this.ports;
     try {
       let refused = false;
-      for (let letter = letters.next(this.webhook, 0); letter; letter = letters.next(this.webhook, letter.id)) {
+      for (
+        let letter = letters.next(this.webhook, 0);
+        letter;
+        letter = letters.next(this.webhook, letter.id)
+      ) {
         if (!(await this.#turn())) return null;
         const judged = this.#acknowledged.has(letter.id)
           ? { kind: "delivered" as const }
@@ -169,10 +173,10 @@ export class Redelivery {
       log.warn("webhook.letter_poison", { webhook: this.webhook, id: letter.eventId, reason, redrives });
     const wishMs = judged.kind === "again" ? judged.afterMs : null;
     this.#failures++;
-    this.#notBeforeMs =
-      clock.monotonicMs() + backoffMs(Math.max(1, redrives), this.backoff, random(), wishMs);
+    const ownMs = poison ? 0 : backoffMs(Math.max(1, redrives), this.backoff, random(), wishMs);
+    this.#notBeforeMs = clock.monotonicMs() + ownMs;
     if (kind === "again") this.#receives = false;
-    return backoffMs(this.#failures, this.backoff, random(), wishMs);
+    return Math.max(ownMs, backoffMs(this.#failures, this.backoff, random(), wishMs));
   }
 
   /** Gives up what is being sent; it stays. */

@@ -35,8 +35,7 @@ export class Undelivered {
     let lost = 0;
     const tooMuch = () => this.#waiting.length > mostWaiting || this.#bytes > mostWaitingBytes;
     if (tooMuch() && !this.#failing) this.flush();
-    for (; tooMuch(); lost++)
-      this.#bytes -= Buffer.byteLength(this.#waiting.shift()?.body ?? "");
+    for (; tooMuch(); lost++) this.#bytes -= Buffer.byteLength(this.#waiting.shift()?.body ?? "");
     if (lost > 0) this.ports.lost(lost);
     if (this.#waiting.length > 0) this.#timer ??= this.ports.clock.after(gatherMs, () => this.flush());
   }
