@@ -76,6 +76,14 @@ test("an outage, however long, makes no letter poison, holds their order, and is
   expect(letters.held().count).toBe(0);
 });
 
+test("of an outage that follows what the receiver took, only the first failure counts", async () => {
+  const { clock, letters, sent, redelivery } = redelivering(1, () => down);
+  redelivery.received();
+  await clock.advance(3_600_000);
+  expect(sent.length).toBeGreaterThan(2 * mostRedrives);
+  expect(letters.byId(1)).toMatchObject({ redrives: 1, poison: false });
+});
+
 test("once the receiver takes an event, the letters follow at once", async () => {
   let answer: Verdict = down;
   const { clock, letters, ids, redelivery } = redelivering(2, () => answer);
