@@ -15,6 +15,7 @@ import { EventBus } from "./events/bus.ts";
 import { EventLog } from "./events/event-log.ts";
 import type { PluginManager } from "./plugins/manager.ts";
 import { compileRules } from "./routing/rules.ts";
+import { RouteStatistics } from "./routing/statistics.ts";
 import { policyOf } from "./scaler/policy.ts";
 
 export interface RunningConductor {
@@ -45,6 +46,7 @@ export async function startConductor(options: ConductorOptions): Promise<Running
     random: () => (crypto.getRandomValues(new Uint32Array(1))[0] ?? 0) / 2 ** 32,
     policy: policyOf(loaded.config.scaler),
     rules: compileRules(loaded.config.routing.rules),
+    statistics: new RouteStatistics(),
     waitingFor: "the plugins are starting",
   };
   const later: Later = { metrics: null, scaler: null, stateFolder: null };

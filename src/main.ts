@@ -17,12 +17,23 @@ const compilerSwitch = "BUN_JSC_useJIT";
  */
 const collectorThreads = "BUN_JSC_numberOfGCMarkers";
 
+/**
+ * `serve --throughput`: with the compilers, and a heap that is collected as if the host had 64 MiB. Measured side by side: 8,400
+ * to 11,600 requests a second instead of 2,900 to 4,000, in 61 MiB instead of 43 when idle and 78 instead of 51 under that load;
+ * with the compilers alone it grows to 250.
+ */
+const throughput = { BUN_JSC_useJIT: "1", BUN_JSC_forceRAMSize: String(64 * 2 ** 20) };
+
 function becomeLean(): void {
   if (process.env[compilerSwitch] !== undefined || process.execve === undefined) return;
   if (process.platform !== "linux") return;
   const [program = process.execPath, ...own] = selfCommand(process.execPath, Bun.main);
-  const lean = { [collectorThreads]: "1", ...process.env, [compilerSwitch]: "0" };
-  process.execve(program, [program, ...own, ...args], lean);
+  const switches = args.includes("--throughput") ? throughput : { [compilerSwitch]: "0" };
+  process.execve(program, [program, ...own, ...args], {
+    [collectorThreads]: "1",
+    ...process.env,
+    ...switches,
+  });
 }
 
 /** The part that this executable plays for another one of itself, or a person's command. Yields the exit code. */

@@ -93,6 +93,23 @@ export class Scaler {
     this.#forecast = forecast;
   }
 
+  /** A sample of the host: its use (0..1), and all requests so far. */
+  onSample(usedRatio: number, requests: number): void {
+    const nowMs = this.#options.clock.nowMs();
+    this.#controller.observeSample(usedRatio, nowMs);
+    this.#controller.observeRequests(requests, nowMs);
+  }
+
+  /** What was sampled before, for what is usual at this time of the day. */
+  remember(usedRatio: number, atMs: number): void {
+    this.#controller.observeSample(usedRatio, atMs);
+  }
+
+  /** Percent (0..100) of the last 10 s in which everything waited for memory; null: not known. */
+  onStall(fullPercent: number | null): void {
+    this.#controller.observeStall(fullPercent);
+  }
+
   /**
    * A fresh reading of memory. Starts an evaluation unless one runs; in that case an emergency still hastens the
    * plugin that is being stopped gently.
