@@ -5,10 +5,10 @@ import { beginHousekeeping } from "./conductor/housekeeping.ts";
 import { makeDeadLetters } from "./conductor/make-dead-letters.ts";
 import { openWebhooks } from "./conductor/make-events.ts";
 import { beginHealth, makeHealth, openPlatforms } from "./conductor/make-health.ts";
-import { makeMemory } from "./conductor/make-memory.ts";
+import { type Memory, makeMemory, sayThatNothingIsDone } from "./conductor/make-memory.ts";
 import { type Later, openPlugins } from "./conductor/make-plugins.ts";
 import { makeRouter, openHttp } from "./conductor/make-routing.ts";
-import { openState } from "./conductor/make-state.ts";
+import { openState, type State } from "./conductor/make-state.ts";
 import { Startup } from "./conductor/startup.ts";
 import type { Config } from "./config/schema.ts";
 import { EventBus } from "./events/bus.ts";
@@ -83,6 +83,7 @@ export async function startConductor(options: ConductorOptions): Promise<Running
       foundation.policy = policyOf(config.scaler);
       memory.scaler.setPolicy(foundation.policy);
       foundation.rules = compileRules(config.routing.rules);
+      setMode(foundation, state, memory, config.scaler.mode);
       log.info("conductor.reloaded", { taken: "scaler, routing", rest: "other settings wait for a restart" });
     },
     countLogDrops: (lines) => state.metrics.countLogDrops(lines),
@@ -92,6 +93,20 @@ export async function startConductor(options: ConductorOptions): Promise<Running
       await startup.unwind();
     },
   };
+}
+
+/** Says it only when it changes. */
+function setMode(
+  { log }: Foundation,
+  { metrics }: State,
+  { scaler }: Memory,
+  mode: Config["scaler"]["mode"],
+): void {
+  if (scaler.status().mode === mode) return;
+  scaler.setMode(mode);
+  metrics.setObserving(mode === "observe");
+  if (mode === "observe") sayThatNothingIsDone(log);
+  else log.warn("scaler.acting", { detail: "plugins are shed and restored from now on" });
 }
 
 /** Starts the eager plugins; one that fails does not keep conductor from being ready. */

@@ -5,6 +5,8 @@ import { type ForecastView, trustOf } from "./forecast-facts.ts";
 import { type PluginRow, pluginTable } from "./plugins/plugin-table.ts";
 
 interface ScalingStatus {
+  mode: string;
+  observed: { decisionId: number; sinceAt: string } | null;
   measured: { usedBytes: number; budgetBytes: number; usedRatio: number } | null;
   forecast: ForecastView | null;
   verdict: { rule: string; reason: string } | null;
@@ -31,7 +33,8 @@ export const statusCommand: Command = {
   },
 };
 
-function describe({ measured, forecast, verdict, shedding }: ScalingStatus, plugins: PluginRow[]): string {
+function describe(scaling: ScalingStatus, plugins: PluginRow[]): string {
+  const { measured, forecast, verdict, shedding } = scaling;
   const memory = measured
     ? `${formatBytes(measured.usedBytes)} of ${formatBytes(measured.budgetBytes)} (${formatPercent(measured.usedRatio)})`
     : "not measured yet";
@@ -41,8 +44,18 @@ function describe({ measured, forecast, verdict, shedding }: ScalingStatus, plug
   return [
     `memory    ${memory}`,
     `forecast  ${ahead}`,
+    ...modeLines(scaling),
     `scaler    ${shedding ? "shedding: " : ""}${verdict?.reason ?? "no evaluation yet"}`,
     "",
     pluginTable(plugins),
   ].join("\n");
+}
+
+/** Only where nothing will be done: that must not be overlooked. */
+function modeLines({ mode, observed }: ScalingStatus): string[] {
+  if (mode !== "observe") return [];
+  const lines = ["mode      observe: NOTHING IS SHED OR RESTORED, only recorded (scaler.mode)"];
+  if (observed)
+    lines.push(`would     act since ${observed.sinceAt}: see conductor why ${observed.decisionId}`);
+  return lines;
 }

@@ -23,6 +23,8 @@ interface DecisionView {
   actions: ActionView[];
   alternatives: { kind: string; plugin: string; because: string }[];
   outcome: string;
+  /** Of an observed decision: how its wish ended. */
+  note?: string;
 }
 
 /** `conductor why`: a decision in words. */
@@ -65,8 +67,15 @@ function explain({
   actions,
   alternatives,
   outcome,
+  note,
 }: DecisionView): string {
-  const lines = [`decision ${id}, ${at}, rule "${rule}"`, "", `  ${reason}.`, ""];
+  const observed = outcome === "observed";
+  const lines = [
+    `decision ${id}, ${at}, rule "${rule}"${observed ? ", observed: nothing was done" : ""}`,
+    "",
+    `  ${reason}.`,
+    "",
+  ];
   const measured = inputs?.measured;
   if (measured)
     lines.push(
@@ -77,20 +86,25 @@ function explain({
       `  forecast  ${formatPercent(forecast.smoothedRatio)}, 95 % interval ${formatPercent(forecast.lowerRatio)} to ${formatPercent(forecast.upperRatio)} (${trustOf(forecast)})`,
     );
   for (const action of actions)
-    lines.push(`  ${action.urgent ? "at once   " : "action    "}${describe(action)}`);
+    lines.push(
+      observed
+        ? `  would     ${action.kind} ${action.plugin}${action.urgent ? " at once" : ""}: expected ${bytesText(action.expectedBytes)}`
+        : `  ${action.urgent ? "at once   " : "action    "}${describe(action)}`,
+    );
   for (const { kind, plugin, because } of alternatives)
     lines.push(`  not       ${kind} ${plugin}: ${because}`);
-  lines.push(`  outcome   ${outcome}`);
+  lines.push(`  outcome   ${outcome}${note === undefined ? "" : `: ${note}`}`);
   return lines.join("\n");
 }
 
+const bytesText = (value: number | null | undefined) =>
+  value === null || value === undefined ? "an unknown amount" : formatBytes(value);
+
 function describe({ kind, plugin, expectedBytes, actualBytes, durationMs, detail }: ActionView): string {
-  const bytes = (value: number | null | undefined) =>
-    value === null || value === undefined ? "an unknown amount" : formatBytes(value);
   const verb = kind === "shed" ? "back" : "taken";
   const result =
     actualBytes === undefined
       ? "still under way"
-      : `${bytes(actualBytes)} ${verb}${durationMs === undefined ? "" : ` in ${formatDuration(durationMs)}`}`;
-  return `${kind} ${plugin}: expected ${bytes(expectedBytes)}, ${result}${detail ? ` (${detail})` : ""}`;
+      : `${bytesText(actualBytes)} ${verb}${durationMs === undefined ? "" : ` in ${formatDuration(durationMs)}`}`;
+  return `${kind} ${plugin}: expected ${bytesText(expectedBytes)}, ${result}${detail ? ` (${detail})` : ""}`;
 }

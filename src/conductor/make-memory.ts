@@ -1,6 +1,7 @@
 /** The loop of the design: sample -> window -> forecast -> decide -> act -> record. */
 
 import { join } from "node:path";
+import type { Log } from "../log.ts";
 import { Gaps } from "../monitor/gaps.ts";
 import { hasProc, ProcSource } from "../monitor/host-source.ts";
 import { PortableSource } from "../monitor/portable-source.ts";
@@ -107,6 +108,7 @@ export function makeMemory(foundation: Foundation, state: State, manager: Plugin
     log,
     publisher: events,
     policy: foundation.policy,
+    mode: config.scaler.mode,
     actuator: actuatorOf(manager, watch, learned),
     measureNow: () => reflex.readNow(),
     recorder: new AuditRecorder(storage, metrics, clock),
@@ -123,6 +125,8 @@ export function makeMemory(foundation: Foundation, state: State, manager: Plugin
   const begin = () => {
     learning.begin(reflex.readNow()?.budgetBytes ?? null);
     warm(foundation, state, manager, window, watch);
+    metrics.setObserving(config.scaler.mode === "observe");
+    if (config.scaler.mode === "observe") sayThatNothingIsDone(log);
     sampler.start();
     reflex.start();
     // What is usual at this time of the day is not needed at once, and the start has more urgent things to do.
@@ -137,6 +141,13 @@ export function makeMemory(foundation: Foundation, state: State, manager: Plugin
   };
   return { window, gaps, watch, reflex, scaler, forecastReport, begin };
 }
+
+/** Whoever reads the log must not take it for a conductor that protects the host. */
+export const sayThatNothingIsDone = (log: Log): void =>
+  log.warn("scaler.observing", {
+    detail: "nothing is shed or restored, not in an emergency either; what would be done is recorded",
+    remedy: "set scaler.mode to act, and send HUP",
+  });
 
 /** What was learned lies beside the database. */
 function makeLearning({ clock, log, events, loaded }: Foundation, state: State): ForecastLearning {

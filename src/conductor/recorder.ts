@@ -31,7 +31,10 @@ export class AuditRecorder implements Recorder {
       alternatives: rejected,
       plugins,
     });
-    if (record.actions.length === 0) this.metrics.countDecision(record.rule, "none");
+    if (record.observed) {
+      this.storage.decisions.setOutcome(id, { observed: true }, nowMs);
+      this.metrics.countDecision(rule, "observed");
+    } else if (record.actions.length === 0) this.metrics.countDecision(record.rule, "none");
     else this.#rules.set(id, { rule: record.rule, actions: record.actions.length });
     return id;
   }
@@ -49,6 +52,11 @@ export class AuditRecorder implements Recorder {
     if (!open || outcomes.length < open.actions) return;
     this.#rules.delete(id);
     this.metrics.countDecision(open.rule, outcomes.every(({ carried }) => carried.done) ? "done" : "failed");
+  }
+
+  observed(id: number, { untilMs, note }: { untilMs: number; note: string }): void {
+    const outcome = { observed: true, until: new Date(untilMs).toISOString(), note };
+    this.storage.decisions.setOutcome(id, outcome, this.clock.nowMs());
   }
 
   #count({ kind, plugin, expectedBytes, actualBytes, carried }: Outcome): void {

@@ -5,6 +5,7 @@ import { dirname, resolve } from "node:path";
 import * as z from "zod";
 import { type Overrides, overridesFrom } from "./env.ts";
 import { describeIssues, type LineOf } from "./issues.ts";
+import { readPolicyFile } from "./policy-file.ts";
 import { type Config, configSchema } from "./schema.ts";
 import { parseYaml } from "./yaml.ts";
 
@@ -89,6 +90,23 @@ const frozen = <T>(value: T): T => {
   return value;
 };
 
+/** The shadows with the policies of their files, and the scaler's order where they name none. Throws ConfigError. */
+function withShadows(config: Config, baseFolder: string): Config {
+  const errors: string[] = [];
+  const { order } = config.scaler;
+  const shadow = config.shadow.map((each) => {
+    if (each.file === undefined) {
+      const own = each.settings.order.length > 0 ? each.settings.order : [...order];
+      return { ...each, settings: { ...each.settings, order: own } };
+    }
+    const read = readPolicyFile(resolve(baseFolder, each.file), each.file, order);
+    if (!read.ok) errors.push(...read.errors.map((line) => `shadow ${each.name}: ${line}`));
+    return read.ok ? { ...each, settings: read.settings } : each;
+  });
+  if (errors.length > 0) throw new ConfigError(errors);
+  return { ...config, shadow };
+}
+
 /** Reads and validates. Throws ConfigError with every problem found at once. */
 export function loadConfig(source: ConfigSource): LoadedConfig {
   const read = readText(source);
@@ -112,5 +130,6 @@ export function loadConfig(source: ConfigSource): LoadedConfig {
     errors.push(...linesOf(parsed.error, raw, read?.file ?? "defaults", lineOf, overrides, source.flags));
   if (errors.length > 0 || !parsed.success) throw new ConfigError(errors);
   const baseFolder = read ? dirname(resolve(source.folder, read.file)) : source.folder;
-  return { config: frozen(parsed.data), file: read?.file ?? null, baseFolder };
+  const config = withShadows(parsed.data, baseFolder);
+  return { config: frozen(config), file: read?.file ?? null, baseFolder };
 }

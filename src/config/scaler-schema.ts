@@ -29,7 +29,8 @@ const percent = (share: number): string => `${Number((share * 100).toFixed(3))}%
 const either = (mission: string, adaptive: string): string =>
   `default: ${mission}, with policy adaptive ${adaptive}`;
 
-const shape = z.strictObject({
+/** What a policy goes by; all of it may be left out. */
+const policyShape = z.strictObject({
   policy: z
     .enum(["mission", "adaptive"])
     .default("mission")
@@ -96,10 +97,18 @@ const shape = z.strictObject({
     .describe("Early signs: they shed one plugin, and only from twice the margin under the shed line on"),
 });
 
-type Written = z.output<typeof shape>;
+const scalerShape = z.strictObject({
+  mode: z
+    .enum(["act", "observe"])
+    .default("act")
+    .describe("observe: decide and record what would be done, and shed and restore nothing"),
+  ...policyShape.shape,
+});
+
+type Written = z.output<typeof policyShape>;
 
 /** The settings with what its policy does where nothing was written. */
-function filled({ putOff, ...written }: Written) {
+export function filled({ putOff, ...written }: Written) {
   const preset = presets[written.policy];
   return {
     ...written,
@@ -117,26 +126,35 @@ function filled({ putOff, ...written }: Written) {
   };
 }
 
-export type ScalerSettings = ReturnType<typeof filled>;
+export type PolicySettings = ReturnType<typeof filled>;
 
-/** Lines that contradict each other. */
-function crossChecks(value: ScalerSettings, context: z.RefinementCtx): void {
+/** Lines that contradict each other; `prefix` is where they stand, as in "scaler.". */
+export const crossChecks = (prefix: string) => (value: PolicySettings, context: z.RefinementCtx) => {
   const refuse = (path: string[], message: string, written: unknown) =>
     context.addIssue({ code: "custom", path, message, params: { written } });
-  const shed = `scaler.shed (${percent(value.shed)})`;
+  const shed = `${prefix}shed (${percent(value.shed)})`;
   if (value.restore >= value.shed) refuse(["restore"], `expected less than ${shed}`, percent(value.restore));
   if (value.shed >= value.emergency)
     refuse(
       ["shed"],
-      `expected less than scaler.emergency (${percent(value.emergency)})`,
+      `expected less than ${prefix}emergency (${percent(value.emergency)})`,
       percent(value.shed),
     );
   if (value.margin >= value.shed) refuse(["margin"], `expected less than ${shed}`, percent(value.margin));
   if (value.putOff.initial > value.putOff.max)
-    refuse(["putOff", "initial"], "expected at most scaler.putOff.max", value.putOff.initial);
+    refuse(["putOff", "initial"], `expected at most ${prefix}putOff.max`, value.putOff.initial);
   const twice = value.order.find((name, index) => value.order.indexOf(name) !== index);
   if (twice) refuse(["order"], `"${twice}" stands twice; expected each plugin once`, value.order);
-}
+};
 
-/** The section, and the whole of a policy file. */
-export const scaler = shape.prefault({}).transform(filled).superRefine(crossChecks);
+/** The keys of a policy, for a section that has more of them. */
+export const policyKeys = policyShape.shape;
+
+/** The section: a policy, and whether it acts. */
+export const scaler = scalerShape
+  .prefault({})
+  .transform(({ mode, ...policy }) => ({ mode, ...filled(policy) }))
+  .superRefine(crossChecks("scaler."));
+
+/** The whole of a policy file, and of a policy that a request brings. */
+export const policySettings = policyShape.transform(filled).superRefine(crossChecks(""));

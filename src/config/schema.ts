@@ -5,6 +5,7 @@ import { mostPatterns, patternProblem } from "../events/pattern.ts";
 import { bytes, count, duration, pluginName, ratio } from "./quantities.ts";
 import { routingRules } from "./routing-schema.ts";
 import { scaler } from "./scaler-schema.ts";
+import { shadows } from "./shadow-schema.ts";
 
 const http = z.strictObject({
   host: z.string().min(1).default("127.0.0.1").describe("Address to listen on"),
@@ -289,6 +290,9 @@ export const configSchema = z.strictObject({
     })
     .describe("The memory forecast"),
   scaler: scaler.describe("When plugins are shed and restored"),
+  shadow: shadows.describe(
+    "Policies that decide beside the scaler's and do nothing: [{name: late, policy: adaptive}]",
+  ),
   health: health.prefault({}).describe("Health checks"),
   breaker: breaker.prefault({}).describe("Circuit breakers"),
   routing: routing.prefault({}).describe("Where requests go, and how they get there"),

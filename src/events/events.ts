@@ -34,7 +34,14 @@ export interface EventMap {
   "plugin.log": { plugin: string; stream: "stdout" | "stderr" | "log"; line: string };
   "health.changed": { platform: string; from: string; to: string; detail: string };
   "breaker.changed": { platform: string; from: string; to: string; reason: string };
-  "scaling.decision": { decisionId: number; rule: string; reason: string; actions: string[] };
+  "scaling.decision": {
+    decisionId: number;
+    rule: string;
+    reason: string;
+    actions: string[];
+    /** It is only what would be done: conductor observes. */
+    observed: boolean;
+  };
   "forecast.trained": {
     trigger: string;
     reason: string;

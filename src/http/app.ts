@@ -20,6 +20,9 @@ import { scalingRoutes } from "./scaling.ts";
 import { isoTime, type Services } from "./services.ts";
 import { webhookRoutes } from "./webhooks.ts";
 
+const observing =
+  "scaler.mode is observe: conductor records what it would do, and sheds and restores nothing";
+
 /** Everything that is served. `guard` says who may. */
 export function createApp(services: Services, guard: GuardOptions): Hono {
   const app = new Hono();
@@ -31,7 +34,12 @@ export function createApp(services: Services, guard: GuardOptions): Hono {
   app.use(boundedBody(services.config.http.maxBody, services.clock));
   app.get("/readyz", (context) => {
     const because = services.notReadyBecause();
-    if (because === null) return context.json({ status: "ready", since: isoTime(services.startedAtMs) });
+    if (because === null)
+      return context.json({
+        status: "ready",
+        since: isoTime(services.startedAtMs),
+        ...(services.scaler.status().mode === "observe" ? { detail: observing } : {}),
+      });
     return problem(context, {
       status: 503,
       code: "not_ready",

@@ -83,12 +83,14 @@ function nextPage(before: number, limit: number | undefined, plugin: string | un
 const forecastView = (forecast: ForecastFacts | null) =>
   forecast && { ...forecast, atMs: undefined, at: isoTime(forecast.atMs) };
 
-function statusView({ scaler, policy: inForce, config, clock }: Services) {
+function statusView({ scaler, policy: inForce, clock }: Services) {
   const policy = inForce();
-  const { measured, forecast, verdict, shedding, acting, lastChangeMs } = scaler.status();
+  const { mode, wish, measured, forecast, verdict, shedding, acting, lastChangeMs } = scaler.status();
   return {
     at: isoTime(clock.nowMs()),
-    policy: config.scaler.policy,
+    mode,
+    observed: wish && { decisionId: wish.decisionId, sinceAt: isoTime(wish.sinceMs) },
+    policy: policy.kind ?? "mission",
     thresholds: {
       shedRatio: policy.shedRatio,
       restoreRatio: policy.restoreRatio,
@@ -117,6 +119,7 @@ function outcomeOf(action: unknown, outcomes: readonly unknown[]): object {
 export function decisionView(record: DecisionRecord) {
   const actions = Array.isArray(record.actions) ? record.actions : [];
   const outcomes = Array.isArray(record.outcome) ? record.outcome : [];
+  const observed = observedOf(record.outcome);
   return {
     id: record.id,
     at: isoTime(record.atMs),
@@ -127,9 +130,16 @@ export function decisionView(record: DecisionRecord) {
     forecast: withIsoTime(record.forecast, "atMs", "at"),
     actions: actions.map((action) => ({ ...(action as object), ...outcomeOf(action, outcomes) })),
     alternatives: record.alternatives,
-    outcome: outcomeText(actions.length, outcomes),
+    outcome: observed ? "observed" : outcomeText(actions.length, outcomes),
+    ...(observed?.note === undefined ? {} : { note: observed.note }),
     outcomeAt: isoTimeOrNull(record.outcomeAtMs),
   };
+}
+
+/** The outcome of a decision that was not to be carried out: once its wish is over, how that ended. Else null. */
+function observedOf(outcome: Json): { note?: Json } | null {
+  if (typeof outcome !== "object" || outcome === null || Array.isArray(outcome)) return null;
+  return outcome.observed === true ? outcome : null;
 }
 
 /** Recorded data with one time written as every answer writes it. */

@@ -117,6 +117,10 @@ export const scalingMetrics = (registry: Registry) => ({
     registry,
     of("conductor_scaling_decisions_total", "Scaling decisions by rule and outcome.", "rule", "outcome"),
   ),
+  observing: new BoundedGauge(
+    registry,
+    of("conductor_scaler_observing", "1 while it is only recorded what would be done, 0 while it is done."),
+  ),
   sheds: new BoundedCounter(registry, of("conductor_sheds_total", "Plugins stopped for memory.", "plugin")),
   restores: new BoundedCounter(
     registry,

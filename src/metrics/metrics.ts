@@ -187,6 +187,10 @@ export class Metrics {
     this.#scaling.decisions.add({ rule, outcome });
   }
 
+  setObserving(observing: boolean): void {
+    this.#scaling.observing.set({}, observing ? 1 : 0);
+  }
+
   /** A shed plugin; memory that grew in spite of it (a negative `actualBytes`) adds nothing to what was reclaimed. */
   countShed(plugin: string, expectedBytes: number | null, actualBytes: number | null): void {
     this.#scaling.sheds.add({ plugin });

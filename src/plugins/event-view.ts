@@ -16,7 +16,7 @@ const shown: { [Name in EventName]?: readonly (keyof EventMap[Name] & string)[] 
   "plugin.swapped": ["plugin", "from", "to", "outcome"],
   "health.changed": ["platform", "from", "to"],
   "breaker.changed": ["platform", "from", "to"],
-  "scaling.decision": ["decisionId", "rule", "reason", "actions"],
+  "scaling.decision": ["decisionId", "rule", "reason", "actions", "observed"],
   "forecast.trained": ["trigger", "reason", "adopted", "points", "errorBefore", "errorAfter"],
   "forecast.crossing": ["threshold", "direction", "valueRatio", "thresholdRatio", "horizonMs"],
   "forecast.anomaly": ["kind", "value", "detail"],

@@ -1,10 +1,10 @@
 /** A policy from its settings. */
 
-import type { ScalerSettings } from "../config/scaler-schema.ts";
+import type { PolicySettings } from "../config/scaler-schema.ts";
 import type { Policy } from "./situation.ts";
 
 /** What `decide` goes by; percent where `Policy` says so. */
-export const policyOf = ({ policy, putOff, triggers, ...rest }: ScalerSettings): Policy => ({
+export const policyOf = ({ policy, putOff, triggers, ...rest }: PolicySettings): Policy => ({
   kind: policy,
   order: rest.order,
   shedRatio: rest.shed,

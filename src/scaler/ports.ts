@@ -68,6 +68,8 @@ export interface DecisionRecord {
   rejected: readonly Rejected[];
   plan: Plan | undefined;
   outcomes: readonly Outcome[];
+  /** It is not carried out: conductor only observes. Absent: it is. */
+  observed?: boolean;
 }
 
 /** The audit. */
@@ -76,4 +78,6 @@ export interface Recorder {
   open(record: DecisionRecord): number;
   /** Keeps what came of it. */
   close(id: number, outcomes: readonly Outcome[]): void;
+  /** Keeps how the wish of an observed decision ended. */
+  observed(id: number, end: { untilMs: number; note: string }): void;
 }

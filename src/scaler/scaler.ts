@@ -19,12 +19,18 @@ import type {
   Situation,
   Verdict,
 } from "./situation.ts";
+import { Wishes } from "./wishes.ts";
+
+/** observe: it decides and records, and does nothing. */
+export type ScalerMode = "act" | "observe";
 
 export interface ScalerOptions {
   clock: Clock;
   log: Log;
   publisher: Publisher;
   policy: Policy;
+  /** Absent: act. */
+  mode?: ScalerMode;
   actuator: Actuator;
   measureNow: MeasureNow;
   recorder: Recorder;
@@ -35,6 +41,9 @@ export interface ScalerOptions {
 }
 
 export interface ScalerStatus {
+  mode: ScalerMode;
+  /** Observing: what it would do now, and since when. */
+  wish: { decisionId: number; sinceMs: number } | null;
   shedding: boolean;
   acting: string | null;
   lastChangeMs: number | null;
@@ -54,6 +63,8 @@ export class Scaler {
   readonly #execution: Execution;
   readonly #admission: Admission;
   readonly #controller: Controller;
+  readonly #wishes: Wishes;
+  #mode: ScalerMode;
   #forecast: ForecastFacts | null = null;
   #measured: Measured | null = null;
   #verdict: Verdict | null = null;
@@ -69,11 +80,15 @@ export class Scaler {
     this.#execution = new Execution(options);
     this.#admission = new Admission(options);
     this.#controller = new Controller(options.policy);
+    this.#wishes = new Wishes(options.recorder, (record) => this.#open(record));
+    this.#mode = options.mode ?? "act";
     this.#wallAheadMs = options.clock.nowMs() - options.clock.monotonicMs();
   }
 
   status(): ScalerStatus {
     return {
+      mode: this.#mode,
+      wish: this.#wishes.current,
       shedding: this.#controller.shedding,
       acting: this.#execution.stopping,
       lastChangeMs: this.#controller.lastChangeMs,
@@ -86,6 +101,12 @@ export class Scaler {
   /** Thresholds and order from now on. */
   setPolicy(policy: Policy): void {
     this.#controller.policy = policy;
+  }
+
+  /** Acting or observing from now on. What is under way is finished; a plugin that is shed stays so until it acts again. */
+  setMode(mode: ScalerMode): void {
+    this.#mode = mode;
+    if (mode === "act") this.#wishes.close();
   }
 
   /** The newest forecast; null when there is none. The next reading is judged by it. */
@@ -119,7 +140,7 @@ export class Scaler {
     if (this.#stopped) return;
     this.#followWallClock();
     if (this.#running) {
-      if (this.#isEmergency(measured)) this.#execution.hasten(measured);
+      if (this.#mode === "act" && this.#isEmergency(measured)) this.#execution.hasten(measured);
       return;
     }
     this.#running = this.#evaluate(measured)
@@ -147,9 +168,13 @@ export class Scaler {
     return this.#controller.situation(this.#options.clock.nowMs(), measured, this.#plugins());
   }
 
-  /** Whether memory allows the plugin to be started now, and if not why; see `Admission`. */
+  /**
+   * Whether memory allows the plugin to be started now, and if not why; see `Admission`. Observing, it always does: to
+   * hold one back would be to act.
+   */
   mayStart(plugin: string): Permission {
-    return this.#admission.mayStart(plugin, this.#memoryNow());
+    const permission = this.#admission.mayStart(plugin, this.#memoryNow());
+    return this.#mode === "observe" ? { ok: true } : permission;
   }
 
   /** Whether memory allows a second copy of a running plugin beside it, and if not why; see `Admission`. */
@@ -175,6 +200,7 @@ export class Scaler {
   /** Takes no further decisions; resolves when the running one is done. */
   async stop(): Promise<void> {
     this.#stopped = true;
+    this.#wishes.close();
     await Promise.all([this.#running, this.#restoring?.done]);
   }
 
@@ -197,6 +223,10 @@ export class Scaler {
       const verdict = this.#controller.decide(situation, this.#forecast);
       this.#noteExhaustion(situation, verdict);
       this.#verdict = verdict;
+      if (this.#mode === "observe") {
+        this.#wishes.follow(verdict, situation.nowMs, () => this.#recordOf(situation, verdict));
+        return;
+      }
       if (verdict.actions.length === 0) return;
       const record = this.#recordOf(situation, verdict);
       if (verdict.rule === "restore") {
@@ -287,10 +317,11 @@ export class Scaler {
   /** Records a decision and announces it; yields its id. */
   #open(record: DecisionRecord): number {
     const decisionId = this.#options.recorder.open(record);
-    const { rule, reason, actions } = record;
+    const { rule, reason, actions, observed = false } = record;
     const names = actions.map(({ kind, plugin }) => `${kind} ${plugin}`);
-    this.#options.log.warn("scaler.decided", { decisionId, rule, reason, actions: names });
-    this.#options.publisher.publish("scaling.decision", { decisionId, rule, reason, actions: names });
+    const facts = { decisionId, rule, reason, actions: names, observed };
+    this.#options.log.warn(observed ? "scaler.observed" : "scaler.decided", facts);
+    this.#options.publisher.publish("scaling.decision", facts);
     return decisionId;
   }
 

@@ -37,6 +37,7 @@ function used(metrics: Metrics): Metrics {
   metrics.countForecastTraining("schedule", true);
   metrics.countForecastAnomaly("spike");
   metrics.countDecision("shed", "done");
+  metrics.setObserving(true);
   metrics.countShed("voice", 2e8, 1.5e8);
   metrics.countRestore("voice");
   metrics.setPluginState("voice", "running");

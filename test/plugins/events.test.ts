@@ -67,7 +67,13 @@ describe("a bun plugin", () => {
     health(bus, "it said: my password is swordfish");
     bus.publish("plugin.log", { plugin: "bot", stream: "stderr", line: "own" });
     bus.publish("plugin.log", { plugin: "voice", stream: "stderr", line: "other" });
-    bus.publish("scaling.decision", { decisionId: 1, rule: "shed", reason: "", actions: [] });
+    bus.publish("scaling.decision", {
+      decisionId: 1,
+      rule: "shed",
+      reason: "",
+      actions: [],
+      observed: false,
+    });
     bus.publish("plugin.state", { plugin: "voice", from: "starting", to: "failed", reason: "last words: x" });
     const at = expect.stringMatching(/^\d{4}-\d\d-\d\dT/);
     await eventually(async () =>
@@ -179,7 +185,13 @@ describe("an exec plugin", () => {
     const actions = Array.from({ length: 100 }, () => "x".repeat(100));
     const before = process.memoryUsage().heapUsed;
     for (let number = 0; number < 5_000; number++)
-      bus.publish("scaling.decision", { decisionId: number, rule: "shed", reason: "", actions });
+      bus.publish("scaling.decision", {
+        decisionId: number,
+        rule: "shed",
+        reason: "",
+        actions,
+        observed: false,
+      });
     Bun.gc(true);
     // Of 50 MB; at most 256 KiB wait, beside what the socket itself holds.
     expect(process.memoryUsage().heapUsed - before).toBeLessThan(10 * 2 ** 20);

@@ -21,6 +21,8 @@ export class SimulatedHost implements Actuator, Recorder {
   readonly plugins_: SimulatedPlugin[];
   readonly log: string[] = [];
   readonly records: (DecisionRecord & { outcomes: readonly Outcome[] })[] = [];
+  /** How observed decisions ended. */
+  readonly notes: string[] = [];
   baseBytes = 0;
   budgetBytes = 1_000 * MiB;
   /** The next shed does not get rid of the processes. */
@@ -102,6 +104,10 @@ export class SimulatedHost implements Actuator, Recorder {
   close(id: number, outcomes: readonly Outcome[]): void {
     const record = this.records[id - 1];
     if (record) record.outcomes = outcomes.slice();
+  }
+
+  observed(id: number, { note }: { note: string }): void {
+    this.notes.push(`${id}: ${note}`);
   }
 
   find(name: string): SimulatedPlugin {
