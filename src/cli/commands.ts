@@ -6,6 +6,7 @@ import { checkCommand } from "./check.ts";
 import type { Command } from "./command.ts";
 import { deadLettersCommand } from "./dead-letters.ts";
 import { doctorCommand } from "./doctor.ts";
+import { evaluateCommand } from "./evaluate.ts";
 import { eventsCommand } from "./events.ts";
 import { forecastCommand } from "./forecast.ts";
 import { initCommand } from "./init.ts";
@@ -25,6 +26,7 @@ export const commands: readonly Command[] = [
   eventsCommand,
   breakersCommand,
   whyCommand,
+  evaluateCommand,
   deadLettersCommand,
   forecastCommand,
   routesCommand,

@@ -6,6 +6,7 @@ import * as z from "zod";
 import { type Overrides, overridesFrom } from "./env.ts";
 import { describeIssues, type LineOf } from "./issues.ts";
 import { readPolicyFile } from "./policy-file.ts";
+import { withOrder } from "./scaler-schema.ts";
 import { type Config, configSchema } from "./schema.ts";
 import { parseYaml } from "./yaml.ts";
 
@@ -95,10 +96,7 @@ function withShadows(config: Config, baseFolder: string): Config {
   const errors: string[] = [];
   const { order } = config.scaler;
   const shadow = config.shadow.map((each) => {
-    if (each.file === undefined) {
-      const own = each.settings.order.length > 0 ? each.settings.order : [...order];
-      return { ...each, settings: { ...each.settings, order: own } };
-    }
+    if (each.file === undefined) return { ...each, settings: withOrder(each.settings, order) };
     const read = readPolicyFile(resolve(baseFolder, each.file), each.file, order);
     if (!read.ok) errors.push(...read.errors.map((line) => `shadow ${each.name}: ${line}`));
     return read.ok ? { ...each, settings: read.settings } : each;

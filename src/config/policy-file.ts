@@ -2,10 +2,13 @@
 
 import { readFileSync } from "node:fs";
 import { describeIssues } from "./issues.ts";
-import { type PolicySettings, policySettings } from "./scaler-schema.ts";
+import { type PolicySettings, policySettings, withOrder } from "./scaler-schema.ts";
 import { parseYaml } from "./yaml.ts";
 
-export type ReadPolicy = { ok: true; settings: PolicySettings } | { ok: false; errors: string[] };
+/** `raw` is what was written. */
+export type ReadPolicy =
+  | { ok: true; settings: PolicySettings; raw: unknown }
+  | { ok: false; errors: string[] };
 
 /**
  * The policy in the file at `path`; errors call it `name`. Where it names no order, it has `order`. Reads once; a file
@@ -24,11 +27,7 @@ export function readPolicyFile(path: string, name: string, order: readonly strin
   const yaml = parseYaml(text, name);
   if (!yaml.ok) return { ok: false, errors: yaml.errors };
   const raw = yaml.value ?? {};
-  const parsed = policySettings.safeParse(withOrder(raw, order));
-  if (parsed.success) return { ok: true, settings: parsed.data };
+  const parsed = policySettings.safeParse(raw);
+  if (parsed.success) return { ok: true, settings: withOrder(parsed.data, order), raw };
   return { ok: false, errors: describeIssues(parsed.error, policySettings, raw, name, yaml.lineOf) };
 }
-
-/** What was written as a policy, with `order` where it names none. */
-export const withOrder = (raw: unknown, order: readonly string[]): unknown =>
-  typeof raw === "object" && raw !== null && !Array.isArray(raw) ? { order: [...order], ...raw } : raw;

@@ -147,8 +147,11 @@ export const crossChecks = (prefix: string) => (value: PolicySettings, context: 
   if (twice) refuse(["order"], `"${twice}" stands twice; expected each plugin once`, value.order);
 };
 
-/** The keys of a policy, for a section that has more of them. */
-export const policyKeys = policyShape.shape;
+/** The keys of a policy that stands beside the scaler's: its order may be left out. */
+export const policyKeys = {
+  ...policyShape.shape,
+  order: policyShape.shape.order.unwrap().optional().describe("Degradation order; default: scaler.order"),
+};
 
 /** The section: a policy, and whether it acts. */
 export const scaler = scalerShape
@@ -156,5 +159,12 @@ export const scaler = scalerShape
   .transform(({ mode, ...policy }) => ({ mode, ...filled(policy) }))
   .superRefine(crossChecks("scaler."));
 
-/** The whole of a policy file, and of a policy that a request brings. */
-export const policySettings = policyShape.transform(filled).superRefine(crossChecks(""));
+/** The whole of a policy file, and of a policy that a request brings; without an order of its own it is empty. */
+export const policySettings = z
+  .strictObject(policyKeys)
+  .transform(({ order = [], ...policy }) => filled({ ...policy, order }))
+  .superRefine(crossChecks(""));
+
+/** The policy with `order` where it has none of its own. */
+export const withOrder = (settings: PolicySettings, order: readonly string[]): PolicySettings =>
+  settings.order.length > 0 ? settings : { ...settings, order: [...order] };

@@ -15,7 +15,8 @@ const evidence = z.strictObject({
   differences: count(1, 100_000).default(20).describe("and with at least so many decisions that differ"),
 });
 
-const unset = JSON.stringify(z.strictObject(policyKeys).parse({}));
+const textOf = (policy: object): string => JSON.stringify(Object.entries(policy).sort());
+const unset = textOf({ order: [], ...z.strictObject(policyKeys).parse({}) });
 
 const shadow = z
   .strictObject({
@@ -31,29 +32,17 @@ const shadow = z
       .prefault("24h")
       .describe("Promoted by evidence, it goes back if there is trouble within this time"),
     ...policyKeys,
-    order: policyKeys.order.unwrap().optional().describe("Degradation order; default: scaler.order"),
   })
-  .transform(({ name, file, promotion, probation, order, ...policy }, context) => {
-    const usual = policyKeys.order.parse(undefined);
-    const written = JSON.stringify({ ...policy, order: order ?? usual });
-    if (file !== undefined && sorted(written) !== sorted(unset))
+  .transform(({ name, file, promotion, probation, order = [], ...policy }, context) => {
+    if (file !== undefined && textOf({ order, ...policy }) !== unset)
       context.addIssue({
         code: "custom",
         path: ["file"],
         message: "expected the settings of the policy there or here, not both",
       });
-    // An empty order is filled with the scaler's where the file is loaded.
-    return {
-      name,
-      file,
-      promotion,
-      probation,
-      settings: { ...filled({ ...policy, order: usual }), order: order ?? [] },
-    };
+    return { name, file, promotion, probation, settings: filled({ ...policy, order }) };
   })
   .superRefine(({ settings }, context) => crossChecks("")(settings, context));
-
-const sorted = (json: string): string => JSON.stringify(Object.entries(JSON.parse(json)).sort());
 
 /** Each under a name of its own. */
 export const shadows = z

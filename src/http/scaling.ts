@@ -1,12 +1,11 @@
 /** `/api/v1/scaling/…`: what the scaler sees, what it decided, and what it would decide. */
 
-import { type Context, Hono, type MiddlewareHandler } from "hono";
+import { Hono, type MiddlewareHandler } from "hono";
 import * as z from "zod";
-import { decide } from "../scaler/decide.ts";
-import type { ForecastFacts, PluginFacts } from "../scaler/situation.ts";
 import type { Json } from "../sdk/plugin.ts";
 import type { DecisionRecord } from "../storage/decision-row.ts";
-import { type BodyShape, checkedBody } from "./body.ts";
+import { evaluate } from "./evaluate.ts";
+import { forecastView } from "./forecast-view.ts";
 import { problem } from "./problem.ts";
 import { checkedQuery, wholeNumber } from "./query.ts";
 import { isoTime, isoTimeOrNull, type Services } from "./services.ts";
@@ -16,24 +15,6 @@ const listQuery = z.strictObject({
   before: wholeNumber(1, Number.MAX_SAFE_INTEGER).optional(),
   plugin: z.string().min(1).max(64).optional(),
 });
-
-const share = z.number().min(0).max(10);
-
-const hypothesisSchema = z.strictObject({
-  usedRatio: share.optional(),
-  smoothedForecastRatio: share.optional(),
-  upperForecastRatio: share.optional(),
-});
-
-type Hypothesis = z.output<typeof hypothesisSchema>;
-
-/** A hypothetical state; what is left out is as it is now. */
-const hypothesis: BodyShape<Hypothesis> = {
-  schema: hypothesisSchema,
-  name: "a hypothesis",
-  expected: "{usedRatio?, smoothedForecastRatio?, upperForecastRatio?}, each a share of the budget",
-  empty: {},
-};
 
 export function scalingRoutes(services: Services, administrators: MiddlewareHandler): Hono {
   const app = new Hono();
@@ -79,9 +60,6 @@ function nextPage(before: number, limit: number | undefined, plugin: string | un
   if (plugin !== undefined) query.set("plugin", plugin);
   return `/api/v1/scaling/decisions?${query}`;
 }
-
-const forecastView = (forecast: ForecastFacts | null) =>
-  forecast && { ...forecast, atMs: undefined, at: isoTime(forecast.atMs) };
 
 function statusView({ scaler, policy: inForce, clock }: Services) {
   const policy = inForce();
@@ -153,50 +131,4 @@ function outcomeText(actions: number, outcomes: unknown[]): "none" | "pending" |
   if (actions === 0) return "none";
   if (outcomes.length < actions) return "pending";
   return outcomes.every((each) => (each as { done?: unknown }).done === true) ? "done" : "failed";
-}
-
-/** What would be decided in a hypothetical state; nothing is done. */
-async function evaluate(context: Context, { scaler, policy, clock }: Services) {
-  const body = await checkedBody(context, clock, hypothesis);
-  if (!body.ok) return body.response;
-  const { measured, forecast } = scaler.status();
-  if (!measured)
-    return problem(context, {
-      status: 503,
-      code: "no_measurement",
-      title: "Memory has not been measured yet",
-      detail: "try again in a second",
-      retryAfterSeconds: 1,
-    });
-  const { usedRatio } = body.value;
-  const usedBytes = usedRatio === undefined ? measured.usedBytes : usedRatio * measured.budgetBytes;
-  const situation = scaler.situation({ ...measured, usedBytes });
-  const supposed = supposedForecast(forecast, usedBytes / measured.budgetBytes, body.value, clock.nowMs());
-  const verdict = decide(situation, supposed, policy());
-  const plugins: readonly PluginFacts[] = situation.plugins;
-  return context.json({
-    verdict,
-    situation: { usedBytes, budgetBytes: measured.budgetBytes, plugins },
-    forecast: forecastView(supposed),
-  });
-}
-
-/** The forecast as it is, with what was supposed of it; what is supposed where there is none is taken as ready. */
-function supposedForecast(
-  forecast: ForecastFacts | null,
-  usedRatio: number,
-  { smoothedForecastRatio, upperForecastRatio }: Hypothesis,
-  nowMs: number,
-): ForecastFacts | null {
-  if (smoothedForecastRatio === undefined && upperForecastRatio === undefined) return forecast;
-  const value = smoothedForecastRatio ?? forecast?.smoothedRatio ?? usedRatio;
-  const upper = upperForecastRatio ?? Math.max(value, forecast?.upperRatio ?? value);
-  return {
-    state: "ready",
-    atMs: forecast?.atMs ?? nowMs,
-    valueRatio: value,
-    smoothedRatio: value,
-    lowerRatio: Math.min(value, forecast?.lowerRatio ?? value),
-    upperRatio: upper,
-  };
 }

@@ -1,6 +1,8 @@
 /** status, plugins, why, forecast: against a conductor that runs, as text and as JSON. */
 
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { writeFileSync } from "node:fs";
+import { join } from "node:path";
 import { conductor, type Ended } from "../e2e/one-command.ts";
 import { RunningConductor, until } from "../e2e/running-conductor.ts";
 import { calm, pressing, quick, roomyBudget } from "../e2e/thresholds.ts";
@@ -53,6 +55,25 @@ test("status shows memory, forecast, what the scaler thinks, and each plugin", a
     scaling: { measured: { usedRatio: expect.any(Number) }, shedding: false },
     plugins: [{ name: "android" }, { name: "discord" }, { name: "stubs" }, { name: "voice" }],
   });
+});
+
+test("evaluate says what would be done, by the policy in force and by a file", async () => {
+  expect(await text("evaluate", "--used", "85%")).toMatch(
+    /^with .* used \(85\.0 %\): rule "threshold"\n\n {2}85\.0 % of the budget is used[^\n]+\n\n {2}would +shed voice: expected .+\n {2}not +shed android: /,
+  );
+  writeFileSync(join(running.folder, "late.yaml"), "policy: adaptive\n");
+  expect(await text("evaluate", "--used", "85%", "--policy", "late.yaml")).toContain("would     do nothing");
+  expect(await json("evaluate", "--used", "96%")).toMatchObject({ verdict: { rule: "emergency" } });
+  writeFileSync(join(running.folder, "late.yaml"), "policy: adaptive\nshde: 1%\n");
+  for (const [args, line] of [
+    [["--used", "much"], "conductor: --used much: "],
+    [["--policy", "none.yaml"], "conductor: none.yaml: cannot be read: no such file\n"],
+    [["--policy", "late.yaml"], 'conductor: late.yaml:2: shde: unknown key; did you mean "shed"?\n'],
+  ] as const) {
+    const { code, err } = await ask("evaluate", ...args);
+    expect([code, err]).toEqual([2, expect.stringContaining(line)]);
+  }
+  expect((await ask("why")).err).toBe("conductor: no decision was taken yet\n");
 });
 
 test("forecast shows value, interval, slope and what it is based on", async () => {

@@ -13,6 +13,7 @@ const commands = [
   "plugins",
   "events",
   "why",
+  "evaluate",
   "dead-letters",
   "forecast",
   "routes",

@@ -192,6 +192,69 @@ describe("evaluate", () => {
     expect(await ruleOf({ usedRatio: 0.5, smoothedForecastRatio: 0.9 })).toBe("forecast");
   });
 
+  const verdictOf = async (body: unknown) =>
+    ((await (await evaluate(body)).json()) as { verdict: { rule: string; actions: { plugin: string }[] } })
+      .verdict;
+  const victimsOf = async (body: unknown) => (await verdictOf(body)).actions.map(({ plugin }) => plugin);
+
+  test("lays supposed plugins over those there are, or takes them in their place", async () => {
+    const used = { usedRatio: 0.85 };
+    expect(await victimsOf({ ...used, plugins: [{ name: "voice", state: "shed" }] })).toEqual(["android"]);
+    expect(await victimsOf({ ...used, plugins: [{ name: "voice", protect: true }] })).toEqual(["android"]);
+    expect(await victimsOf({ ...used, plugins: [{ name: "extra" }] })).toEqual(["extra"]);
+    const only = { onlyThesePlugins: true, plugins: [{ name: "discord" }, { name: "stubs" }] };
+    expect(await victimsOf({ ...used, ...only })).toEqual(["discord"]);
+    expect(await (await evaluate({ ...used, ...only })).json()).toMatchObject({
+      situation: { plugins: [{ name: "discord", state: "running" }, { name: "stubs" }] },
+    });
+  });
+
+  test("decides by a policy that it is given, with the order in force where that names none", async () => {
+    const policy = { policy: "adaptive" };
+    expect(await ruleOf({ usedRatio: 0.85, policy })).toBe("hold");
+    expect(await ruleOf({ usedRatio: 0.85, growthPerSecond: 200 * MiB, policy })).toBe("threshold");
+    expect(await ruleOf({ usedRatio: 0.87, stallPercent: 20, policy })).toBe("stall");
+    expect(await victimsOf({ usedRatio: 0.95, policy: { ...policy, victims: "order" } })).toEqual(["voice"]);
+    expect(await (await evaluate({ policy })).json()).toMatchObject({
+      policy: { kind: "adaptive", shedRatio: 0.92, order: ["voice", "android", "discord", "stubs"] },
+    });
+    expect(await ruleOf({ usedRatio: 0.76 })).toBe("hold");
+    expect(await ruleOf({ usedRatio: 0.76, shedding: true })).toBe("continue");
+    expect(await (await evaluate({ reservedBytes: 5 })).json()).toMatchObject({
+      situation: { reservedBytes: 5 },
+    });
+    expect([subject.host.log, subject.host.records]).toEqual([[], []]);
+  });
+
+  test("names what it does not know, and what is out of bounds", async () => {
+    const table: [unknown, string][] = [
+      [{ policy: { shed: "60%" } }, 'body: policy.restore: "65%": expected less than shed (60%)'],
+      [{ policy: { shde: "60%" } }, 'body: policy.shde: unknown key; did you mean "shed"?'],
+      [{ policy: { mode: "observe" } }, "body: policy.mode: unknown key"],
+      [{ policy: { shed: 0.9 } }, "body: policy.shed: 0.9: expected a text with a unit"],
+      [
+        { plugins: [{ name: "a", footprint: 1 }] },
+        "body: plugins[0].footprint: unknown key; known: name, state",
+      ],
+      [{ plugins: [{ state: "shed" }] }, "body: plugins[0].name: nothing: expected a text"],
+      [
+        { plugins: Array.from({ length: 257 }, (_, i) => ({ name: `p${i}` })) },
+        "expected at most 256 entries",
+      ],
+      [{ growthPerSecond: -1 }, "body: growthPerSecond: -1: expected at least 0"],
+      [{ stallPercent: 101 }, "body: stallPercent: 101: expected at most 100"],
+      [{ reservedBytes: 0.5 }, "body: reservedBytes: 0.5: expected a whole number"],
+      [{ shedding: "yes" }, 'body: shedding: "yes": expected true or false'],
+    ];
+    for (const [body, line] of table) {
+      const problem = await problemOf(await evaluate(body));
+      expect([problem.status, (problem.errors as string[]).join("\n")]).toEqual([
+        400,
+        expect.stringContaining(line),
+      ]);
+    }
+  });
+
   test("refuses what is no share of the budget", async () => {
     const wrong = [
       { usedRatio: -0.1 },
