@@ -8,6 +8,7 @@ import { beginHealth, makeHealth, openPlatforms } from "./conductor/make-health.
 import { type Memory, makeMemory, sayThatNothingIsDone } from "./conductor/make-memory.ts";
 import { type Later, openPlugins } from "./conductor/make-plugins.ts";
 import { makeRouter, openHttp } from "./conductor/make-routing.ts";
+import { makeShadows } from "./conductor/make-shadows.ts";
 import { openState, type State } from "./conductor/make-state.ts";
 import { Startup } from "./conductor/startup.ts";
 import type { Config } from "./config/schema.ts";
@@ -20,7 +21,7 @@ import { policyOf } from "./scaler/policy.ts";
 
 export interface RunningConductor {
   url: string;
-  /** Takes over the scaler's thresholds and order and the routing rules; other settings wait for a restart. */
+  /** Takes over the scaler's policy and mode, the shadow policies and the routing rules; other settings wait for a restart. */
   reconfigure(config: Config): void;
   /** Counts lines that the log had no room for. */
   countLogDrops(lines: number): void;
@@ -54,7 +55,9 @@ export async function startConductor(options: ConductorOptions): Promise<Running
   const state = await startup.step("database and metrics", () => openState(foundation));
   later.metrics = state.metrics;
   const webhooks = await startup.step("webhooks", () => openWebhooks(foundation, state));
-  const memory = makeMemory(foundation, state, manager);
+  const policies = await startup.step("shadow policies", () => makeShadows(foundation, state));
+  const memory = makeMemory(foundation, state, manager, policies.shadows);
+  policies.drive(memory.scaler);
   later.stateFolder = state.stateFolder;
   later.scaler = memory.scaler;
   const health = makeHealth(foundation, state, manager, memory);
@@ -67,7 +70,7 @@ export async function startConductor(options: ConductorOptions): Promise<Running
   const router = makeRouter(foundation, state, manager, health, memory);
   const letters = makeDeadLetters(foundation, state, manager, router);
   const server = await startup.step("routing", () =>
-    openHttp(foundation, state, manager, health, memory, router, webhooks, letters),
+    openHttp(foundation, state, manager, health, memory, policies, router, webhooks, letters),
   );
   mayRun = true;
   letters.begin();
@@ -80,11 +83,13 @@ export async function startConductor(options: ConductorOptions): Promise<Running
   return {
     url: server.url,
     reconfigure: (config) => {
-      foundation.policy = policyOf(config.scaler);
-      memory.scaler.setPolicy(foundation.policy);
+      policies.configure(config);
       foundation.rules = compileRules(config.routing.rules);
       setMode(foundation, state, memory, config.scaler.mode);
-      log.info("conductor.reloaded", { taken: "scaler, routing", rest: "other settings wait for a restart" });
+      log.info("conductor.reloaded", {
+        taken: "scaler, shadow, routing",
+        rest: "other settings wait for a restart",
+      });
     },
     countLogDrops: (lines) => state.metrics.countLogDrops(lines),
     stop: async () => {

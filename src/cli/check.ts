@@ -1,4 +1,5 @@
 import { join } from "node:path";
+import { promotionProblems } from "../conductor/evidence-watch.ts";
 import { missingSecrets } from "../conductor/make-events.ts";
 import type { RouteRule } from "../config/route-rule.ts";
 import { pluginSearchPath } from "../plugins/child-environment.ts";
@@ -28,6 +29,7 @@ export const checkCommand: Command = {
       ...errors.map(({ message }) => message),
       ...plugins.flatMap((plugin) => plugin.errors),
       ...requirementErrors(plugins),
+      ...promotionProblems(config.shadow, null),
     ];
     const details: Details[] = [];
     // One after the other: each holds files open.

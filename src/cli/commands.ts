@@ -14,6 +14,7 @@ import { pluginsCommand } from "./plugins.ts";
 import { routesCommand } from "./routes.ts";
 import { schemaCommand } from "./schema.ts";
 import { serveCommand } from "./serve.ts";
+import { shadowCommand } from "./shadow.ts";
 import { statusCommand } from "./status.ts";
 import { whyCommand } from "./why.ts";
 
@@ -27,6 +28,7 @@ export const commands: readonly Command[] = [
   breakersCommand,
   whyCommand,
   evaluateCommand,
+  shadowCommand,
   deadLettersCommand,
   forecastCommand,
   routesCommand,

@@ -7,6 +7,7 @@ import { type PluginRow, pluginTable } from "./plugins/plugin-table.ts";
 interface ScalingStatus {
   mode: string;
   observed: { decisionId: number; sinceAt: string } | null;
+  promoted: { shadow: string; sinceAt: string; probationUntilAt: string | null } | null;
   measured: { usedBytes: number; budgetBytes: number; usedRatio: number } | null;
   forecast: ForecastView | null;
   verdict: { rule: string; reason: string } | null;
@@ -51,11 +52,19 @@ function describe(scaling: ScalingStatus, plugins: PluginRow[]): string {
   ].join("\n");
 }
 
-/** Only where nothing will be done: that must not be overlooked. */
-function modeLines({ mode, observed }: ScalingStatus): string[] {
-  if (mode !== "observe") return [];
+/** Only where another policy acts, or none does: that must not be overlooked. */
+function modeLines({ mode, observed, promoted }: ScalingStatus): string[] {
+  const acting = promoted ? [promotedLine(promoted)] : [];
+  if (mode !== "observe") return acting;
   const lines = ["mode      observe: NOTHING IS SHED OR RESTORED, only recorded (scaler.mode)"];
   if (observed)
     lines.push(`would     act since ${observed.sinceAt}: see conductor why ${observed.decisionId}`);
-  return lines;
+  return [...acting, ...lines];
 }
+
+const promotedLine = ({
+  shadow,
+  sinceAt,
+  probationUntilAt,
+}: NonNullable<ScalingStatus["promoted"]>): string =>
+  `policy    shadow ${shadow} since ${sinceAt}, in place of scaler${probationUntilAt === null ? "" : `; on probation until ${probationUntilAt}`}`;

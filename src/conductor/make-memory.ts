@@ -11,6 +11,7 @@ import { SampleWindow } from "../monitor/window.ts";
 import type { PluginManager } from "../plugins/manager.ts";
 import { LearnedFootprints } from "../scaler/footprints.ts";
 import { Scaler } from "../scaler/scaler.ts";
+import type { Shadows } from "../scaler/shadows.ts";
 import { ForecastLearning } from "./forecast-learning.ts";
 import { ForecastReport } from "./forecast-report.ts";
 import type { Foundation } from "./foundation.ts";
@@ -37,7 +38,12 @@ const weekMs = 7 * 86_400_000;
 const weekRows = 20_160;
 
 /** Makes the loop; nothing is read before `begin`. */
-export function makeMemory(foundation: Foundation, state: State, manager: PluginManager): Memory {
+export function makeMemory(
+  foundation: Foundation,
+  state: State,
+  manager: PluginManager,
+  shadows: Shadows,
+): Memory {
   const { loaded, clock, log, events } = foundation;
   const { config } = loaded;
   const { storage, metrics, forecast } = state;
@@ -112,6 +118,7 @@ export function makeMemory(foundation: Foundation, state: State, manager: Plugin
     actuator: actuatorOf(manager, watch, learned),
     measureNow: () => reflex.readNow(),
     recorder: new AuditRecorder(storage, metrics, clock),
+    shadows,
     onIntervention: (atMs, what) => watch.intervene(atMs, what),
     reservationMs: config.plugins.startTimeout,
   });

@@ -14,6 +14,7 @@ import type { Letters } from "./make-dead-letters.ts";
 import type { Health } from "./make-health.ts";
 import type { Memory } from "./make-memory.ts";
 import { fallbackPlatforms } from "./make-plugins.ts";
+import type { ShadowPolicies } from "./make-shadows.ts";
 import type { State } from "./make-state.ts";
 import { keepLogs } from "./plugin-logs.ts";
 import { boundsOf, dispatcherOf, heldPluginsOf } from "./plugin-ports.ts";
@@ -67,6 +68,7 @@ export function openHttp(
   manager: PluginManager,
   { breakers, health }: Health,
   { watch, window, gaps, reflex, scaler, forecastReport }: Memory,
+  policies: ShadowPolicies,
   router: Router,
   webhooks: Webhooks,
   { intake, redriver }: Letters,
@@ -101,6 +103,7 @@ export function openHttp(
       forecastAnomalies: () => forecastReport.anomalies(),
       kernelFellBackBecause: state.kernelFellBackBecause,
       scaler,
+      shadows: policies,
       notReadyBecause: () => foundation.waitingFor,
     },
     { host, port: () => server.port, allowedHosts, token: state.token },

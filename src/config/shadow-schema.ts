@@ -44,6 +44,8 @@ const shadow = z
   })
   .superRefine(({ settings }, context) => crossChecks("")(settings, context));
 
+export type ShadowSettings = z.output<typeof shadow>;
+
 /** Each under a name of its own. */
 export const shadows = z
   .array(shadow)

@@ -42,6 +42,14 @@ export interface EventMap {
     /** It is only what would be done: conductor observes. */
     observed: boolean;
   };
+  /** Another policy acts from now on, or one has passed its probation. */
+  "scaling.policy": {
+    shadow: string;
+    change: "promoted" | "kept" | "rolled-back";
+    /** person, evidence or probation. */
+    by: string;
+    reason: string;
+  };
   "forecast.trained": {
     trigger: string;
     reason: string;
@@ -80,6 +88,7 @@ const named: Record<EventName, true> = {
   "health.changed": true,
   "breaker.changed": true,
   "scaling.decision": true,
+  "scaling.policy": true,
   "forecast.trained": true,
   "forecast.crossing": true,
   "forecast.anomaly": true,

@@ -9,6 +9,7 @@ import { forecastView } from "./forecast-view.ts";
 import { problem } from "./problem.ts";
 import { checkedQuery, wholeNumber } from "./query.ts";
 import { isoTime, isoTimeOrNull, type Services } from "./services.ts";
+import { promotedView, shadowRoutes } from "./shadows.ts";
 
 const listQuery = z.strictObject({
   limit: wholeNumber(1, 500).optional(),
@@ -49,6 +50,7 @@ export function scalingRoutes(services: Services, administrators: MiddlewareHand
       detail: "see /api/v1/scaling/decisions for those that are kept",
     });
   });
+  app.route("/shadows", shadowRoutes(services, administrators));
   app.post("/evaluate", administrators, (context) => evaluate(context, services));
   return app;
 }
@@ -61,7 +63,7 @@ function nextPage(before: number, limit: number | undefined, plugin: string | un
   return `/api/v1/scaling/decisions?${query}`;
 }
 
-function statusView({ scaler, policy: inForce, clock }: Services) {
+function statusView({ scaler, shadows, policy: inForce, clock }: Services) {
   const policy = inForce();
   const { mode, wish, measured, forecast, verdict, shedding, acting, lastChangeMs } = scaler.status();
   return {
@@ -69,6 +71,7 @@ function statusView({ scaler, policy: inForce, clock }: Services) {
     mode,
     observed: wish && { decisionId: wish.decisionId, sinceAt: isoTime(wish.sinceMs) },
     policy: policy.kind ?? "mission",
+    promoted: promotedView(shadows.desk.promoted),
     thresholds: {
       shedRatio: policy.shedRatio,
       restoreRatio: policy.restoreRatio,

@@ -2,6 +2,7 @@
 
 import type { Clock } from "../clock.ts";
 import type { Config } from "../config/schema.ts";
+import type { ShadowSettings } from "../config/shadow-schema.ts";
 import type { EventLog } from "../events/event-log.ts";
 import type { MemoryAnomaly } from "../forecast/anomaly-watch.ts";
 import type { MemoryForecast } from "../forecast/memory-forecast.ts";
@@ -16,10 +17,30 @@ import type { PluginManager } from "../plugins/manager.ts";
 import type { Intake } from "../routing/intake.ts";
 import type { Redriver } from "../routing/redrive.ts";
 import type { Router } from "../routing/router.ts";
+import type { Order, Ordered, Promoted } from "../scaler/promotion.ts";
 import type { Scaler } from "../scaler/scaler.ts";
+import type { Shadows } from "../scaler/shadows.ts";
 import type { Policy } from "../scaler/situation.ts";
+import type { PromotionRow } from "../storage/promotions.ts";
 import type { Storage } from "../storage/storage.ts";
 import type { Webhooks } from "../webhooks/webhooks.ts";
+
+/** The shadow policies, and which of them acts. */
+export interface ShadowPort {
+  shadows: Pick<Shadows, "views">;
+  desk: {
+    acting: Policy;
+    configured: Policy;
+    /** Null: the configured policy acts. */
+    promoted: Promoted | null;
+    rollback(order: Order): Ordered;
+    history(limit: number): PromotionRow[];
+  };
+  /** As configured, and since when each has been watched. */
+  watched(): readonly { name: string; policy: Policy; sinceMs: number; settings: ShadowSettings }[];
+  /** Null: there is none of that name. */
+  promote(name: string, order: Order): Ordered | null;
+}
 
 export interface Services {
   clock: Clock;
@@ -53,6 +74,8 @@ export interface Services {
   /** Why the JavaScript kernel runs; null when WASM does, or JavaScript was asked for. */
   kernelFellBackBecause: string | null;
   scaler: Scaler;
+  /** Policies beside the one that acts. */
+  shadows: ShadowPort;
   /** Null once everything has started; else what is still waited for. */
   notReadyBecause: () => string | null;
 }

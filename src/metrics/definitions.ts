@@ -121,6 +121,28 @@ export const scalingMetrics = (registry: Registry) => ({
     registry,
     of("conductor_scaler_observing", "1 while it is only recorded what would be done, 0 while it is done."),
   ),
+  shadowReadings: new BoundedCounter(
+    registry,
+    of(
+      "conductor_shadow_readings_total",
+      "Readings on which a shadow policy agreed with the acting one, differed, or failed.",
+      "shadow",
+      "outcome",
+    ),
+  ),
+  shadowDifferences: new BoundedCounter(
+    registry,
+    of(
+      "conductor_shadow_differences_total",
+      "Decisions of a shadow policy that differ, by its rule.",
+      "shadow",
+      "rule",
+    ),
+  ),
+  promotions: new BoundedCounter(
+    registry,
+    of("conductor_promotions_total", "Changes of which policy acts.", "shadow", "change"),
+  ),
   sheds: new BoundedCounter(registry, of("conductor_sheds_total", "Plugins stopped for memory.", "plugin")),
   restores: new BoundedCounter(
     registry,

@@ -191,6 +191,18 @@ export class Metrics {
     this.#scaling.observing.set({}, observing ? 1 : 0);
   }
 
+  countShadowReadings(shadow: string, outcome: "agree" | "differ" | "failed", readings = 1): void {
+    this.#scaling.shadowReadings.add({ shadow, outcome }, readings);
+  }
+
+  countShadowDifference(shadow: string, rule: string): void {
+    this.#scaling.shadowDifferences.add({ shadow, rule });
+  }
+
+  countPromotion(shadow: string, change: string): void {
+    this.#scaling.promotions.add({ shadow, change });
+  }
+
   /** A shed plugin; memory that grew in spite of it (a negative `actualBytes`) adds nothing to what was reclaimed. */
   countShed(plugin: string, expectedBytes: number | null, actualBytes: number | null): void {
     this.#scaling.sheds.add({ plugin });

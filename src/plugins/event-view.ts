@@ -17,6 +17,7 @@ const shown: { [Name in EventName]?: readonly (keyof EventMap[Name] & string)[] 
   "health.changed": ["platform", "from", "to"],
   "breaker.changed": ["platform", "from", "to"],
   "scaling.decision": ["decisionId", "rule", "reason", "actions", "observed"],
+  "scaling.policy": ["shadow", "change", "by"],
   "forecast.trained": ["trigger", "reason", "adopted", "points", "errorBefore", "errorAfter"],
   "forecast.crossing": ["threshold", "direction", "valueRatio", "thresholdRatio", "horizonMs"],
   "forecast.anomaly": ["kind", "value", "detail"],

@@ -10,6 +10,7 @@ import { Admission, type Permission } from "./admission.ts";
 import { Controller } from "./controller.ts";
 import { Execution } from "./execution.ts";
 import type { Actuator, DecisionRecord, MeasureNow, Outcome, Recorder } from "./ports.ts";
+import type { Shadows } from "./shadows.ts";
 import type {
   Action,
   ForecastFacts,
@@ -34,6 +35,8 @@ export interface ScalerOptions {
   actuator: Actuator;
   measureNow: MeasureNow;
   recorder: Recorder;
+  /** Policies that decide beside this one and do nothing; absent: none. */
+  shadows?: Shadows;
   /** Called after memory changed by an action, so that history before it is not taken for a trend. */
   onIntervention: (atMs: number, what: string) => void;
   /** Memory promised to a plugin that starts is free again after this, though nobody said how the start ended. */
@@ -117,18 +120,20 @@ export class Scaler {
   /** A sample of the host: its use (0..1), and all requests so far. */
   onSample(usedRatio: number, requests: number): void {
     const nowMs = this.#options.clock.nowMs();
-    this.#controller.observeSample(usedRatio, nowMs);
-    this.#controller.observeRequests(requests, nowMs);
+    this.#tell((each) => {
+      each.observeSample(usedRatio, nowMs);
+      each.observeRequests(requests, nowMs);
+    });
   }
 
   /** What was sampled before, for what is usual at this time of the day. */
   remember(usedRatio: number, atMs: number): void {
-    this.#controller.observeSample(usedRatio, atMs);
+    this.#tell((each) => each.observeSample(usedRatio, atMs));
   }
 
   /** Percent (0..100) of the last 10 s in which everything waited for memory; null: not known. */
   onStall(fullPercent: number | null): void {
-    this.#controller.observeStall(fullPercent);
+    this.#tell((each) => each.observeStall(fullPercent));
   }
 
   /**
@@ -156,7 +161,13 @@ export class Scaler {
     const aheadMs = clock.nowMs() - clock.monotonicMs();
     const movedMs = Math.round(aheadMs - this.#wallAheadMs);
     this.#wallAheadMs = aheadMs;
-    if (Math.abs(movedMs) > leastStepMs) this.#controller.clockMoved(movedMs);
+    if (Math.abs(movedMs) > leastStepMs) this.#tell((each) => each.clockMoved(movedMs));
+  }
+
+  /** What happens to the host, the acting policy learns first. */
+  #tell(tell: (controller: Controller) => void): void {
+    tell(this.#controller);
+    this.#options.shadows?.tell(tell);
   }
 
   #isEmergency({ usedBytes, budgetBytes }: Measured): boolean {
@@ -201,6 +212,7 @@ export class Scaler {
   async stop(): Promise<void> {
     this.#stopped = true;
     this.#wishes.close();
+    this.#options.shadows?.close();
     await Promise.all([this.#running, this.#restoring?.done]);
   }
 
@@ -217,24 +229,29 @@ export class Scaler {
   async #evaluate(first: Measured): Promise<void> {
     let measured: Measured | null = first;
     while (measured && !this.#stopped) {
-      this.#controller.observe(measured, this.#options.clock.nowMs());
-      this.#controller.reserved(this.#admission.reservedBytes());
-      const situation = this.situation(measured);
+      const nowMs = this.#options.clock.nowMs();
+      const plugins = this.#plugins();
+      const reservedBytes = this.#admission.reservedBytes();
+      this.#controller.observe(measured, nowMs);
+      this.#controller.reserved(reservedBytes);
+      const situation = this.#controller.situation(nowMs, measured, plugins);
       const verdict = this.#controller.decide(situation, this.#forecast);
+      const acts = this.#mode === "act";
+      const judged = { nowMs, measured, plugins, reservedBytes, forecast: this.#forecast, verdict, acts };
       this.#noteExhaustion(situation, verdict);
       this.#verdict = verdict;
-      if (this.#mode === "observe") {
-        this.#wishes.follow(verdict, situation.nowMs, () => this.#recordOf(situation, verdict));
-        return;
-      }
-      if (verdict.actions.length === 0) return;
-      const record = this.#recordOf(situation, verdict);
-      if (verdict.rule === "restore") {
-        this.#startRestore(record, verdict.actions);
+      if (!acts) this.#wishes.follow(verdict, nowMs, () => this.#recordOf(situation, verdict));
+      if (!acts || verdict.actions.length === 0 || verdict.rule === "restore") {
+        this.#options.shadows?.judge(judged);
+        if (acts && verdict.rule === "restore")
+          this.#startRestore(this.#recordOf(situation, verdict), verdict.actions);
         return;
       }
       this.#controller.shedBegins();
-      measured = await this.#shedAll(record, verdict);
+      const shedding = this.#shedAll(this.#recordOf(situation, verdict), verdict);
+      // The first victim has been signalled: nothing waits for the shadows.
+      this.#options.shadows?.judge(judged);
+      measured = await shedding;
     }
   }
 
@@ -256,7 +273,8 @@ export class Scaler {
       const recorded = shedding.then(({ outcome, measured }) => {
         outcomes.push(outcome);
         after = measured;
-        this.#controller.shedDone(action.plugin, this.#options.clock.nowMs(), outcome.durationMs);
+        const nowMs = this.#options.clock.nowMs();
+        this.#tell((each) => each.shedDone(action.plugin, nowMs, outcome.durationMs));
         this.#intervened(`${action.plugin} was shed`);
         this.#options.recorder.close(decisionId, outcomes);
       });
@@ -276,7 +294,8 @@ export class Scaler {
   #startRestore(record: DecisionRecord, [action]: readonly Action[]): void {
     if (!action) return;
     const id = this.#open(record);
-    this.#controller.restoreBegins(action.plugin, this.#options.clock.nowMs());
+    const nowMs = this.#options.clock.nowMs();
+    this.#tell((each) => each.restoreBegins(action.plugin, nowMs));
     this.#intervened(`${action.plugin} is restored`);
     const done = this.#restoreOne(id, action, record.reason)
       .catch((error) => this.#options.log.error("scaler.restore_failed", { plugin: action.plugin, error }))
@@ -290,7 +309,8 @@ export class Scaler {
     const outcome = await this.#execution.restore(action, reason);
     this.#options.recorder.close(id, [outcome]);
     const { done } = outcome.carried;
-    this.#controller.changed(this.#options.clock.nowMs());
+    const nowMs = this.#options.clock.nowMs();
+    this.#tell((each) => each.changed(nowMs));
     this.#intervened(done ? `${action.plugin} was restored` : `${action.plugin} could not be restored`);
   }
 

@@ -143,6 +143,31 @@ export const migrations: readonly Migration[] = [
       CREATE INDEX webhook_dead_letters_sizes ON webhook_dead_letters (id, bytes);
       CREATE INDEX webhook_dead_letters_by_time ON webhook_dead_letters (at_ms);`,
   },
+  {
+    name: "shadow policies",
+    sql: `
+      CREATE TABLE shadows (
+        name TEXT PRIMARY KEY, since_ms INTEGER NOT NULL, policy TEXT NOT NULL
+      ) WITHOUT ROWID;
+      CREATE TABLE shadow_hours (
+        shadow TEXT NOT NULL, hour_ms INTEGER NOT NULL, agreements INTEGER NOT NULL, differences INTEGER NOT NULL,
+        PRIMARY KEY (shadow, hour_ms)
+      ) WITHOUT ROWID;
+      CREATE TABLE shadow_decisions (
+        id INTEGER PRIMARY KEY AUTOINCREMENT,
+        shadow TEXT NOT NULL, at_ms INTEGER NOT NULL, until_ms INTEGER, used_ratio REAL NOT NULL,
+        rule TEXT NOT NULL, reason TEXT NOT NULL, actions TEXT NOT NULL,
+        acting_rule TEXT NOT NULL, acting_actions TEXT NOT NULL
+      );
+      CREATE INDEX shadow_decisions_by_shadow ON shadow_decisions (shadow, at_ms);
+      CREATE INDEX shadow_decisions_by_time ON shadow_decisions (at_ms);
+      CREATE TABLE promotions (
+        id INTEGER PRIMARY KEY AUTOINCREMENT,
+        at_ms INTEGER NOT NULL, change TEXT NOT NULL, shadow TEXT NOT NULL,
+        ordered_by TEXT NOT NULL, who TEXT, reason TEXT NOT NULL, policy TEXT NOT NULL,
+        probation_until_ms INTEGER, oom_kills INTEGER
+      );`,
+  },
 ];
 
 /** The number that a pragma such as `user_version` answers. */

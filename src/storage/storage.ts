@@ -15,8 +15,10 @@ import { Footprints } from "./footprints.ts";
 import { IdempotencyKeys, type IdempotencyLimits } from "./idempotency-keys.ts";
 import { IntegrationMetrics } from "./integration-metrics.ts";
 import type { LocationSource, StateLocation } from "./location.ts";
+import { Promotions } from "./promotions.ts";
 import { Retention, type RetentionAges, type RetentionStep, type SizeReport } from "./retention.ts";
 import { Samples } from "./samples.ts";
+import { ShadowRecords } from "./shadow-records.ts";
 import { Trainings } from "./trainings.ts";
 import { WebhookLetters } from "./webhook-letters.ts";
 import { WriteGuard, type WriteKind, type WriteProblem } from "./write-guard.ts";
@@ -120,6 +122,8 @@ export class Storage {
   readonly integrationMetrics: IntegrationMetrics;
   readonly trainings: Trainings;
   readonly breakers: BreakerRecords;
+  readonly shadows: ShadowRecords;
+  readonly promotions: Promotions;
   readonly deadLetters: DeadLetters;
   readonly deadLetterOrders: DeadLetterOrders;
   readonly deadLetterQueries: DeadLetterQueries;
@@ -146,6 +150,8 @@ export class Storage {
     this.integrationMetrics = new IntegrationMetrics(database, this.#guard);
     this.trainings = new Trainings(database, this.#guard);
     this.breakers = new BreakerRecords(database, this.#guard);
+    this.shadows = new ShadowRecords(database, this.#guard);
+    this.promotions = new Promotions(database, this.#guard);
     const { path } = database;
     const { deadLetters = usualDeadLetters, idempotency = usualKeys } = options;
     this.deadLetters = new DeadLetters(database, this.#guard, within(deadLetters, path, 2 ** 21));
@@ -216,6 +222,8 @@ export interface StorageReader {
   footprints: Pick<Footprints, "range" | "latest" | "recentPeaks">;
   decisions: Pick<Decisions, "byId" | "list">;
   integrationMetrics: Pick<IntegrationMetrics, "range">;
+  shadows: Pick<ShadowRecords, "shadows" | "totals" | "byRule" | "byAction">;
+  promotions: Pick<Promotions, "latest">;
   close(): void;
 }
 
@@ -228,6 +236,8 @@ export function openStorageReader(path: string): StorageReader {
     footprints: new Footprints(database, guard),
     decisions: new Decisions(database, guard),
     integrationMetrics: new IntegrationMetrics(database, guard),
+    shadows: new ShadowRecords(database, guard),
+    promotions: new Promotions(database, guard),
     close: () => void database.close(),
   };
 }

@@ -13,6 +13,8 @@ export type WriteKind =
   | "integration_metrics"
   | "trainings"
   | "breakers"
+  | "shadows"
+  | "promotions"
   | "dead_letters"
   | "webhook_dead_letters"
   | "idempotency_keys"

@@ -14,6 +14,7 @@ const commands = [
   "events",
   "why",
   "evaluate",
+  "shadow",
   "dead-letters",
   "forecast",
   "routes",
@@ -61,6 +62,10 @@ test.each([
     "halt: expected one of enable, disable, restart, reload, rollback, scale, logs, new, test",
   ],
   [["plugins", "restart"], "restart: expected the name of a plugin"],
+  [["shadow", "promot", "late"], 'promot: did you mean "promote"?'],
+  [["shadow", "promote"], "promote: expected the name of a shadow policy"],
+  [["shadow", "rollback", "late"], "late: unexpected argument"],
+  [["shadow", "compare", "--since", "soon"], '--since soon: expected a number with a unit, such as "30s"'],
   [["schema", "tables"], "tables: expected one of conductor, plugin"],
   [["serve", "--port"], "Option '-p, --port <value>' argument missing; see conductor serve --help"],
 ])("%j is wrong usage: one line, exit 2", async (args, line) => {

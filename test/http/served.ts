@@ -3,6 +3,8 @@
 import { type Clock, VirtualClock } from "../../src/clock.ts";
 import { breakerRecorderOf } from "../../src/conductor/breaker-store.ts";
 import { observeRoutes } from "../../src/conductor/feeds.ts";
+import { makeShadows } from "../../src/conductor/make-shadows.ts";
+import { Startup } from "../../src/conductor/startup.ts";
 import { type Config, configSchema } from "../../src/config/schema.ts";
 import { EventBus } from "../../src/events/bus.ts";
 import { EventLog } from "../../src/events/event-log.ts";
@@ -134,18 +136,28 @@ function parts(clock: VirtualClock, config: Config, otherRouter?: Router) {
     },
   );
   const host = new SimulatedHost(clock, { voice: 100, android: 100, discord: 100, stubs: 100 });
-  const policy = policyOf(config.scaler);
+  const foundation = {
+    clock,
+    log,
+    events: new EventBus(clock, log),
+    startup: new Startup(log),
+    loaded: { config, file: null, baseFolder: "/" },
+    policy: policyOf(config.scaler),
+  };
+  const shadows = makeShadows(foundation, { storage, metrics });
   const scaler = new Scaler({
     clock,
     log,
     publisher: events,
-    policy,
+    policy: foundation.policy,
+    shadows: shadows.shadows,
     actuator: { ...bound(host), plugins: () => host.plugins() },
     measureNow: host.measure,
     recorder: host,
     onIntervention: () => undefined,
     reservationMs: 30_000,
   });
+  shadows.drive(scaler);
   const ownRouter = new Router({
     clock,
     log,
@@ -203,7 +215,8 @@ function parts(clock: VirtualClock, config: Config, otherRouter?: Router) {
     storage,
     metrics,
     host,
-    policy,
+    foundation,
+    shadows,
     scaler,
     router,
     intake,
@@ -250,7 +263,7 @@ export async function served({
     ...made,
     clock,
     config: parsed,
-    policy: () => made.policy,
+    policy: () => made.foundation.policy,
     startedAtMs: startMs,
     manager,
     logs,
@@ -301,6 +314,7 @@ export async function served({
       return done;
     },
     end: async () => {
+      await made.foundation.startup.unwind();
       made.breakers.stop();
       made.health.stop();
       await server.stop(true);

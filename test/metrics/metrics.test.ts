@@ -38,6 +38,9 @@ function used(metrics: Metrics): Metrics {
   metrics.countForecastAnomaly("spike");
   metrics.countDecision("shed", "done");
   metrics.setObserving(true);
+  metrics.countShadowReadings("late", "agree", 3);
+  metrics.countShadowDifference("late", "hold");
+  metrics.countPromotion("late", "promoted");
   metrics.countShed("voice", 2e8, 1.5e8);
   metrics.countRestore("voice");
   metrics.setPluginState("voice", "running");

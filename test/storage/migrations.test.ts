@@ -78,7 +78,11 @@ test("a large file is checked table by table, decisions first, until the time is
     "forecast_trainings",
     "idempotency_keys",
     "integration_metrics",
+    "promotions",
     "samples",
+    "shadow_decisions",
+    "shadow_hours",
+    "shadows",
     "webhook_dead_letters",
   ]);
   expect(checkIntegrity(raw, path, () => 0, limits).uncheckedTables).toEqual([]);
