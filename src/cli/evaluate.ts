@@ -1,7 +1,7 @@
 /** `conductor evaluate`: what the running conductor would do if things were otherwise. */
 
 import { resolve } from "node:path";
-import { readPolicyFile } from "../config/policy-file.ts";
+import { readPolicyFile } from "../config/shadow-file.ts";
 import { formatBytes, formatPercent, parseBytes, parseRatio } from "../config/units.ts";
 import { askConductor } from "./client.ts";
 import {

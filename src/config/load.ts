@@ -5,9 +5,9 @@ import { dirname, resolve } from "node:path";
 import * as z from "zod";
 import { type Overrides, overridesFrom } from "./env.ts";
 import { describeIssues, type LineOf } from "./issues.ts";
-import { readPolicyFile } from "./policy-file.ts";
 import { withOrder } from "./scaler-schema.ts";
 import { type Config, configSchema } from "./schema.ts";
+import { readPolicyFile } from "./shadow-file.ts";
 import { parseYaml } from "./yaml.ts";
 
 export interface ConfigSource {

@@ -206,6 +206,17 @@ describe("check", () => {
       expect(errors).toMatch(expected);
   });
 
+  test("says that a shadow cannot be promoted by evidence that nothing here can give", async () => {
+    const cwd = scratchFolder(defer);
+    const shadow = "[{ name: late, policy: adaptive, promotion: { after: 7d, betterBy: 1% } }]";
+    writeFiles(cwd, { "conductor.yaml": `shadow: ${shadow}\n` });
+    const { code, err } = await conductor(["check"], { cwd });
+    expect([code, err]).toEqual([
+      1,
+      expect.stringContaining("conductor: shadow late: promotion: expected manual: evidence needs a replay"),
+    ]);
+  });
+
   test("of a wrong configuration ends with 2", async () => {
     const cwd = scratchFolder(defer);
     writeFiles(cwd, { "conductor.yaml": "scaler: { shed: 80 }\n" });

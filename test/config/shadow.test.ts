@@ -46,6 +46,15 @@ describe("shadow", () => {
     expect(shadow).toMatchObject([{ settings: { policy: "adaptive", shed: 0.9, order: ["a", "b"] } }]);
   });
 
+  test("takes the scaler section of a whole configuration, whether it acts there or not", () => {
+    const files = { "other.yaml": "scaler: { mode: observe, shed: 75% }\nhttp: { port: 1 }\n" };
+    const { shadow } = load("shadow: [{ name: other, file: other.yaml }]", files);
+    expect(shadow).toMatchObject([{ settings: { policy: "mission", shed: 0.75 } }]);
+    expect(
+      problems("shadow: [{ name: other, file: other.yaml }]", { "other.yaml": "scaler:\n  shed: 60%\n" }),
+    ).toEqual(['shadow other: other.yaml:1: scaler.restore: "65%": expected less than shed (60%)']);
+  });
+
   test("may be promoted by evidence, of which is said how much", () => {
     const { shadow } = load(
       "shadow: [{ name: late, policy: adaptive, probation: 12h, promotion: { after: 7d, betterBy: 1% } }]",

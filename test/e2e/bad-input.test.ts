@@ -63,6 +63,12 @@ const mistakes: Mistake[] = [
     ],
   },
   {
+    what: "a shadow that is to be promoted by evidence, which nothing here can give",
+    config: "shadow: [{ name: late, policy: adaptive, promotion: { after: 7d, betterBy: 1% } }]\n",
+    code: 1,
+    problems: [/^shadow policies: shadow late: promotion: expected manual: evidence needs a replay/],
+  },
+  {
     what: "a configuration that is missing",
     args: ["serve", "--config", "none.yaml"],
     code: 2,
