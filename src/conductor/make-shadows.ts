@@ -68,7 +68,9 @@ export function makeShadows(
   watch(loaded.config);
   foundation.policy = desk.acting;
   use();
-  const evidence = new EvidenceWatch({ clock, log, storage, desk, replay, watched: () => watched });
+  const hasFailed = (name: string) => shadows.views().some((each) => each.name === name && each.failed);
+  const sound = () => watched.filter(({ name }) => !hasFailed(name));
+  const evidence = new EvidenceWatch({ clock, log, storage, desk, replay, watched: sound });
   const minute = every(clock, minuteMs, () => {
     feed.flush(clock.nowMs());
     safely(foundation, () => desk.check());
@@ -88,6 +90,12 @@ export function makeShadows(
     watched: () => watched,
     promote: (name, order) => {
       const found = watched.find((each) => each.name === name);
+      if (found && hasFailed(name))
+        return {
+          ok: false,
+          code: "failed",
+          message: `${name} failed as a shadow; see the log under shadow.failed`,
+        };
       return found ? desk.promote(name, found.policy, order, null) : null;
     },
     drive: (driven) => {

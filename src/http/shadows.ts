@@ -50,6 +50,7 @@ const orderOf = ({ who, reason }: z.output<typeof orderSchema>): Order => ({
 const refusalStatus: Record<Exclude<Ordered, { ok: true }>["code"], number> = {
   "acts-already": 409,
   "not-promoted": 409,
+  failed: 409,
   "not-kept": 503,
 };
 

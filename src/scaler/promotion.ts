@@ -33,7 +33,7 @@ export interface Promoted extends Order {
 
 export type Ordered =
   | { ok: true }
-  | { ok: false; code: "not-promoted" | "acts-already" | "not-kept"; message: string };
+  | { ok: false; code: "not-promoted" | "acts-already" | "failed" | "not-kept"; message: string };
 
 /** What evidence is asked for. */
 export interface EvidenceTerms {

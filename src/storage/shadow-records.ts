@@ -37,8 +37,9 @@ export interface ShadowRow {
 
 const hourMs = 3_600_000;
 const dayMs = 86_400_000;
-/** Of all shadows together; the oldest leave. */
+/** Of all shadows together; the oldest leave. Fewer where all of the state is in memory. */
 const mostDifferences = 10_000;
+const mostInMemory = 1_000;
 const mostAgeMs = 90 * dayMs;
 const mostListed = 500;
 
@@ -59,6 +60,7 @@ export class ShadowRecords {
     private readonly database: ConductorDatabase,
     private readonly guard: WriteGuard,
   ) {
+    const most = database.path === null ? mostInMemory : mostDifferences;
     const prepare = (sql: string) => database.prepare(sql);
     this.#all = prepare("SELECT name, since_ms AS sinceMs, policy FROM shadows ORDER BY name") as Statement<
       ShadowRow,
@@ -76,9 +78,7 @@ export class ShadowRecords {
        VALUES (?, ?, ?, ?, ?, ?, ?, ?)`,
     );
     this.#trim = [
-      prepare(
-        `DELETE FROM shadow_decisions WHERE id <= (SELECT max(id) FROM shadow_decisions) - ${mostDifferences}`,
-      ),
+      prepare(`DELETE FROM shadow_decisions WHERE id <= (SELECT max(id) FROM shadow_decisions) - ${most}`),
       prepare("DELETE FROM shadow_decisions WHERE at_ms < ?"),
       prepare("DELETE FROM shadow_hours WHERE hour_ms < ?"),
     ];

@@ -154,6 +154,20 @@ describe("a person", () => {
     expect(kindOf(it)).toBe("adaptive");
   });
 
+  test("cannot promote a shadow that threw", () => {
+    const it = house([late]);
+    const reading = { nowMs: it.clock.nowMs(), plugins: null as never, reservedBytes: 0, forecast: null };
+    it.shadows.judge({
+      ...reading,
+      measured: { usedBytes: 1, budgetBytes: 2 },
+      verdict: { rule: "hold", reason: "", actions: [], rejected: [] },
+      acts: true,
+    });
+    expect(it.lines.map(({ event }) => event)).toContain("shadow.failed");
+    expect(it.promote("late", order)).toMatchObject({ ok: false, code: "failed" });
+    expect(kindOf(it)).toBe("mission");
+  });
+
   test("is obeyed: what they promoted does not go back by itself", async () => {
     const it = house([late]);
     it.promote("late", order);
