@@ -7,6 +7,7 @@ import type { ForecastFacts, PluginFacts } from "../scaler/situation.ts";
 import type { Json } from "../sdk/plugin.ts";
 import type { DecisionRecord } from "../storage/decision-row.ts";
 import { type BodyShape, checkedBody } from "./body.ts";
+import { preflightRoutes } from "./preflight.ts";
 import { problem } from "./problem.ts";
 import { checkedQuery, wholeNumber } from "./query.ts";
 import { isoTime, isoTimeOrNull, type Services } from "./services.ts";
@@ -68,6 +69,7 @@ export function scalingRoutes(services: Services, administrators: MiddlewareHand
       detail: "see /api/v1/scaling/decisions for those that are kept",
     });
   });
+  app.route("/preflight", preflightRoutes(services, administrators));
   app.post("/evaluate", administrators, (context) => evaluate(context, services));
   return app;
 }
@@ -103,6 +105,13 @@ function statusView({ scaler, policy: inForce, config, clock }: Services) {
     measured: measured && { ...measured, usedRatio: measured.usedBytes / measured.budgetBytes },
     forecast: forecastView(forecast),
     verdict,
+    reservations: scaler.promised().map(({ kind, who, bytes, takenBytes, untilMs }) => ({
+      kind,
+      name: who,
+      bytes,
+      takenBytes,
+      expiresAt: isoTime(clock.nowMs() + untilMs - clock.monotonicMs()),
+    })),
     plugins: measured ? scaler.situation(measured).plugins : [],
   };
 }

@@ -15,6 +15,7 @@ const commands = [
   "why",
   "dead-letters",
   "forecast",
+  "preflight",
   "routes",
   "bench",
   "doctor",
