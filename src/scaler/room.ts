@@ -90,10 +90,9 @@ export function roomFor(request: RoomRequest, facts: RoomFacts): RoomAnswer {
   const reason = short
     ? `memory is short: ${formatPercent(usedRatio)} of the budget is used, the shed line is ${formatPercent(lineRatio)}`
     : `there is no room: ${formatPercent(afterRatio)} of the budget would be used, not under the shed line of ${formatPercent(lineRatio)}`;
-  const why = `${reason}${namedBlockers(blockedBy)}`;
   const passes = (measured.usedBytes + request.bytes) / measured.budgetBytes < lineRatio;
   const otherwise = passes ? "wait" : "refuse";
-  const told = { ...weighed, reason: why, blockedBy };
+  const told = { ...weighed, reason: `${reason}${namedBlockers(blockedBy, passes)}`, blockedBy };
   // While the scaler sheds already, its victims are not known to be needed for this too.
   const victims = short ? null : whoMakesRoom(request, facts, weighed);
   return victims ? { ...told, decision: "shed-first", victims, otherwise } : { ...told, decision: otherwise };
@@ -182,10 +181,12 @@ const nouns: Record<Blocker["kind"], (name: string) => string> = {
   rest: () => "what is no plugin",
 };
 
-/** "; android has 300 MiB, the lease of backup 2 GiB": promises and a rise before what runs, for these may pass. */
-function namedBlockers(blockers: readonly Blocker[]): string {
-  const lasts = ({ kind }: Blocker) => (kind === "plugin" ? 1 : kind === "rest" ? 2 : 0);
-  const first = blockers.toSorted((a, b) => lasts(a) - lasts(b)).slice(0, mostNamed);
-  const parts = first.map(({ kind, name, bytes }) => `${nouns[kind](name ?? "")} ${formatBytes(bytes)}`);
+/** "; the lease of backup 2 GiB, android 300 MiB": the largest; where it is enough that others pass, these first. */
+function namedBlockers(blockers: readonly Blocker[], passes: boolean): string {
+  const lasts = ({ kind }: Blocker) => Number(kind === "plugin" || kind === "rest");
+  const ranked = passes ? blockers.toSorted((a, b) => lasts(a) - lasts(b)) : blockers;
+  const parts = ranked
+    .slice(0, mostNamed)
+    .map(({ kind, name, bytes }) => `${nouns[kind](name ?? "")} ${formatBytes(bytes)}`);
   return parts.length === 0 ? "" : `; ${parts.join(", ")}`;
 }
