@@ -49,6 +49,13 @@ const emergencyPatienceMs = 150;
 /** A wall clock that moved by more than this against the monotonic one was set; less is rounding and drift. */
 const leastStepMs = 500;
 
+/** What a kill took; a plugin that ended by itself took its own time. */
+function reclaimMs({ carried, urgent, durationMs, drainMs }: Outcome): number | null {
+  if (!carried.killed) return null;
+  if (urgent) return durationMs;
+  return drainMs === undefined ? null : durationMs - drainMs;
+}
+
 export class Scaler {
   readonly #options: ScalerOptions;
   readonly #execution: Execution;
@@ -226,7 +233,7 @@ export class Scaler {
       const recorded = shedding.then(({ outcome, measured }) => {
         outcomes.push(outcome);
         after = measured;
-        this.#controller.shedDone(action.plugin, this.#options.clock.nowMs(), outcome.durationMs);
+        this.#controller.shedDone(action.plugin, this.#options.clock.nowMs(), reclaimMs(outcome));
         this.#intervened(`${action.plugin} was shed`);
         this.#options.recorder.close(decisionId, outcomes);
       });
