@@ -36,7 +36,7 @@ import { PluginWatch } from "./watch-plugins.ts";
 export type { FootprintTarget } from "./footprint-target.ts";
 export type { Refusal, Started, Stopped } from "./orders.ts";
 
-/** All plugins are ended within this time, whatever they do. */
+/** All plugins are ended within this time, whatever they do, where nobody says another. */
 const shutdownMs = 9_000;
 /** For a plugin's `recovery.reset`. */
 const resetMs = 10_000;
@@ -377,14 +377,14 @@ export class PluginManager {
     this.#roster.drop(supervisor.name);
   }
 
-  /** Ends every plugin, each before what it requires, within 10 s; then the cgroups and the guard. */
-  async shutdown(): Promise<{ gone: boolean }> {
+  /** Ends every plugin, each before what it requires, within `totalMs`; then the cgroups and the guard. */
+  async shutdown(totalMs = shutdownMs): Promise<{ gone: boolean }> {
     this.#closing = true;
     this.#folders.stop();
     this.#requirements.close("conductor is ending");
     const gone = await stopInOrder(this.#roster.inOrder(), {
       clock: this.#options.clock,
-      totalMs: shutdownMs,
+      totalMs,
       graceMs: this.#options.graceMs,
     });
     if (gone && this.#limits?.release() === false)

@@ -71,6 +71,7 @@ export class Redriver {
   readonly #lanes = new Map<string, Lane>();
   readonly #ending = new AbortController();
   #looks: Timer | null = null;
+  #paused = false;
   #stopped = false;
 
   constructor(options: RedriverOptions) {
@@ -85,11 +86,17 @@ export class Redriver {
     this.#guarded(() => this.#lookEverywhere());
   }
 
-  /** No further redrive begins; those under way are waited for, then given up. */
-  async stop(): Promise<void> {
-    this.#stopped = true;
+  /** No further redrive begins; those under way go on. */
+  pause(): void {
+    this.#paused = true;
     this.#looks?.cancel();
     for (const lane of this.#lanes.values()) lane.timer?.cancel();
+  }
+
+  /** No further redrive begins; those under way are waited for, then given up. */
+  async stop(): Promise<void> {
+    this.pause();
+    this.#stopped = true;
     const tails = Promise.all([...this.#lanes.values()].map(({ tail }) => tail));
     const timer = this.#options.clock.after(stopGraceMs, () => this.#ending.abort());
     await tails;
@@ -99,7 +106,7 @@ export class Redriver {
 
   /** Something about the platform changed: its letters are looked at. */
   wake(platform: string): void {
-    if (this.#stopped) return;
+    if (this.#paused) return;
     const lane = this.#lane(platform);
     if (lane.looking) lane.again = true;
     else this.#lookLater(platform, lane, 0);
@@ -116,7 +123,7 @@ export class Redriver {
     if (expiresAtMs <= clock.nowMs())
       return { done: false, code: "expired", reason: "its time to live is over" };
     const lane = this.#lane(platform);
-    if (lane.queued >= mostQueued || this.#stopped)
+    if (lane.queued >= mostQueued || this.#paused)
       return {
         done: false,
         code: "busy",
@@ -176,9 +183,9 @@ export class Redriver {
     lane.again = false;
     try {
       let waitMs: number | null = 0;
-      while (waitMs === 0 && !this.#stopped)
+      while (waitMs === 0 && !this.#paused)
         waitMs = await this.#alone(lane, () => this.#step(platform, lane));
-      if (waitMs !== null && !this.#stopped) this.#lookLater(platform, lane, waitMs);
+      if (waitMs !== null && !this.#paused) this.#lookLater(platform, lane, waitMs);
     } catch (error) {
       this.#options.log.error("deadletter.redrive_failed", { platform, error });
     } finally {
