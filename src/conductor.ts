@@ -1,5 +1,6 @@
 /** The composition root: makes every part, hands each the ports it needs, starts them in order, ends them in reverse. */
 
+import { disabledStoreOf } from "./conductor/disabled-store.ts";
 import { drain, drainMs, endMs } from "./conductor/draining.ts";
 import type { ConductorOptions, Foundation } from "./conductor/foundation.ts";
 import { beginHousekeeping } from "./conductor/housekeeping.ts";
@@ -47,10 +48,11 @@ export async function startConductor(options: ConductorOptions): Promise<Running
     rules: compileRules(loaded.config.routing.rules),
     waitingFor: "the plugins are starting",
   };
-  const later: Later = { metrics: null, scaler: null, stateFolder: null };
+  const later: Later = { metrics: null, scaler: null, disabled: null, stateFolder: null };
   const manager = await startup.step("configuration and plugins", () => openPlugins(foundation, later));
   const state = await startup.step("database and metrics", () => openState(foundation));
   later.metrics = state.metrics;
+  later.disabled = disabledStoreOf(state.storage, log);
   const webhooks = await startup.step("webhooks", () => openWebhooks(foundation, state));
   const memory = makeMemory(foundation, state, manager);
   later.stateFolder = state.stateFolder;
@@ -60,6 +62,7 @@ export async function startConductor(options: ConductorOptions): Promise<Running
   await startup.step("platforms", () => openPlatforms(foundation, state, manager, health));
   // After the plugins have ended, so that a decision that was being carried out is recorded with its outcome.
   startup.onEnd("scaler", () => memory.scaler.stop());
+  manager.holdDisabled();
   let mayRun = false; // Where not even the server could be started, there is nothing to end and nothing to log.
   let closeHttp = (): Promise<void> | void => undefined;
   startup.onEnd("http", () => closeHttp());

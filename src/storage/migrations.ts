@@ -129,6 +129,10 @@ export const migrations: readonly Migration[] = [
         answer TEXT, bytes INTEGER NOT NULL
       );`,
   },
+  {
+    name: "disabled_plugins",
+    sql: "CREATE TABLE disabled_plugins (plugin TEXT PRIMARY KEY, at_ms INTEGER NOT NULL) WITHOUT ROWID;",
+  },
 ];
 
 /** The number that a pragma such as `user_version` answers. */

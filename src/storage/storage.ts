@@ -10,6 +10,7 @@ import { DeadLetterOrders } from "./dead-letter-orders.ts";
 import { DeadLetterQueries } from "./dead-letter-queries.ts";
 import { DeadLetters } from "./dead-letters.ts";
 import { Decisions } from "./decisions.ts";
+import { DisabledPlugins } from "./disabled-plugins.ts";
 import { DatabaseIoError, DatabaseReadOnlyError, DiskFullError } from "./errors.ts";
 import { Footprints } from "./footprints.ts";
 import { IdempotencyKeys, type IdempotencyLimits } from "./idempotency-keys.ts";
@@ -121,6 +122,7 @@ export class Storage {
   readonly deadLetterOrders: DeadLetterOrders;
   readonly deadLetterQueries: DeadLetterQueries;
   readonly idempotencyKeys: IdempotencyKeys;
+  readonly disabledPlugins: DisabledPlugins;
   readonly #retention: Retention;
   readonly #guard: WriteGuard;
   readonly #opened: Opened;
@@ -148,6 +150,7 @@ export class Storage {
     this.deadLetterOrders = new DeadLetterOrders(database, this.#guard);
     this.deadLetterQueries = new DeadLetterQueries(database);
     this.idempotencyKeys = new IdempotencyKeys(database, this.#guard, within(idempotency, path, 2 ** 20));
+    this.disabledPlugins = new DisabledPlugins(database, this.#guard);
     const maxBytes = options.maxBytes ?? (database.path === null ? memoryMaxBytes : fileMaxBytes);
     this.#retention = new Retention(database, this.#guard, options.retention, { maxBytes, batchRows });
     if (ballast !== null && !ballast.ensure())

@@ -15,6 +15,7 @@ export type WriteKind =
   | "breakers"
   | "dead_letters"
   | "idempotency_keys"
+  | "disabled_plugins"
   | "retention";
 
 export interface WriteProblem {

@@ -102,6 +102,7 @@ test("what comes while a plugin is away is kept through a SIGKILL under load, an
   expect(acknowledged.filter((id) => !kept.includes(id))).toEqual([]);
 
   const second = await started({ config, folder: first.folder });
+  expect((await order(second, "/api/v1/plugins/echo/enable")).status).toBe(200);
   await until(
     "all are answered",
     30_000,
