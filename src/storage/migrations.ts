@@ -143,6 +143,10 @@ export const migrations: readonly Migration[] = [
       CREATE INDEX webhook_dead_letters_sizes ON webhook_dead_letters (id, bytes);
       CREATE INDEX webhook_dead_letters_by_time ON webhook_dead_letters (at_ms);`,
   },
+  {
+    name: "disabled_plugins",
+    sql: "CREATE TABLE disabled_plugins (plugin TEXT PRIMARY KEY, at_ms INTEGER NOT NULL) WITHOUT ROWID;",
+  },
 ];
 
 /** The number that a pragma such as `user_version` answers. */
