@@ -10,6 +10,7 @@ import { DeadLetterOrders } from "./dead-letter-orders.ts";
 import { DeadLetterQueries } from "./dead-letter-queries.ts";
 import { DeadLetters } from "./dead-letters.ts";
 import { Decisions } from "./decisions.ts";
+import { DisabledPlugins } from "./disabled-plugins.ts";
 import { DatabaseIoError, DatabaseReadOnlyError, DiskFullError } from "./errors.ts";
 import { Footprints } from "./footprints.ts";
 import { IdempotencyKeys, type IdempotencyLimits } from "./idempotency-keys.ts";
@@ -18,6 +19,7 @@ import type { LocationSource, StateLocation } from "./location.ts";
 import { Retention, type RetentionAges, type RetentionStep, type SizeReport } from "./retention.ts";
 import { Samples } from "./samples.ts";
 import { Trainings } from "./trainings.ts";
+import { WebhookLetters } from "./webhook-letters.ts";
 import { WriteGuard, type WriteKind, type WriteProblem } from "./write-guard.ts";
 
 export interface StorageOptions {
@@ -58,6 +60,8 @@ const memoryMaxBytes = 8 * 2 ** 20;
 const batchRows = 500;
 const dayMs = 86_400_000;
 const usualDeadLetters = { maxCount: 10_000, maxBytes: 64 * 2 ** 20, maxAgeMs: 7 * dayMs };
+/** Bounds of the events that webhooks did not take; their age is that of dead letters. */
+const webhookLetters = { maxCount: 1_000, maxBytes: 4 * 2 ** 20 };
 const usualKeys = { maxKeys: 10_000, maxBytes: 16 * 2 ** 20, ttlMs: dayMs };
 
 /** Limits as asked for, with fewer bytes where all of the state is in memory. */
@@ -121,6 +125,8 @@ export class Storage {
   readonly deadLetterOrders: DeadLetterOrders;
   readonly deadLetterQueries: DeadLetterQueries;
   readonly idempotencyKeys: IdempotencyKeys;
+  readonly webhookLetters: WebhookLetters;
+  readonly disabledPlugins: DisabledPlugins;
   readonly #retention: Retention;
   readonly #guard: WriteGuard;
   readonly #opened: Opened;
@@ -148,6 +154,9 @@ export class Storage {
     this.deadLetterOrders = new DeadLetterOrders(database, this.#guard);
     this.deadLetterQueries = new DeadLetterQueries(database);
     this.idempotencyKeys = new IdempotencyKeys(database, this.#guard, within(idempotency, path, 2 ** 20));
+    const undelivered = { ...webhookLetters, maxAgeMs: deadLetters.maxAgeMs };
+    this.webhookLetters = new WebhookLetters(database, this.#guard, within(undelivered, path, 2 ** 19));
+    this.disabledPlugins = new DisabledPlugins(database, this.#guard);
     const maxBytes = options.maxBytes ?? (database.path === null ? memoryMaxBytes : fileMaxBytes);
     this.#retention = new Retention(database, this.#guard, options.retention, { maxBytes, batchRows });
     if (ballast !== null && !ballast.ensure())

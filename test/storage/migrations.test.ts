@@ -74,11 +74,13 @@ test("a large file is checked table by table, decisions first, until the time is
     "dead_letters",
     "breaker_moves",
     "breakers",
+    "disabled_plugins",
     "footprints",
     "forecast_trainings",
     "idempotency_keys",
     "integration_metrics",
     "samples",
+    "webhook_dead_letters",
   ]);
   expect(checkIntegrity(raw, path, () => 0, limits).uncheckedTables).toEqual([]);
   expect(checkIntegrity(raw, path, () => 0).uncheckedTables).toEqual([]);
