@@ -56,11 +56,11 @@ const emergencyPatienceMs = 150;
 /** A wall clock that moved by more than this against the monotonic one was set; less is rounding and drift. */
 const leastStepMs = 500;
 
-/** What a kill took; a plugin that ended by itself took its own time. */
+/** What a kill took; a plugin that ended by itself took its own time, and of one that was hastened on the way it is not known. */
 function reclaimMs({ carried, urgent, durationMs, drainMs }: Outcome): number | null {
   if (!carried.killed) return null;
-  if (urgent) return durationMs;
-  return drainMs === undefined ? null : durationMs - drainMs;
+  if (drainMs === undefined) return urgent ? durationMs : null;
+  return urgent ? null : durationMs - drainMs;
 }
 
 export class Scaler {
