@@ -9,12 +9,14 @@ import { makeMemory } from "./conductor/make-memory.ts";
 import { type Later, openPlugins } from "./conductor/make-plugins.ts";
 import { makeRouter, openHttp } from "./conductor/make-routing.ts";
 import { openState } from "./conductor/make-state.ts";
+import { lockCode } from "./conductor/resident-code.ts";
 import { Startup } from "./conductor/startup.ts";
 import type { Config } from "./config/schema.ts";
 import { EventBus } from "./events/bus.ts";
 import { EventLog } from "./events/event-log.ts";
 import type { PluginManager } from "./plugins/manager.ts";
 import { compileRules } from "./routing/rules.ts";
+import { RouteStatistics } from "./routing/statistics.ts";
 import { policyOf } from "./scaler/policy.ts";
 
 export interface RunningConductor {
@@ -45,6 +47,7 @@ export async function startConductor(options: ConductorOptions): Promise<Running
     random: () => (crypto.getRandomValues(new Uint32Array(1))[0] ?? 0) / 2 ** 32,
     policy: policyOf(loaded.config.scaler),
     rules: compileRules(loaded.config.routing.rules),
+    statistics: new RouteStatistics(),
     waitingFor: "the plugins are starting",
   };
   const later: Later = { metrics: null, scaler: null, stateFolder: null };
@@ -95,6 +98,13 @@ export async function startConductor(options: ConductorOptions): Promise<Running
 /** Starts the eager plugins; one that fails does not keep conductor from being ready. */
 async function startPlugins(foundation: Foundation, manager: PluginManager): Promise<void> {
   const { log, clock, startedMonotonicMs } = foundation;
+  const locked = lockCode();
+  if (!locked.ok)
+    log.info("conductor.code_not_locked", {
+      because: locked.because,
+      remedy:
+        "run as root or with LimitMEMLOCK=infinity, so that conductor's program stays in memory when that is short",
+    });
   try {
     await manager.startAll();
   } catch (error) {

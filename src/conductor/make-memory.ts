@@ -30,6 +30,11 @@ export interface Memory {
   begin(): void;
 }
 
+const profileAfterMs = 5_000;
+const weekMs = 7 * 86_400_000;
+/** A week at one in 30 s. */
+const weekRows = 20_160;
+
 /** Makes the loop; nothing is read before `begin`. */
 export function makeMemory(foundation: Foundation, state: State, manager: PluginManager): Memory {
   const { loaded, clock, log, events } = foundation;
@@ -50,6 +55,9 @@ export function makeMemory(foundation: Foundation, state: State, manager: Plugin
     shedRatio: () => foundation.policy.shedRatio,
     emergencyRatio: () => foundation.policy.emergencyRatio,
   });
+  const configuredBytes = config.budget.memory ?? null;
+  const portable = hasProc() ? null : new PortableSource(configuredBytes);
+  const source = portable ?? new ProcSource(configuredBytes);
   const watch = new MemoryWatch({
     clock,
     forecast,
@@ -61,10 +69,12 @@ export function makeMemory(foundation: Foundation, state: State, manager: Plugin
     metrics,
     footprintTargets,
     heldPlugins: () => heldPluginsOf(manager),
+    stallPercent: () =>
+      source.pressureMissingBecause === null
+        ? (gaps.attempt("memory pressure", () => source.pressure("memory"))?.fullPercent ?? null)
+        : null,
+    requests: () => foundation.statistics.total,
   });
-  const configuredBytes = config.budget.memory ?? null;
-  const portable = hasProc() ? null : new PortableSource(configuredBytes);
-  const source = portable ?? new ProcSource(configuredBytes);
   const sampler = new Sampler({
     clock,
     log,
@@ -115,7 +125,10 @@ export function makeMemory(foundation: Foundation, state: State, manager: Plugin
     warm(foundation, state, manager, window, watch);
     sampler.start();
     reflex.start();
+    // What is usual at this time of the day is not needed at once, and the start has more urgent things to do.
+    const later = clock.after(profileAfterMs, () => learnDays(foundation, state, scaler));
     foundation.startup.onEnd("monitor", () => {
+      later.cancel();
       sampler.stop();
       reflex.stop();
       learning.stop();
@@ -142,6 +155,22 @@ function makeLearning({ clock, log, events, loaded }: Foundation, state: State):
     statePath,
     retrainMs,
   });
+}
+
+/** The days that are still recorded, for what is usual at this time of the day. */
+function learnDays({ clock, log }: Foundation, { storage }: State, scaler: Scaler): void {
+  const nowMs = clock.nowMs();
+  try {
+    for (const { atMs, memoryUsedBytes, memoryBudgetBytes } of storage.samples.memory(
+      nowMs - weekMs,
+      nowMs,
+      weekRows,
+    ))
+      if (memoryUsedBytes !== null && memoryBudgetBytes)
+        scaler.remember(memoryUsedBytes / memoryBudgetBytes, atMs);
+  } catch (error) {
+    log.warn("scaler.days_unread", { error });
+  }
 }
 
 /** What was recorded before a restart, as far as it is not older than two windows. */

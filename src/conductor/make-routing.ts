@@ -7,7 +7,6 @@ import type { PluginManager } from "../plugins/manager.ts";
 import { Bulkheads } from "../routing/bulkheads.ts";
 import { Retrying } from "../routing/retrying.ts";
 import { Router } from "../routing/router.ts";
-import { RouteStatistics } from "../routing/statistics.ts";
 import type { Webhooks } from "../webhooks/webhooks.ts";
 import { observeRoutes, writeIntegrationMetrics } from "./feeds.ts";
 import type { Foundation } from "./foundation.ts";
@@ -29,8 +28,7 @@ export function makeRouter(
   { breakers }: Health,
   { watch }: Memory,
 ): Router {
-  const { clock, log, startup } = foundation;
-  const statistics = new RouteStatistics();
+  const { clock, log, startup, statistics } = foundation;
   const minute = every(clock, minuteMs, () =>
     writeIntegrationMetrics({ atMs: clock.nowMs(), manager, watch, statistics, storage }),
   );

@@ -54,7 +54,7 @@ export function createApp(services: Services, guard: GuardOptions): Hono {
   app.route("/api/v1/health", healthRoutes(services));
   app.route("/api/v1/breakers", breakerRoutes(services, administrators));
   app.route("/api/v1/events", eventRoutes(services));
-  app.route("/api/v1/webhooks", webhookRoutes(services));
+  app.route("/api/v1/webhooks", webhookRoutes(services, administrators));
   app.notFound(nothingThere(app));
   app.onError((error, context) => failed(services, error, context));
   return app;

@@ -189,7 +189,7 @@ export const eventMetrics = (registry: Registry) => ({
     registry,
     of(
       "conductor_webhook_deliveries_total",
-      "Attempts to deliver an event to a webhook, and what could not be delivered, by what came of it.",
+      "Attempts to deliver an event to a webhook, now or later, and what could not be delivered, by what came of it.",
       "outcome",
     ),
   ),

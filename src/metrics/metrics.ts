@@ -247,8 +247,8 @@ export class Metrics {
     this.#events.drops.add({ subscriber });
   }
 
-  countWebhookDelivery(outcome: string): void {
-    this.#events.deliveries.add({ outcome });
+  countWebhookDelivery(outcome: string, events = 1): void {
+    this.#events.deliveries.add({ outcome }, events);
   }
 
   countRetry(platform: string, outcome: string): void {

@@ -117,9 +117,9 @@ export class Controller {
     this.#shedding = true;
   }
 
-  /** A plugin was shed, and memory measured again; `durationMs` from the signal on. */
-  shedDone(plugin: string, nowMs: number, durationMs: number): void {
-    this.#reclaims.push(Math.min(mostReclaimMs, Math.max(1, durationMs)));
+  /** A plugin was shed, and memory measured again; `reclaimMs` from the kill on, null where it ended by itself. */
+  shedDone(plugin: string, nowMs: number, reclaimMs: number | null): void {
+    if (reclaimMs !== null) this.#reclaims.push(Math.min(mostReclaimMs, Math.max(1, reclaimMs)));
     if (this.#reclaims.length > reclaimsKept) this.#reclaims.shift();
     this.#putOffs.shed(plugin, nowMs, this.#policy.putOff);
     this.changed(nowMs);

@@ -13,8 +13,8 @@ import type { Policy, Situation } from "./situation.ts";
 export const usualReclaimMs = 400;
 /** Between two readings near the line, and to decide. */
 const noticeMs = 100;
-/** Growth that doubles while a victim is stopped is still met. */
-const safety = 2;
+/** Growth that becomes half as fast again while a victim is stopped is still met. */
+const safety = 1.5;
 /** However fast it grows: plugins that start fill memory as fast as it goes, and stop soon. */
 const mostEarlyRatio = 0.15;
 

@@ -49,6 +49,13 @@ const emergencyPatienceMs = 150;
 /** A wall clock that moved by more than this against the monotonic one was set; less is rounding and drift. */
 const leastStepMs = 500;
 
+/** What a kill took; a plugin that ended by itself took its own time. */
+function reclaimMs({ carried, urgent, durationMs, drainMs }: Outcome): number | null {
+  if (!carried.killed) return null;
+  if (urgent) return durationMs;
+  return drainMs === undefined ? null : durationMs - drainMs;
+}
+
 export class Scaler {
   readonly #options: ScalerOptions;
   readonly #execution: Execution;
@@ -91,6 +98,23 @@ export class Scaler {
   /** The newest forecast; null when there is none. The next reading is judged by it. */
   setForecast(forecast: ForecastFacts | null): void {
     this.#forecast = forecast;
+  }
+
+  /** A sample of the host: its use (0..1), and all requests so far. */
+  onSample(usedRatio: number, requests: number): void {
+    const nowMs = this.#options.clock.nowMs();
+    this.#controller.observeSample(usedRatio, nowMs);
+    this.#controller.observeRequests(requests, nowMs);
+  }
+
+  /** What was sampled before, for what is usual at this time of the day. */
+  remember(usedRatio: number, atMs: number): void {
+    this.#controller.observeSample(usedRatio, atMs);
+  }
+
+  /** Percent (0..100) of the last 10 s in which everything waited for memory; null: not known. */
+  onStall(fullPercent: number | null): void {
+    this.#controller.observeStall(fullPercent);
   }
 
   /**
@@ -209,7 +233,7 @@ export class Scaler {
       const recorded = shedding.then(({ outcome, measured }) => {
         outcomes.push(outcome);
         after = measured;
-        this.#controller.shedDone(action.plugin, this.#options.clock.nowMs(), outcome.durationMs);
+        this.#controller.shedDone(action.plugin, this.#options.clock.nowMs(), reclaimMs(outcome));
         this.#intervened(`${action.plugin} was shed`);
         this.#options.recorder.close(decisionId, outcomes);
       });

@@ -21,6 +21,7 @@ import { Retention, type RetentionAges, type RetentionStep, type SizeReport } fr
 import { Samples } from "./samples.ts";
 import { Trainings } from "./trainings.ts";
 import { verifyChain } from "./verify-chain.ts";
+import { WebhookLetters } from "./webhook-letters.ts";
 import { WriteGuard, type WriteKind, type WriteProblem } from "./write-guard.ts";
 
 export interface StorageOptions {
@@ -61,6 +62,8 @@ const memoryMaxBytes = 8 * 2 ** 20;
 const batchRows = 500;
 const dayMs = 86_400_000;
 const usualDeadLetters = { maxCount: 10_000, maxBytes: 64 * 2 ** 20, maxAgeMs: 7 * dayMs };
+/** Bounds of the events that webhooks did not take; their age is that of dead letters. */
+const webhookLetters = { maxCount: 1_000, maxBytes: 4 * 2 ** 20 };
 const usualKeys = { maxKeys: 10_000, maxBytes: 16 * 2 ** 20, ttlMs: dayMs };
 
 /** Limits as asked for, with fewer bytes where all of the state is in memory. */
@@ -124,6 +127,7 @@ export class Storage {
   readonly deadLetterOrders: DeadLetterOrders;
   readonly deadLetterQueries: DeadLetterQueries;
   readonly idempotencyKeys: IdempotencyKeys;
+  readonly webhookLetters: WebhookLetters;
   readonly #retention: Retention;
   readonly #guard: WriteGuard;
   readonly #opened: Opened;
@@ -152,6 +156,8 @@ export class Storage {
     this.deadLetterOrders = new DeadLetterOrders(database, this.#guard);
     this.deadLetterQueries = new DeadLetterQueries(database);
     this.idempotencyKeys = new IdempotencyKeys(database, this.#guard, within(idempotency, path, 2 ** 20));
+    const undelivered = { ...webhookLetters, maxAgeMs: deadLetters.maxAgeMs };
+    this.webhookLetters = new WebhookLetters(database, this.#guard, within(undelivered, path, 2 ** 19));
     const maxBytes = options.maxBytes ?? (database.path === null ? memoryMaxBytes : fileMaxBytes);
     this.#retention = new Retention(database, this.#guard, chain, options.retention, {
       maxBytes,

@@ -14,6 +14,7 @@ export type WriteKind =
   | "trainings"
   | "breakers"
   | "dead_letters"
+  | "webhook_dead_letters"
   | "idempotency_keys"
   | "retention";
 

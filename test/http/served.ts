@@ -242,6 +242,7 @@ export async function served({
     post,
     random: () => 0.5,
     version: "1",
+    letters: made.storage.webhookLetters,
     counted: () => undefined,
   });
   let waitingFor: string | null = null;

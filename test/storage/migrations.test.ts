@@ -80,6 +80,7 @@ test("a large file is checked table by table, decisions first, until the time is
     "idempotency_keys",
     "integration_metrics",
     "samples",
+    "webhook_dead_letters",
   ]);
   expect(checkIntegrity(raw, path, () => 0, limits).uncheckedTables).toEqual([]);
   expect(checkIntegrity(raw, path, () => 0).uncheckedTables).toEqual([]);
