@@ -46,6 +46,14 @@ interface Asked {
   body?: unknown;
 }
 
+/** `problem` is the message without what to do. */
+export class NobodyAnswersError extends CliError {
+  constructor(readonly problem: string) {
+    super(`${problem}; start one with "conductor serve", or say with --config or --port which one you mean`);
+    this.name = "NobodyAnswersError";
+  }
+}
+
 async function send(
   invocation: Invocation,
   path: string,
@@ -66,9 +74,7 @@ async function send(
       signal,
     });
   } catch (error) {
-    throw new CliError(
-      `no conductor answers at ${url} (${unreachable(error)}); start one with "conductor serve", or say with --config or --port which one you mean`,
-    );
+    throw new NobodyAnswersError(`no conductor answers at ${url} (${unreachable(error)})`);
   }
 }
 

@@ -3,6 +3,7 @@
 import { type Context, Hono, type MiddlewareHandler } from "hono";
 import * as z from "zod";
 import { decide } from "../scaler/decide.ts";
+import { shedLine } from "../scaler/latest-line.ts";
 import type { ForecastFacts, PluginFacts, Policy, Situation } from "../scaler/situation.ts";
 import { type BodyShape, checkedBody } from "./body.ts";
 import { decisionView, isoTimesIn } from "./decision-view.ts";
@@ -97,6 +98,7 @@ const forecastView = (forecast: ForecastFacts | null) =>
 function statusView({ scaler, policy: inForce, config, clock }: Services) {
   const policy = inForce();
   const { measured, forecast, verdict, shedding, acting, lastChangeMs } = scaler.status();
+  const now = measured && scaler.situation(measured);
   return {
     at: isoTime(clock.nowMs()),
     policy: config.scaler.policy,
@@ -108,14 +110,15 @@ function statusView({ scaler, policy: inForce, config, clock }: Services) {
       dwellMs: policy.dwellMs,
     },
     order: policy.order,
+    shedLineRatio: now && shedLine(now, policy),
     shedding,
     stopping: acting,
     lastChangeAt: isoTimeOrNull(lastChangeMs),
     measured: measured && { ...measured, usedRatio: measured.usedBytes / measured.budgetBytes },
     forecast: forecastView(forecast),
     verdict,
-    inputs: measured && inputsNow(scaler.situation(measured), policy),
-    plugins: measured ? isoTimesIn(scaler.situation(measured).plugins) : [],
+    inputs: now && inputsNow(now, policy),
+    plugins: isoTimesIn(now?.plugins ?? []),
   };
 }
 
