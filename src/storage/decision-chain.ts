@@ -11,6 +11,9 @@
  *   removed   retention deleted the rows up to its id; the links before the first kept row left with them, and the detail
  *             keeps the hash of the last of these, from which the chain goes on
  *
+ * Links are made as rows are written: what still waits in memory when the process is killed stands in none, and its ids are
+ * given again.
+ *
  * hash = SHA-256 of the JSON text [hash before, seq, kind, decision id, digest]. Whoever can write the whole file can make a
  * chain of their own: only a hash that was noted elsewhere tells.
  */

@@ -86,7 +86,7 @@ test("everything that led to a decision and came of it is told, the result first
   action      shed voice: expected 200 MiB, 196 MiB back in 350 ms
                 signalled 3 ms after the decision; its memory back 353 ms after it
                 memory went from 82.1 % to 62.5 % of the budget
-                it had 5 s to end by itself
+                memory left it at most 5 s to end by itself
                 its end: stopped
   outcome     done
   since then  voice was brought back 42 s later, by decision 9

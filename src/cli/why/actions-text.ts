@@ -57,7 +57,7 @@ function actionText(action: ActionFacts, decision: DecisionFacts, isFirst: boole
   );
   if (action.drainMs !== null && action.drainMs !== undefined)
     lines.push(
-      `it had ${formatDuration(action.drainMs)} to end by itself${action.killed ? ", and was killed" : ""}`,
+      `memory left it at most ${formatDuration(action.drainMs)} to end by itself${action.killed ? ", and it was killed" : ""}`,
     );
   if (detail && kind === "shed") lines.push(`its end: ${detail}`);
   else if (detail && done !== true) lines.push(detail);
