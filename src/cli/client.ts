@@ -41,7 +41,7 @@ function unreachable(error: unknown): string {
 const timeoutMs = 30_000;
 
 interface Asked {
-  method?: "GET" | "POST" | "DELETE";
+  method?: "GET" | "POST" | "PUT" | "DELETE";
   /** Sent as JSON. */
   body?: unknown;
 }
@@ -78,19 +78,55 @@ async function send(
   }
 }
 
+/** A refusal as the conductor tells it. */
+export interface Told {
+  status: number;
+  title: string;
+  detail: string;
+  /** Seconds after which to ask again; null: not said. */
+  retryAfterSeconds: number | null;
+  document: unknown;
+}
+
+/** The JSON of an answer, or the refusal that it is. */
+async function answerOrRefusal<T>(response: Response): Promise<{ answer: T } | { refusal: Told }> {
+  const document = (await response.json().catch(() => null)) as
+    | (T & { title?: string; detail?: string })
+    | null;
+  if (response.ok && document !== null) return { answer: document };
+  const retryAfter = Number(response.headers.get("retry-after") ?? Number.NaN);
+  return {
+    refusal: {
+      status: response.status,
+      title: document?.title ?? `${response.url}: HTTP ${response.status}`,
+      detail: document?.detail ?? "no detail",
+      retryAfterSeconds: Number.isFinite(retryAfter) ? retryAfter : null,
+      document,
+    },
+  };
+}
+
 /** The JSON of an answer; a refusal becomes a CliError with what the conductor said. */
 async function answerOf<T>(response: Response): Promise<T> {
-  const body = (await response.json().catch(() => null)) as (T & { title?: string; detail?: string }) | null;
-  if (response.ok && body !== null) return body;
-  throw new CliError(
-    `${body?.title ?? `${response.url}: HTTP ${response.status}`}: ${body?.detail ?? "no detail"}`,
-  );
+  const told = await answerOrRefusal<T>(response);
+  if ("answer" in told) return told.answer;
+  throw new CliError(`${told.refusal.title}: ${told.refusal.detail}`);
 }
 
 /** The JSON answer of the running conductor. Throws CliError with the remedy when there is none or it refuses. */
 export async function askConductor<T>(invocation: Invocation, path: string, asked: Asked = {}): Promise<T> {
   const response = await send(invocation, path, asked, { signal: AbortSignal.timeout(timeoutMs) });
   return answerOf<T>(response);
+}
+
+/** As `askConductor`, where a refusal is an answer too. Throws CliError only when there is no conductor. */
+export async function tryConductor<T>(
+  invocation: Invocation,
+  path: string,
+  asked: Asked,
+): Promise<{ answer: T } | { refusal: Told }> {
+  const response = await send(invocation, path, asked, { signal: AbortSignal.timeout(timeoutMs) });
+  return answerOrRefusal<T>(response);
 }
 
 /** The server-sent events of the running conductor, until `signal` aborts or it ends. Throws CliError as above. */

@@ -11,6 +11,7 @@ import { eventsCommand } from "./events.ts";
 import { forecastCommand } from "./forecast.ts";
 import { initCommand } from "./init.ts";
 import { pluginsCommand } from "./plugins.ts";
+import { preflightCommand } from "./preflight.ts";
 import { routesCommand } from "./routes.ts";
 import { schemaCommand } from "./schema.ts";
 import { serveCommand } from "./serve.ts";
@@ -29,6 +30,7 @@ export const commands: readonly Command[] = [
   auditCommand,
   deadLettersCommand,
   forecastCommand,
+  preflightCommand,
   routesCommand,
   benchCommand,
   doctorCommand,

@@ -7,6 +7,7 @@ import { shedLine } from "../scaler/latest-line.ts";
 import type { ForecastFacts, PluginFacts, Policy, Situation } from "../scaler/situation.ts";
 import { type BodyShape, checkedBody } from "./body.ts";
 import { decisionView, isoTimesIn } from "./decision-view.ts";
+import { preflightRoutes } from "./preflight.ts";
 import { problem } from "./problem.ts";
 import { checkedQuery, wholeNumber } from "./query.ts";
 import { isoTime, isoTimeOrNull, type Services } from "./services.ts";
@@ -69,6 +70,7 @@ export function scalingRoutes(services: Services, administrators: MiddlewareHand
     });
   });
   app.get("/audit", (context) => context.json(auditView(services)));
+  app.route("/preflight", preflightRoutes(services, administrators));
   app.post("/evaluate", administrators, (context) => evaluate(context, services));
   return app;
 }
@@ -119,6 +121,13 @@ function statusView({ scaler, policy: inForce, config, clock }: Services) {
     verdict,
     inputs: now && inputsNow(now, policy),
     plugins: isoTimesIn(now?.plugins ?? []),
+    reservations: scaler.promised().map(({ kind, who, bytes, takenBytes, untilMs }) => ({
+      kind,
+      name: who,
+      bytes,
+      takenBytes,
+      expiresAt: isoTime(clock.nowMs() + untilMs - clock.monotonicMs()),
+    })),
   };
 }
 

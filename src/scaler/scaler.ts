@@ -6,10 +6,13 @@
 import type { Clock } from "../clock.ts";
 import type { Publisher } from "../events/bus.ts";
 import type { Log } from "../log.ts";
-import { Admission, type Permission } from "./admission.ts";
+import { Admission, type MemoryNow, type Permission } from "./admission.ts";
 import { Controller } from "./controller.ts";
 import { Execution } from "./execution.ts";
+import { Leases } from "./leases.ts";
 import type { Actuator, DecisionRecord, MeasureNow, Outcome, Recorder } from "./ports.ts";
+import { Preflight } from "./preflight.ts";
+import type { Promised } from "./room.ts";
 import type {
   Action,
   ForecastFacts,
@@ -32,6 +35,10 @@ export interface ScalerOptions {
   onIntervention: (atMs: number, what: string) => void;
   /** Memory promised to a plugin that starts is free again after this, though nobody said how the start ended. */
   reservationMs: number;
+  /** How far the forecast looks. */
+  horizonMs: number;
+  /** Names a lease; nobody may guess it. */
+  newLeaseId: () => string;
 }
 
 export interface ScalerStatus {
@@ -61,6 +68,8 @@ export class Scaler {
   readonly #execution: Execution;
   readonly #admission: Admission;
   readonly #controller: Controller;
+  /** Memory for operations that are no plugins. */
+  readonly preflight: Preflight;
   #forecast: ForecastFacts | null = null;
   #measured: Measured | null = null;
   #verdict: Verdict | null = null;
@@ -74,8 +83,16 @@ export class Scaler {
   constructor(options: ScalerOptions) {
     this.#options = options;
     this.#execution = new Execution(options);
-    this.#admission = new Admission(options);
     this.#controller = new Controller(options.policy);
+    const leases = new Leases(options.newLeaseId);
+    this.#admission = new Admission({ ...options, leases });
+    this.preflight = new Preflight({
+      clock: options.clock,
+      admission: this.#admission,
+      leases,
+      memoryNow: () => this.#memoryNow(),
+      makeRoom: (next) => this.#makeRoom(next),
+    });
     this.#wallAheadMs = options.clock.nowMs() - options.clock.monotonicMs();
   }
 
@@ -151,6 +168,7 @@ export class Scaler {
 
   /** The situation as it would be judged now. */
   situation(measured: Measured): Situation {
+    this.#controller.reserved(this.#admission.reservedBytes());
     return this.#controller.situation(this.#options.clock.nowMs(), measured, this.#plugins());
   }
 
@@ -171,12 +189,43 @@ export class Scaler {
 
   /** A plugin moved to `state`: what it was promised is used up, or begins to be. */
   onPluginState(plugin: string, state: PluginFacts["state"]): void {
-    this.#admission.moved(plugin, state);
+    this.#admission.moved(plugin, state, () => this.#memoryNow());
   }
 
-  #memoryNow() {
+  /** What is promised to starts, second copies and leases, and how much of it was taken. */
+  promised(): readonly Promised[] {
+    return this.#admission.promised();
+  }
+
+  #memoryNow(): MemoryNow {
     const measured = this.#options.measureNow() ?? this.#measured;
-    return { measured, shedding: this.#controller.shedding, policy: this.#controller.policy };
+    const situation = measured && this.situation(measured);
+    return { situation, forecast: this.#forecast, policy: this.#controller.policy };
+  }
+
+  /**
+   * Sheds what `next` says of a fresh situation, until it says null or one could not be stopped. Not while a decision is
+   * carried out, and none is taken meanwhile: an emergency hastens what is being stopped.
+   */
+  async #makeRoom(next: (situation: Situation) => Verdict | null): Promise<void> {
+    while (this.#running) await this.#running;
+    const running = this.#shedWhile(next).finally(() => {
+      this.#running = null;
+    });
+    // Others wait for the end of it, however it ends; who asked is told of a failure.
+    this.#running = running.catch((error) => this.#options.log.error("scaler.failed", { error }));
+    await running;
+  }
+
+  async #shedWhile(next: (situation: Situation) => Verdict | null): Promise<void> {
+    let measured = this.#options.measureNow();
+    while (measured && !this.#stopped) {
+      const situation = this.situation(measured);
+      const verdict = next(situation);
+      if (!verdict) return;
+      this.#verdict = verdict;
+      measured = await this.#shedAll(this.#recordOf(situation, verdict), verdict);
+    }
   }
 
   /** Takes no further decisions; resolves when the running one is done. */
@@ -199,7 +248,6 @@ export class Scaler {
     let measured: Measured | null = first;
     while (measured && !this.#stopped) {
       this.#controller.observe(measured, this.#options.clock.nowMs());
-      this.#controller.reserved(this.#admission.reservedBytes());
       const situation = this.situation(measured);
       const verdict = this.#controller.decide(situation, this.#forecast);
       this.#noteExhaustion(situation, verdict);
@@ -233,7 +281,7 @@ export class Scaler {
       const recorded = shedding.then(({ outcome, measured }) => {
         outcomes.push(outcome);
         after = measured;
-        this.#controller.shedDone(action.plugin, this.#options.clock.nowMs(), reclaimMs(outcome));
+        this.#noteShed(action, outcome, verdict);
         this.#intervened(`${action.plugin} was shed`);
         this.#options.recorder.close(decisionId, outcomes);
       });
@@ -243,6 +291,13 @@ export class Scaler {
     }
     await Promise.all(begun);
     return outcomes.every(({ carried }) => carried.done) ? after : null;
+  }
+
+  /** One that made room for an operation did not bring pressure: it is not put off. */
+  #noteShed({ plugin }: Action, outcome: Outcome, { rule }: Verdict): void {
+    const nowMs = this.#options.clock.nowMs();
+    if (rule === "preflight") this.#controller.changed(nowMs);
+    else this.#controller.shedDone(plugin, nowMs, reclaimMs(outcome));
   }
 
   #patience(): Promise<void> {

@@ -144,6 +144,10 @@ export const migrations: readonly Migration[] = [
       CREATE INDEX webhook_dead_letters_by_time ON webhook_dead_letters (at_ms);`,
   },
   {
+    name: "disabled_plugins",
+    sql: "CREATE TABLE disabled_plugins (plugin TEXT PRIMARY KEY, at_ms INTEGER NOT NULL) WITHOUT ROWID;",
+  },
+  {
     name: "decision_chain",
     // A row without a hash was written before there was a chain. AUTOINCREMENT: links cut off at the end leave a trace.
     sql: `

@@ -12,6 +12,7 @@ import { DeadLetterQueries } from "./dead-letter-queries.ts";
 import { DeadLetters } from "./dead-letters.ts";
 import { DecisionChain, type Head } from "./decision-chain.ts";
 import { Decisions } from "./decisions.ts";
+import { DisabledPlugins } from "./disabled-plugins.ts";
 import { DatabaseIoError, DatabaseReadOnlyError, DiskFullError } from "./errors.ts";
 import { Footprints } from "./footprints.ts";
 import { IdempotencyKeys, type IdempotencyLimits } from "./idempotency-keys.ts";
@@ -128,6 +129,7 @@ export class Storage {
   readonly deadLetterQueries: DeadLetterQueries;
   readonly idempotencyKeys: IdempotencyKeys;
   readonly webhookLetters: WebhookLetters;
+  readonly disabledPlugins: DisabledPlugins;
   readonly #retention: Retention;
   readonly #guard: WriteGuard;
   readonly #opened: Opened;
@@ -158,6 +160,7 @@ export class Storage {
     this.idempotencyKeys = new IdempotencyKeys(database, this.#guard, within(idempotency, path, 2 ** 20));
     const undelivered = { ...webhookLetters, maxAgeMs: deadLetters.maxAgeMs };
     this.webhookLetters = new WebhookLetters(database, this.#guard, within(undelivered, path, 2 ** 19));
+    this.disabledPlugins = new DisabledPlugins(database, this.#guard);
     const maxBytes = options.maxBytes ?? (database.path === null ? memoryMaxBytes : fileMaxBytes);
     this.#retention = new Retention(database, this.#guard, chain, options.retention, {
       maxBytes,

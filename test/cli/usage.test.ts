@@ -16,6 +16,7 @@ const commands = [
   "audit",
   "dead-letters",
   "forecast",
+  "preflight",
   "routes",
   "bench",
   "doctor",

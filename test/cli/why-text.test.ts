@@ -95,7 +95,7 @@ test("everything that led to a decision and came of it is told, the result first
   growing     by 4.00 MiB a second
   forecast    85.0 %, 95 % interval 80.0 % to 90.0 % (ready, adaptive, miscalibrated: its interval missed too often to be trusted)
   reclaim     a plugin's memory is expected back 400 ms after the signal
-  promised    30.0 MiB to plugins that start, not taken yet
+  promised    30.0 MiB to what starts or has a lease, not taken yet
   stalls      for 12.3 % of the last 10 s everything waited for memory
   requests    5.0 a second, 4.0 in the last 30 s, usually 1.3, and rising
   time of day the use usually rises by 4.0 % until 00:12 UTC

@@ -145,6 +145,8 @@ function parts(clock: VirtualClock, config: Config, otherRouter?: Router) {
     recorder: host,
     onIntervention: () => undefined,
     reservationMs: 30_000,
+    horizonMs: config.forecast.horizon,
+    newLeaseId: () => crypto.randomUUID(),
   });
   const ownRouter = new Router({
     clock,

@@ -75,6 +75,7 @@ test("a large file is checked table by table, decisions first, until the time is
     "dead_letters",
     "breaker_moves",
     "breakers",
+    "disabled_plugins",
     "footprints",
     "forecast_trainings",
     "idempotency_keys",

@@ -27,7 +27,7 @@ export function inputLines({ inputs, forecast, at }: DecisionFacts): Line[] {
       `a plugin's memory is expected back ${formatDuration(reclaimMs)} after the signal`,
     ]);
   if (reservedBytes)
-    lines.push(["promised", `${formatBytes(reservedBytes)} to plugins that start, not taken yet`]);
+    lines.push(["promised", `${formatBytes(reservedBytes)} to what starts or has a lease, not taken yet`]);
   if (typeof stallPercent === "number")
     lines.push(["stalls", `for ${stallPercent.toFixed(1)} % of the last 10 s everything waited for memory`]);
   if (load) lines.push(["requests", loadText(load)]);
