@@ -1,22 +1,20 @@
 /** Asks the conductor that runs on this host. */
 
 import { readFileSync } from "node:fs";
-import { dirname, resolve } from "node:path";
+import { dirname } from "node:path";
 import { SystemClock } from "../clock.ts";
 import { tokenPath } from "../http/token.ts";
-import { resolveLocation } from "../storage/location.ts";
 import { CliError, type Invocation } from "./command.ts";
 import { configuration } from "./configuration.ts";
+import { stateLocation } from "./database-place.ts";
 
 /** Where the configured server listens, and the folder that holds its token. */
 function serverOf(invocation: Invocation): { url: string; stateFolder: string | null } {
-  const { config, baseFolder } = configuration(invocation);
+  const { config } = configuration(invocation);
   const { host, port } = config.http;
   const reachable =
     host === "0.0.0.0" ? "127.0.0.1" : host === "::" ? "[::1]" : host.includes(":") ? `[${host}]` : host;
-  const { path } = config.storage;
-  const absolute = path === undefined || path === ":memory:" ? path : resolve(baseFolder, path);
-  const location = resolveLocation(absolute, invocation.environment);
+  const location = stateLocation(invocation);
   return { url: `http://${reachable}:${port}`, stateFolder: location.path && dirname(location.path) };
 }
 
@@ -48,6 +46,14 @@ interface Asked {
   body?: unknown;
 }
 
+/** `problem` is the message without what to do. */
+export class NobodyAnswersError extends CliError {
+  constructor(readonly problem: string) {
+    super(`${problem}; start one with "conductor serve", or say with --config or --port which one you mean`);
+    this.name = "NobodyAnswersError";
+  }
+}
+
 async function send(
   invocation: Invocation,
   path: string,
@@ -68,9 +74,7 @@ async function send(
       signal,
     });
   } catch (error) {
-    throw new CliError(
-      `no conductor answers at ${url} (${unreachable(error)}); start one with "conductor serve", or say with --config or --port which one you mean`,
-    );
+    throw new NobodyAnswersError(`no conductor answers at ${url} (${unreachable(error)})`);
   }
 }
 

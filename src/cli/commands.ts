@@ -1,5 +1,6 @@
 /** Every command of the command line, in the order of the help. */
 
+import { auditCommand } from "./audit.ts";
 import { benchCommand } from "./bench.ts";
 import { breakersCommand } from "./breakers.ts";
 import { checkCommand } from "./check.ts";
@@ -26,6 +27,7 @@ export const commands: readonly Command[] = [
   eventsCommand,
   breakersCommand,
   whyCommand,
+  auditCommand,
   deadLettersCommand,
   forecastCommand,
   preflightCommand,

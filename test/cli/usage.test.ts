@@ -13,6 +13,7 @@ const commands = [
   "plugins",
   "events",
   "why",
+  "audit",
   "dead-letters",
   "forecast",
   "preflight",
