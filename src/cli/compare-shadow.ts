@@ -1,16 +1,15 @@
 /** What the shadow policies decided otherwise, and what it would have come to, from the record. */
 
-import { resolve } from "node:path";
 import { SystemClock } from "../clock.ts";
 import { recordedPolicy } from "../conductor/policy-record.ts";
 import { type Regret, type ReplayPolicy, regretOf, type Totals } from "../conductor/regret.ts";
 import { formatDuration, formatPercent, parseDurationMs } from "../config/units.ts";
 import { policyOf } from "../scaler/policy.ts";
 import type { Policy } from "../scaler/situation.ts";
-import { resolveLocation } from "../storage/location.ts";
 import { openStorageReader, type StorageReader } from "../storage/storage.ts";
 import { CliError, exitCode, type Invocation, textFlag, wantsJson } from "./command.ts";
 import { configuration } from "./configuration.ts";
+import { databasePath } from "./database-place.ts";
 import { table } from "./table.ts";
 
 const defaultSince = "7d";
@@ -34,14 +33,9 @@ interface Compared {
 export async function compareShadow(invocation: Invocation, replay: ReplayPolicy | null): Promise<number> {
   const json = wantsJson(invocation);
   const lengthMs = sinceOf(invocation);
-  const { config, baseFolder } = configuration(invocation);
-  const { path } = config.storage;
-  const configured = path === undefined || path === ":memory:" ? path : resolve(baseFolder, path);
-  const location = resolveLocation(configured, invocation.environment);
-  if (location.path === null)
-    throw new CliError(`there is no record: ${location.inMemoryBecause}`, exitCode.failed);
+  const { config } = configuration(invocation);
   const untilMs = new SystemClock().nowMs();
-  const reader = openStorageReader(location.path);
+  const reader = openStorageReader(databasePath(invocation));
   try {
     const acting = actingPolicy(reader, policyOf(config.scaler));
     const shadows: Compared[] = [];

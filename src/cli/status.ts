@@ -12,7 +12,11 @@ interface ScalingStatus {
   forecast: ForecastView | null;
   verdict: { rule: string; reason: string } | null;
   shedding: boolean;
+  reservations: { kind: string; name: string; bytes: number; takenBytes: number }[];
 }
+
+/** Promises that are named; of more only their number is told. */
+const mostNamed = 5;
 
 /** `conductor status`: memory, forecast, plugins, at a glance. */
 export const statusCommand: Command = {
@@ -34,8 +38,21 @@ export const statusCommand: Command = {
   },
 };
 
+/** "promised  2.25 GiB: 2.00 GiB to backup (lease), 256 MiB to voice (start)"; no line where nothing is promised. */
+function promisedLines(reservations: ScalingStatus["reservations"]): string[] {
+  const owed = reservations
+    .map(({ kind, name, bytes, takenBytes }) => ({ who: `${name} (${kind})`, bytes: bytes - takenBytes }))
+    .filter(({ bytes }) => bytes > 0)
+    .toSorted((a, b) => b.bytes - a.bytes);
+  if (owed.length === 0) return [];
+  const sum = owed.reduce((total, { bytes }) => total + bytes, 0);
+  const named = owed.slice(0, mostNamed).map(({ who, bytes }) => `${formatBytes(bytes)} to ${who}`);
+  if (owed.length > mostNamed) named.push(`and ${owed.length - mostNamed} more`);
+  return [`promised  ${formatBytes(sum)}: ${named.join(", ")}`];
+}
+
 function describe(scaling: ScalingStatus, plugins: PluginRow[]): string {
-  const { measured, forecast, verdict, shedding } = scaling;
+  const { measured, forecast, verdict, shedding, reservations } = scaling;
   const memory = measured
     ? `${formatBytes(measured.usedBytes)} of ${formatBytes(measured.budgetBytes)} (${formatPercent(measured.usedRatio)})`
     : "not measured yet";
@@ -44,6 +61,7 @@ function describe(scaling: ScalingStatus, plugins: PluginRow[]): string {
     : "none yet";
   return [
     `memory    ${memory}`,
+    ...promisedLines(reservations),
     `forecast  ${ahead}`,
     ...modeLines(scaling),
     `scaler    ${shedding ? "shedding: " : ""}${verdict?.reason ?? "no evaluation yet"}`,

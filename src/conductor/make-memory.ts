@@ -9,7 +9,9 @@ import { Reflex } from "../monitor/reflex.ts";
 import { Sampler } from "../monitor/sampler.ts";
 import { SampleWindow } from "../monitor/window.ts";
 import type { PluginManager } from "../plugins/manager.ts";
-import { LearnedFootprints } from "../scaler/footprints.ts";
+import { LearnedFootprints, mostPeaks } from "../scaler/footprints.ts";
+import { owedBytes } from "../scaler/ledger.ts";
+import type { Promised } from "../scaler/room.ts";
 import { Scaler } from "../scaler/scaler.ts";
 import type { Shadows } from "../scaler/shadows.ts";
 import { ForecastLearning } from "./forecast-learning.ts";
@@ -92,7 +94,10 @@ export function makeMemory(
     diskPath: config.monitor.disk,
     footprintTargets,
     ...(portable ? { refresh: () => portable.refresh() } : {}),
-    onSample: (sample) => watch.onSample(sample),
+    onSample: (sample) => {
+      watch.onSample(sample);
+      metrics.setReservedMemory(reservedByKind(scaler));
+    },
   });
   const { slowest, fastest } = config.monitor.reflex;
   const reflex = new Reflex({
@@ -121,6 +126,8 @@ export function makeMemory(
     shadows,
     onIntervention: (atMs, what) => watch.intervene(atMs, what),
     reservationMs: config.plugins.startTimeout,
+    horizonMs: config.forecast.horizon,
+    newLeaseId: () => crypto.randomUUID(),
   });
   watch.drive(scaler);
   events.on("plugin.state", ({ plugin }) => {
@@ -131,6 +138,7 @@ export function makeMemory(
   });
   const begin = () => {
     learning.begin(reflex.readNow()?.budgetBytes ?? null);
+    rememberPeaks(foundation, state, manager, learned);
     warm(foundation, state, manager, window, watch);
     metrics.setObserving(config.scaler.mode === "observe");
     if (config.scaler.mode === "observe") sayThatNothingIsDone(log);
@@ -173,6 +181,28 @@ function makeLearning({ clock, log, events, loaded }: Foundation, state: State):
     statePath,
     retrainMs,
   });
+}
+
+/** Bytes that are promised and not taken yet, for each kind of promise. */
+function reservedByKind(scaler: Scaler): Record<Promised["kind"], number> {
+  const sums = { start: 0, copy: 0, lease: 0 };
+  for (const promised of scaler.promised()) sums[promised.kind] += owedBytes(promised);
+  return sums;
+}
+
+/** The peaks of the last hours in which each plugin was measured: what its next start reserves. */
+function rememberPeaks(
+  { log }: Foundation,
+  { storage }: State,
+  manager: PluginManager,
+  learned: LearnedFootprints,
+): void {
+  try {
+    for (const { name } of manager.list())
+      learned.remember(name, storage.footprints.recentPeaks(name, mostPeaks).reverse());
+  } catch (error) {
+    log.warn("scaler.peaks_unread", { error });
+  }
 }
 
 /** The days that are still recorded, for what is usual at this time of the day. */

@@ -1,6 +1,6 @@
 /** Step "routing": from a request to a plugin, and the HTTP server in front of it. */
 
-import { type Clock, every, sleep } from "../clock.ts";
+import { every } from "../clock.ts";
 import { createApp } from "../http/app.ts";
 import { type HttpServer, listen } from "../http/server.ts";
 import type { PluginManager } from "../plugins/manager.ts";
@@ -73,7 +73,7 @@ export function openHttp(
   webhooks: Webhooks,
   { intake, redriver }: Letters,
 ): HttpServer {
-  const { clock, log, loaded, startup, startedAtMs } = foundation;
+  const { clock, log, loaded, startedAtMs } = foundation;
   const { config } = loaded;
   const { host, port, allowedHosts } = config.http;
   const app = createApp(
@@ -109,18 +109,5 @@ export function openHttp(
     { host, port: () => server.port, allowedHosts, token: state.token },
   );
   const server = listen(app, host, port);
-  startup.onEnd("http", async () => {
-    await drain(router, clock);
-    await server.stop(true);
-  });
   return server;
-}
-
-/** Requests under way may end; at most this long. The plugins' own drain follows, and 10 s are for all of it. */
-const drainMs = 800;
-const drainStepMs = 20;
-
-async function drain(router: Router, clock: Clock): Promise<void> {
-  const endMs = clock.monotonicMs() + drainMs;
-  while (router.inFlight > 0 && clock.monotonicMs() < endMs) await sleep(clock, drainStepMs);
 }

@@ -49,12 +49,16 @@ const stallFromRatio = 0.5;
 /** Footprints that cost microseconds are learned this often between samples. */
 const learnEveryMs = 1_000;
 
+/** The kernel walks every page of the process for it: a third of a tick's work. */
+const ownMemoryEveryMs = 30_000;
+
 export class MemoryWatch {
   readonly #options: MemoryWatchOptions;
   readonly #feed: ForecastFeed;
   /** The newest footprint of each plugin that runs. */
   #footprints = new Map<string, FootprintReading>();
   #learnedAtMs = Number.NEGATIVE_INFINITY;
+  #ownMemoryAtMs = Number.NEGATIVE_INFINITY;
   #scaler: Scaler | null = null;
 
   constructor(options: MemoryWatchOptions) {
@@ -151,10 +155,17 @@ export class MemoryWatch {
     }
   }
 
+  #showOwnMemory(): void {
+    const nowMs = this.#options.clock.monotonicMs();
+    if (nowMs - this.#ownMemoryAtMs < ownMemoryEveryMs) return;
+    this.#ownMemoryAtMs = nowMs;
+    this.#options.metrics.setProcessMemory(pssBytes("self"));
+  }
+
   #show({ memory, cpuPercent, disk, load, pressure }: Sample): void {
     const { metrics } = this.#options;
     metrics.setMemory(memory?.usedBytes ?? null, memory?.budgetBytes ?? null);
-    metrics.setProcessMemory(pssBytes("self"));
+    this.#showOwnMemory();
     metrics.setResources({
       cpu_percent: cpuPercent,
       memory_percent: memory && memory.usedRatio * 100,

@@ -5,7 +5,8 @@ import type { Policy } from "../scaler/situation.ts";
 
 const share = z.number().positive().max(1);
 
-const policySchema = z.strictObject({
+/** What it does not name is kept: a field of another version that this one does not need. */
+const policySchema = z.looseObject({
   kind: z.enum(["mission", "adaptive"]),
   order: z.array(z.string()).min(1),
   shedRatio: share,

@@ -5,6 +5,7 @@ import { StorageError } from "../storage/errors.ts";
 import { boundedBody } from "./body.ts";
 import { breakerRoutes } from "./breakers.ts";
 import { deadLetterRoutes } from "./dead-letters.ts";
+import { whileEnding } from "./ending.ts";
 import { eventRoutes } from "./events.ts";
 import { forecastRoutes } from "./forecast.ts";
 import { type GuardOptions, hostGuard, requireToken, tokenOffLoopback } from "./guard.ts";
@@ -27,6 +28,7 @@ const observing =
 export function createApp(services: Services, guard: GuardOptions): Hono {
   const app = new Hono();
   const administrators = requireToken(guard);
+  app.use(whileEnding(services.router));
   app.use(hostGuard(guard));
   app.get("/healthz", (context) => context.json({ status: "ok" }));
   const offLoopback = tokenOffLoopback(guard);

@@ -156,6 +156,14 @@ export const scalingMetrics = (registry: Registry) => ({
     registry,
     of("conductor_reclaimed_bytes_total", "Memory that sheds freed, as measured afterwards."),
   ),
+  reserved: new BoundedGauge(
+    registry,
+    of(
+      "conductor_memory_reserved_bytes",
+      "Memory that is promised and not taken yet: to starts, second copies and leases.",
+      "kind",
+    ),
+  ),
 });
 
 export const pluginMetrics = (registry: Registry, states: readonly string[]) => ({

@@ -214,6 +214,11 @@ export class Metrics {
     this.#scaling.restores.add({ plugin });
   }
 
+  /** What is promised and not taken yet, by the kind of the promise. */
+  setReservedMemory(bytesByKind: Readonly<Record<string, number>>): void {
+    for (const kind in bytesByKind) this.#scaling.reserved.set({ kind }, bytesByKind[kind] ?? null);
+  }
+
   setPluginState(plugin: string, state: string): void {
     this.#plugins.pluginState.set({ plugin }, state);
   }

@@ -3,14 +3,14 @@
  * memory is measured again after each, and every decision is recorded with what came of it.
  */
 
-import type { Clock } from "../clock.ts";
-import type { Publisher } from "../events/bus.ts";
-import type { Log } from "../log.ts";
-import { Admission, type Permission } from "./admission.ts";
+import { Admission, type MemoryNow, type Permission } from "./admission.ts";
 import { Controller } from "./controller.ts";
 import { Execution } from "./execution.ts";
-import type { Actuator, DecisionRecord, MeasureNow, Outcome, Recorder } from "./ports.ts";
-import type { Shadows } from "./shadows.ts";
+import { Leases } from "./leases.ts";
+import type { DecisionRecord, Outcome } from "./ports.ts";
+import { Preflight } from "./preflight.ts";
+import type { Promised } from "./room.ts";
+import type { ScalerMode, ScalerOptions, ScalerStatus } from "./scaler-options.ts";
 import type {
   Action,
   ForecastFacts,
@@ -22,44 +22,17 @@ import type {
 } from "./situation.ts";
 import { Wishes } from "./wishes.ts";
 
-/** observe: it decides and records, and does nothing. */
-export type ScalerMode = "act" | "observe";
-
-export interface ScalerOptions {
-  clock: Clock;
-  log: Log;
-  publisher: Publisher;
-  policy: Policy;
-  /** Absent: act. */
-  mode?: ScalerMode;
-  actuator: Actuator;
-  measureNow: MeasureNow;
-  recorder: Recorder;
-  /** Policies that decide beside this one and do nothing; absent: none. */
-  shadows?: Shadows;
-  /** Called after memory changed by an action, so that history before it is not taken for a trend. */
-  onIntervention: (atMs: number, what: string) => void;
-  /** Memory promised to a plugin that starts is free again after this, though nobody said how the start ended. */
-  reservationMs: number;
-}
-
-export interface ScalerStatus {
-  mode: ScalerMode;
-  /** Observing: what it would do now, and since when. */
-  wish: { decisionId: number; sinceMs: number } | null;
-  shedding: boolean;
-  acting: string | null;
-  lastChangeMs: number | null;
-  /** What `decide` said last, also when it was to hold. */
-  verdict: Verdict | null;
-  measured: Measured | null;
-  forecast: ForecastFacts | null;
-}
-
 /** A killed process is gone within some 15 ms; after this the next victim of an emergency is not kept waiting. */
 const emergencyPatienceMs = 150;
 /** A wall clock that moved by more than this against the monotonic one was set; less is rounding and drift. */
 const leastStepMs = 500;
+
+/** What a kill took; a plugin that ended by itself took its own time, and of one that was hastened on the way it is not known. */
+function reclaimMs({ carried, urgent, durationMs, drainMs }: Outcome): number | null {
+  if (!carried.killed) return null;
+  if (drainMs === undefined) return urgent ? durationMs : null;
+  return urgent ? null : durationMs - drainMs;
+}
 
 export class Scaler {
   readonly #options: ScalerOptions;
@@ -68,6 +41,8 @@ export class Scaler {
   readonly #controller: Controller;
   readonly #wishes: Wishes;
   #mode: ScalerMode;
+  /** Memory for operations that are no plugins. */
+  readonly preflight: Preflight;
   #forecast: ForecastFacts | null = null;
   #measured: Measured | null = null;
   #verdict: Verdict | null = null;
@@ -81,10 +56,18 @@ export class Scaler {
   constructor(options: ScalerOptions) {
     this.#options = options;
     this.#execution = new Execution(options);
-    this.#admission = new Admission(options);
     this.#controller = new Controller(options.policy);
     this.#wishes = new Wishes(options.recorder, (record) => this.#open(record));
     this.#mode = options.mode ?? "act";
+    const leases = new Leases(options.newLeaseId);
+    this.#admission = new Admission({ ...options, leases });
+    this.preflight = new Preflight({
+      clock: options.clock,
+      admission: this.#admission,
+      leases,
+      memoryNow: () => this.#memoryNow(),
+      makeRoom: (next) => this.#makeRoom(next),
+    });
     this.#wallAheadMs = options.clock.nowMs() - options.clock.monotonicMs();
   }
 
@@ -176,6 +159,7 @@ export class Scaler {
 
   /** The situation as it would be judged now. */
   situation(measured: Measured): Situation {
+    this.#controller.reserved(this.#admission.reservedBytes());
     return this.#controller.situation(this.#options.clock.nowMs(), measured, this.#plugins());
   }
 
@@ -200,12 +184,47 @@ export class Scaler {
 
   /** A plugin moved to `state`: what it was promised is used up, or begins to be. */
   onPluginState(plugin: string, state: PluginFacts["state"]): void {
-    this.#admission.moved(plugin, state);
+    this.#admission.moved(plugin, state, () => this.#memoryNow());
   }
 
-  #memoryNow() {
+  /** What is promised to starts, second copies and leases, and how much of it was taken. */
+  promised(): readonly Promised[] {
+    return this.#admission.promised();
+  }
+
+  #memoryNow(): MemoryNow {
     const measured = this.#options.measureNow() ?? this.#measured;
-    return { measured, shedding: this.#controller.shedding, policy: this.#controller.policy };
+    const situation = measured && this.situation(measured);
+    return { situation, forecast: this.#forecast, policy: this.#controller.policy };
+  }
+
+  /**
+   * Sheds what `next` says of a fresh situation, until it says null or one could not be stopped. Not while a decision is
+   * carried out, and none is taken meanwhile: an emergency hastens what is being stopped.
+   */
+  async #makeRoom(next: (situation: Situation) => Verdict | null): Promise<void> {
+    while (this.#running) await this.#running;
+    const running = this.#shedWhile(next).finally(() => {
+      this.#running = null;
+    });
+    // Others wait for the end of it, however it ends; who asked is told of a failure.
+    this.#running = running.catch((error) => this.#options.log.error("scaler.failed", { error }));
+    await running;
+  }
+
+  async #shedWhile(next: (situation: Situation) => Verdict | null): Promise<void> {
+    let measured = this.#options.measureNow();
+    while (measured && !this.#stopped) {
+      const situation = this.situation(measured);
+      const verdict = next(situation);
+      if (!verdict) return;
+      this.#verdict = verdict;
+      if (this.#mode === "observe") {
+        this.#open({ ...this.#recordOf(situation, verdict), observed: true });
+        return;
+      }
+      measured = await this.#shedAll(this.#recordOf(situation, verdict), verdict);
+    }
   }
 
   /** Takes no further decisions; resolves when the running one is done. */
@@ -273,8 +292,7 @@ export class Scaler {
       const recorded = shedding.then(({ outcome, measured }) => {
         outcomes.push(outcome);
         after = measured;
-        const nowMs = this.#options.clock.nowMs();
-        this.#tell((each) => each.shedDone(action.plugin, nowMs, outcome.durationMs));
+        this.#noteShed(action, outcome, verdict);
         this.#intervened(`${action.plugin} was shed`);
         this.#options.recorder.close(decisionId, outcomes);
       });
@@ -284,6 +302,14 @@ export class Scaler {
     }
     await Promise.all(begun);
     return outcomes.every(({ carried }) => carried.done) ? after : null;
+  }
+
+  /** One that made room for an operation did not bring pressure: it is not put off. */
+  #noteShed({ plugin }: Action, outcome: Outcome, { rule }: Verdict): void {
+    const nowMs = this.#options.clock.nowMs();
+    this.#tell((each) =>
+      rule === "preflight" ? each.changed(nowMs) : each.shedDone(plugin, nowMs, reclaimMs(outcome)),
+    );
   }
 
   #patience(): Promise<void> {

@@ -144,6 +144,22 @@ export const migrations: readonly Migration[] = [
       CREATE INDEX webhook_dead_letters_by_time ON webhook_dead_letters (at_ms);`,
   },
   {
+    name: "disabled_plugins",
+    sql: "CREATE TABLE disabled_plugins (plugin TEXT PRIMARY KEY, at_ms INTEGER NOT NULL) WITHOUT ROWID;",
+  },
+  {
+    name: "decision_chain",
+    // A row without a hash was written before there was a chain. AUTOINCREMENT: links cut off at the end leave a trace.
+    sql: `
+      ALTER TABLE decisions ADD COLUMN hash TEXT;
+      CREATE TABLE decision_chain (
+        seq INTEGER PRIMARY KEY AUTOINCREMENT,
+        kind TEXT NOT NULL, decision_id INTEGER NOT NULL, detail TEXT,
+        digest TEXT NOT NULL, hash TEXT NOT NULL
+      );
+      CREATE INDEX decision_chain_by_decision ON decision_chain (kind, decision_id);`,
+  },
+  {
     name: "shadow policies",
     sql: `
       CREATE TABLE shadows (

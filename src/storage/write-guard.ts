@@ -18,6 +18,7 @@ export type WriteKind =
   | "dead_letters"
   | "webhook_dead_letters"
   | "idempotency_keys"
+  | "disabled_plugins"
   | "retention";
 
 export interface WriteProblem {

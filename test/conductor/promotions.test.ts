@@ -19,7 +19,7 @@ afterEach(undoAll);
 const hourMs = 3_600_000;
 const dayMs = 24 * hourMs;
 const order = { by: "person", who: "anna", reason: "it did better" } as const;
-const late = { name: "late", policy: "adaptive", order: ["voice", "stubs"] };
+const late = { name: "late", policy: "adaptive", shed: "92%", restore: "85%", order: ["voice", "stubs"] };
 const byEvidence = { ...late, promotion: { after: "2d", betterBy: "1%", differences: 3 }, probation: "1d" };
 
 /** Replays to a fixed availability by policy: that of `late` is better by `gain`, every quarter of a day. */

@@ -26,7 +26,7 @@ function problems(text: string, files: Record<string, string> = {}): readonly st
 describe("shadow", () => {
   test("takes what its policy does where nothing is written, and the scaler's order", () => {
     const { shadow } = load(
-      "scaler: { order: [a, b] }\nshadow: [{ name: late, policy: adaptive, margin: 2% }, { name: own, order: [b, a] }]",
+      "scaler: { order: [a, b] }\nshadow: [{ name: late, policy: adaptive, shed: 92%, restore: 88%, margin: 2% }, { name: own, order: [b, a] }]",
     );
     expect(shadow).toMatchObject([
       {
@@ -41,7 +41,7 @@ describe("shadow", () => {
 
   test("takes a policy file beside the configuration", () => {
     const { shadow } = load("scaler: { order: [a, b] }\nshadow: [{ name: late, file: late.yaml }]", {
-      "late.yaml": "policy: adaptive\nshed: 90%\n",
+      "late.yaml": "policy: adaptive\nshed: 90%\nrestore: 80%\n",
     });
     expect(shadow).toMatchObject([{ settings: { policy: "adaptive", shed: 0.9, order: ["a", "b"] } }]);
   });

@@ -85,7 +85,7 @@ describe.skipIf(!canMakeCgroups())("observing", () => {
     );
     const [latest] = observed;
     expect(await ask("why", String(latest?.id))).toMatch(
-      /observed: nothing was done[\s\S]*would +shed voice/,
+      /observed: nothing was done[\s\S]*action +would shed voice/,
     );
     const metrics = await (await fetch(conductor.url("/metrics"))).text();
     expect(metrics).toContain("conductor_scaler_observing 1");

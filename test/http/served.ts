@@ -156,6 +156,8 @@ function parts(clock: VirtualClock, config: Config, otherRouter?: Router) {
     recorder: host,
     onIntervention: () => undefined,
     reservationMs: 30_000,
+    horizonMs: config.forecast.horizon,
+    newLeaseId: () => crypto.randomUUID(),
   });
   shadows.drive(scaler);
   const ownRouter = new Router({

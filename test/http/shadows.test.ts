@@ -10,7 +10,7 @@ beforeAll(async () => {
   subject = await served({
     config: {
       shadow: [
-        { name: "late", policy: "adaptive", order },
+        { name: "late", policy: "adaptive", shed: "92%", restore: "88%", order },
         { name: "early", shed: "70%", order },
       ],
     },

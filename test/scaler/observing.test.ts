@@ -29,6 +29,8 @@ function observing() {
     publisher: { publish: (name, data) => announced.push([name, data]) },
     onIntervention: () => undefined,
     reservationMs: 30_000,
+    horizonMs: 300_000,
+    newLeaseId: () => "lease",
   });
   /** Readings of `usedMiB`, one in 50 ms, for `forMs`. */
   const hold = async (usedMiB: number, forMs: number) => {

@@ -2,7 +2,8 @@ import { describe, expect, test } from "bun:test";
 import { VirtualClock } from "../../src/clock.ts";
 import { seededUnit } from "../../src/health/stagger.ts";
 import { silentLog } from "../../src/log.ts";
-import { Scaler, type ScalerMode } from "../../src/scaler/scaler.ts";
+import { Scaler } from "../../src/scaler/scaler.ts";
+import type { ScalerMode } from "../../src/scaler/scaler-options.ts";
 import { type ShadowPolicy, Shadows } from "../../src/scaler/shadows.ts";
 import type { ForecastFacts, Policy } from "../../src/scaler/situation.ts";
 import { MiB, SimulatedHost } from "./simulated-host.ts";
@@ -53,6 +54,8 @@ function watched(shadowPolicies: readonly ShadowPolicy[], mode: ScalerMode = "ac
     publisher: { publish: () => undefined },
     onIntervention: () => undefined,
     reservationMs: 30_000,
+    horizonMs: 300_000,
+    newLeaseId: () => "lease",
   });
   const hold = async (baseMiB: number, forMs: number) => {
     host.baseBytes = baseMiB * MiB;
@@ -158,6 +161,8 @@ describe("a shadow policy", () => {
       publisher: { publish: () => undefined },
       onIntervention: () => undefined,
       reservationMs: 30_000,
+      horizonMs: 300_000,
+      newLeaseId: () => "lease",
     });
     scaler.onReading({ usedBytes: 970 * MiB, budgetBytes: 1_000 * MiB });
     expect(seen).toEqual([["kill voice"]]);

@@ -70,10 +70,12 @@ test("a large file is checked table by table, decisions first, until the time is
   const limits = { wholeFileBytes: 0, tablesBudgetMs: 25 };
   const report = checkIntegrity(raw, path, () => (nowMs += 10), limits);
   expect(report.uncheckedTables).toEqual([
+    "decision_chain",
     "decision_plugins",
     "dead_letters",
     "breaker_moves",
     "breakers",
+    "disabled_plugins",
     "footprints",
     "forecast_trainings",
     "idempotency_keys",
