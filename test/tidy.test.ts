@@ -158,7 +158,7 @@ describe("globals that do IO, tell the time or draw at random", () => {
     "Math.random(": /^src\/main\.ts$/,
     "process.env": /^src\/main\.ts$|^src\/plugins\/(host|guard)[^/]*\.ts$/,
     "Bun.spawn": /^src\/plugins\//,
-    "fetch(": /^src\/(cli|plugins)\/|^src\/http\/|^src\/webhooks\/post\.ts$/,
+    "fetch(": /^src\/(cli|plugins)\/|^src\/http\/|^src\/(webhooks\/post|models\/http-call)\.ts$/,
   };
 
   test("appear only in the adapters that own them", async () => {
