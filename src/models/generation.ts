@@ -31,6 +31,8 @@ export class Generation {
   readonly #limits: SilenceLimits;
   readonly #abort = new AbortController();
   #reason: StopReason | null = null;
+  /** The step that the engine is asked for; null while the taker has its turn. */
+  #step: Promise<IteratorResult<Piece>> | null = null;
 
   constructor(clock: Clock, limits: SilenceLimits) {
     this.#clock = clock;
@@ -41,6 +43,14 @@ export class Generation {
   stop(reason: StopReason): void {
     this.#reason ??= reason;
     this.#abort.abort();
+  }
+
+  /**
+   * Resolves when the engine works on no step of it. A taker that pauses is not waited for: the engine was told to stop, and
+   * the taker learns of it with its next step.
+   */
+  async quiet(): Promise<void> {
+    await this.#step?.catch(() => undefined); // How it failed is told by its end.
   }
 
   /** Takes the pieces and yields the parts. When it is left early, the engine is stopped and waited for. */
@@ -74,7 +84,9 @@ export class Generation {
     let characters = 0;
     for (;;) {
       silence.wait();
-      const step = await iterator.next();
+      this.#step = iterator.next();
+      const step = await this.#step;
+      this.#step = null;
       silence.heard();
       if (step.done)
         throw engineError(

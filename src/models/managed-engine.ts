@@ -14,7 +14,7 @@ import {
   type Unloaded,
 } from "./engine.ts";
 import { type EngineFailure, engineError, failureOf } from "./failure.ts";
-import { Generation, notBegun } from "./generation.ts";
+import { Generation, notBegun, type StopReason } from "./generation.ts";
 import { requestProblem } from "./request.ts";
 import type { SilenceLimits } from "./silence.ts";
 
@@ -40,8 +40,6 @@ export class ManagedEngine implements Engine {
   #loadMs = 0;
   #loading: { done: Promise<Loaded>; giveUp: AbortController } | null = null;
   #unloading: Promise<Unloaded> | null = null;
-  /** Resolves waiting unloads when the last generation has ended. */
-  #idle: PromiseWithResolvers<void> | null = null;
 
   constructor(driver: Driver, clock: Clock, limits: Partial<EngineLimits> = {}) {
     this.#driver = driver;
@@ -177,8 +175,7 @@ export class ManagedEngine implements Engine {
       `${this.model} was unloaded meanwhile`,
       "load it again, or ask another model",
     );
-    for (const generation of this.#generations) generation.stop({ finishReason: "aborted", failure });
-    await this.#idleOrLate();
+    await this.#stopAll({ finishReason: "aborted", failure });
     try {
       const proof = await this.#driver.release();
       this.#move("unloaded");
@@ -190,21 +187,22 @@ export class ManagedEngine implements Engine {
     }
   }
 
-  /** A caller that takes its parts slowly holds the memory no longer than `patienceMs`. */
-  async #idleOrLate(): Promise<void> {
-    if (this.#generations.size === 0) return;
-    this.#idle = Promise.withResolvers();
+  /** Stops every answer, and waits until the engine works on none, `patienceMs` at most. */
+  async #stopAll(reason: StopReason): Promise<void> {
+    const stopped = [...this.#generations];
+    // Whoever takes its rest later is no burden on the engine any more.
+    this.#generations.clear();
+    for (const generation of stopped) generation.stop(reason);
     const enough = new AbortController();
     const patience = sleep(this.#clock, patienceMs, enough.signal).catch(() => undefined);
-    await Promise.race([this.#idle.promise, patience]);
+    await Promise.race([Promise.all(stopped.map((each) => each.quiet())), patience]);
     enough.abort();
-    this.#idle = null;
   }
 
   #endedByItself(failure: EngineFailure): void {
     if (this.#loading) this.#loading.giveUp.abort(engineErrorOf(failure));
     if (this.#state !== "ready") return;
-    for (const generation of this.#generations) generation.stop({ finishReason: "error", failure });
+    void this.#stopAll({ finishReason: "error", failure });
     this.#move("failed", failure);
   }
 
@@ -220,7 +218,6 @@ export class ManagedEngine implements Engine {
       yield* generation.run((stop) => this.#driver.stream(request, stop), signal);
     } finally {
       this.#generations.delete(generation);
-      if (this.#generations.size === 0) this.#idle?.resolve();
     }
   }
 
@@ -247,7 +244,7 @@ export class ManagedEngine implements Engine {
   }
 }
 
-/** Longest that an unload waits for generations which it has stopped. */
+/** Longest that an unload waits for an engine which was told to stop. */
 const patienceMs = 10_000;
 
 const givenUp = (model: string) =>

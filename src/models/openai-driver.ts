@@ -109,7 +109,8 @@ export class OpenaiDriver implements Driver {
     const { call, clock } = this.#ports;
     const answer = await call({ method: "GET", url, headers: this.#headers(), signal });
     if (answer.status === 404 || answer.status === 405) return null;
-    if (answer.status < 200 || answer.status > 299) throw await failureOfStatus(answer, url, clock.nowMs());
+    if (answer.status < 200 || answer.status > 299)
+      throw this.#withoutKey(await failureOfStatus(answer, url, clock.nowMs()));
     const { data } = await wholeJson(answer);
     if (!Array.isArray(data))
       throw engineError(
@@ -136,6 +137,15 @@ export class OpenaiDriver implements Driver {
     );
   }
 
+  /** Some servers quote the key that they refuse. */
+  #withoutKey(error: EngineError): EngineError {
+    const { keyVariable } = this.#settings;
+    const key = keyVariable === null ? "" : (this.#ports.environment[keyVariable] ?? "");
+    if (key === "") return error;
+    const message = error.failure.message.replaceAll(key, "***");
+    return new EngineError({ ...error.failure, message });
+  }
+
   async release(): Promise<ReleaseProof> {
     this.#model = this.#settings.model;
     return "holds-nothing";
@@ -156,7 +166,8 @@ export class OpenaiDriver implements Driver {
         body,
         signal: AbortSignal.any([signal, left.signal]),
       });
-      if (answer.status < 200 || answer.status > 299) throw await failureOfStatus(answer, url, clock.nowMs());
+      if (answer.status < 200 || answer.status > 299)
+        throw this.#withoutKey(await failureOfStatus(answer, url, clock.nowMs()));
       if (!answer.contentType.includes("text/event-stream"))
         throw engineError(
           "bad-answer",

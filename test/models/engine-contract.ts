@@ -229,6 +229,17 @@ export function engineContract(name: string, make: () => Promise<Subject>): void
       expect([engine.state, await engine.footprintBytes(), pids()]).toEqual(["unloaded", null, []]);
     });
 
+    test("a taker that pauses does not hold the memory", async () => {
+      const { engine, proof } = await loaded();
+      const parts = engine.generate(endless, never)[Symbol.asyncIterator]();
+      expect((await parts.next()).value).toMatchObject({ kind: "text" });
+      expect(await engine.unload()).toMatchObject({ ok: true, proof });
+      expect(await engine.load()).toMatchObject({ ok: true });
+      expect((await taken(engine.generate(ask(), never))).end.finishReason).toBe("length");
+      const { text, end } = await taken({ [Symbol.asyncIterator]: () => parts });
+      expect([text, end.finishReason, end.failure?.code]).toEqual(["", "aborted", "not-loaded"]);
+    });
+
     test("loads again after it was unloaded", async () => {
       const { engine } = await loaded();
       const { text } = await taken(engine.generate(ask(), never));
@@ -251,6 +262,17 @@ export function engineContract(name: string, make: () => Promise<Subject>): void
       expect(await loading).toMatchObject({ ok: false, failure: { code: "aborted" } });
       expect([engine.state, pids()]).toEqual(["failed", []]);
       expect(await engine.load()).toMatchObject({ ok: true });
+    });
+
+    test("a load that is given up when its process runs already leaves none", async () => {
+      const { engine, pids, proof } = await fresh();
+      if (proof !== "process-gone") return;
+      const abort = new AbortController();
+      const loading = engine.load(abort.signal);
+      await eventually(() => pids().length > 0, 20_000);
+      abort.abort();
+      expect(await loading).toMatchObject({ ok: false, failure: { code: "aborted" } });
+      expect([engine.state, pids()]).toEqual(["failed", []]);
     });
 
     test("unloading while it loads gives the load up", async () => {

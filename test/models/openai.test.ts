@@ -165,6 +165,14 @@ describe("openai: loading", () => {
     expect(result.ok || result.failure.message).toContain("/v1/models: nobody listens there");
   });
 
+  test("a server that quotes the key it refuses does not make it known", async () => {
+    const at = served();
+    at.instead = ({ headers }) =>
+      Response.json({ error: `no such key: ${headers.get("authorization")}` }, { status: 401 });
+    const result = await engineOf(at, { keyVariable: "MODEL_KEY" }).load();
+    expect(result.ok || result.failure.message).toEndWith("answered 401: no such key: Bearer ***");
+  });
+
   test("a key that is not set says which variable, and no call is made", async () => {
     const at = served();
     const engine = engineOf(at, { keyVariable: "EMPTY_KEY" });
@@ -180,22 +188,27 @@ function endlessZeros(): ReadableStream<Uint8Array> {
   });
 }
 
-/** A server that begins an answer in chunks, and ends its connection in the middle of it. */
+/** A server that begins an answer in chunks, and ends its connection in the middle of it when told. */
 function breakingServer(text: string) {
   const head = "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n";
   const chunk = `${Buffer.byteLength(text).toString(16)}\r\n${text}\r\n`;
   const models = JSON.stringify({ data: [{ id: "words" }] });
   const list = `HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: ${models.length}\r\nconnection: close\r\n\r\n${models}`;
-  return Bun.listen({
+  const broken = Promise.withResolvers<void>();
+  const listener = Bun.listen({
     hostname: "127.0.0.1",
     port: 0,
     socket: {
       data: (socket, data) => {
         if (data.toString().startsWith("GET")) socket.end(list);
-        else if (socket.write(head + chunk) > 0) socket.end();
+        else {
+          socket.write(head + chunk);
+          void broken.promise.then(() => socket.end());
+        }
       },
     },
   });
+  return { listener, break: broken.resolve };
 }
 
 describe("openai: wrong answers", () => {
@@ -249,10 +262,18 @@ describe("openai: wrong answers", () => {
   });
 
   test("a connection that breaks in the middle; the text before it is kept", async () => {
-    const listener = breakingServer(said("a"));
+    const { listener, break: breakOff } = breakingServer(said("a"));
     const engine = engineOf({ url: `http://127.0.0.1:${listener.port}` });
     expect(await engine.load()).toMatchObject({ ok: true });
-    const { text, end } = await taken(engine.generate(ask(), never));
+    const parts = engine.generate(ask(), never);
+    const { text, end } = await taken({
+      async *[Symbol.asyncIterator]() {
+        for await (const part of parts) {
+          breakOff();
+          yield part;
+        }
+      },
+    });
     listener.stop(true);
     expect([text, end.finishReason, end.failure?.code as string]).toEqual(["a", "error", "broken-stream"]);
   });
