@@ -89,7 +89,7 @@ export class LlamaDriver implements Driver {
     const started = await this.#ports.plugin.start();
     if (!started.ok)
       throw engineError(
-        "crashed",
+        "refused",
         `the plugin does not start: ${quoted(started.message)}`,
         "look at its log: conductor plugins logs llama",
       );

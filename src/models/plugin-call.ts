@@ -31,6 +31,6 @@ export interface PluginCall {
   stop(graceMs: number): Promise<{ gone: boolean }>;
   /** Bytes of its whole process tree, measured now; null when none runs or it cannot be told. */
   footprintBytes(): number | null;
-  /** Called when the process ended and nobody here had asked for it. Returns how to stop that. */
+  /** Called when the process ended and `stop` had not asked for it, be it shed by others. Returns how to stop that. */
   onExit(listener: (end: { cause: string; outOfMemory: boolean }) => void): () => void;
 }

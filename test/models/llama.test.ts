@@ -135,6 +135,16 @@ describe.skipIf(installed === "")("on real llama.cpp", () => {
     await engine.unload();
   });
 
+  test("shed by others it is failed, not ready without a process", async () => {
+    const used = await opened();
+    const engine = engineOf(used, {});
+    await engine.load();
+    await used.shed();
+    expect([engine.state, engine.failure?.code, used.pids()]).toEqual(["failed", "crashed", []]);
+    expect(await engine.load()).toMatchObject({ ok: true });
+    await engine.unload();
+  });
+
   test("what it takes is what the header foretells, and all of it comes back", async () => {
     const shape = { dim: 512, layers: 6, vocab: 4_096, contextTokens: 2_048 };
     const file = model("larger.gguf", shape);

@@ -36,6 +36,9 @@ export class ManagedPluginCall implements PluginCall {
   readonly #manager: PluginManager;
   readonly #listeners = new Set<(end: { cause: string; outOfMemory: boolean }) => void>();
 
+  /** Its end is asked for here; any other, a shed too, is told to the engine. */
+  #stopping = false;
+
   private constructor(
     manifest: { name: string; manifestText: string },
     stateFolder: string,
@@ -52,7 +55,7 @@ export class ManagedPluginCall implements PluginCall {
       log: silentLog,
       publisher: {
         publish: (name, data) => {
-          if (name !== "plugin.exit" || !("expected" in data) || data.expected) return;
+          if (name !== "plugin.exit" || !("outOfMemory" in data) || this.#stopping) return;
           const cause = this.#manager.standing("llama")?.reason ?? "it ended";
           for (const listener of this.#listeners) listener({ cause, outOfMemory: data.outOfMemory });
         },
@@ -84,6 +87,7 @@ export class ManagedPluginCall implements PluginCall {
   }
 
   async start() {
+    this.#stopping = false;
     const started = await this.#manager.enable("llama", "its model is wanted");
     return started.ok ? { ok: true as const } : { ok: false as const, message: started.message };
   }
@@ -111,8 +115,14 @@ export class ManagedPluginCall implements PluginCall {
   }
 
   async stop(graceMs: number) {
+    this.#stopping = true;
     const stopped = await this.#manager.shed("llama", { reason: "its model is unloaded", drainMs: graceMs });
     return { gone: stopped.ok ? stopped.report.gone : stopped.code === "disabled" };
+  }
+
+  /** Stops it as the scaler does, past the engine. */
+  async shed(): Promise<void> {
+    await this.#manager.shed("llama", { reason: "memory is short", urgent: true });
   }
 
   footprintBytes(): number | null {
