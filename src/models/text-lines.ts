@@ -19,8 +19,12 @@ export async function* textLines(chunks: AsyncIterable<Uint8Array>): AsyncGenera
     if (text === "") continue;
     if (afterReturn && text.startsWith("\n")) text = text.slice(1);
     afterReturn = text.endsWith("\r");
-    const lines = (rest + text).split(/\r\n|\n|\r/);
-    rest = lines.pop() ?? "";
+    // Only what is new is looked through: a long line may come in many pieces.
+    const [first = "", ...more] = text.split(/\r\n|\n|\r/);
+    rest += first;
+    const last = more.pop();
+    const lines = last === undefined ? [] : [rest, ...more];
+    rest = last ?? rest;
     if (rest.length > mostLineCharacters || lines.some(({ length }) => length > mostLineCharacters))
       throw engineError(
         "bad-answer",
