@@ -6,6 +6,7 @@ import type { PluginDefinition } from "../sdk/plugin.ts";
 const modules: Record<string, () => Promise<{ default: PluginDefinition }>> = {
   android: () => import("../../plugins/android/index.ts"),
   discord: () => import("../../plugins/discord/index.ts"),
+  llama: () => import("../../plugins/llama/index.ts"),
   stubs: () => import("../../plugins/stubs/index.ts"),
   voice: () => import("../../plugins/voice/index.ts"),
 };
@@ -16,7 +17,22 @@ export async function loadBundled(name: string): Promise<PluginDefinition | null
   return load ? (await load()).default : null;
 }
 
-/** Text of every file of the bundled plugins, by path: `voice/plugin.yaml`. */
+/** Plugins that no user runs by itself: a part of conductor starts them when it needs them. */
+const parts: readonly string[] = ["llama"];
+
+const isPart = (path: string): boolean => parts.includes(path.split("/")[0] ?? "");
+
+const allFiles = async (): Promise<Record<string, string>> =>
+  (await Bun.file(sourcesPath).json()) as Record<string, string>;
+
+/** Text of every file of the bundled plugins that a user may run, by path: `voice/plugin.yaml`. */
 export async function bundledFiles(): Promise<Record<string, string>> {
-  return (await Bun.file(sourcesPath).json()) as Record<string, string>;
+  return Object.fromEntries(Object.entries(await allFiles()).filter(([path]) => !isPart(path)));
+}
+
+/** The manifest of a bundled plugin that is a part of conductor. Throws when there is none called `name`. */
+export async function partManifest(name: string): Promise<{ name: string; manifestText: string }> {
+  const manifestText = (await allFiles())[`${name}/plugin.yaml`];
+  if (manifestText === undefined || !parts.includes(name)) throw new Error(`no part is called ${name}`);
+  return { name, manifestText };
 }
