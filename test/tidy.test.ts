@@ -158,8 +158,6 @@ describe("globals that do IO, tell the time or draw at random", () => {
     "Math.random(": /^src\/main\.ts$/,
     "process.env": /^src\/main\.ts$|^src\/plugins\/(host|guard)[^/]*\.ts$/,
     "Bun.spawn": /^src\/plugins\/|^src\/cli\/leased-command\.ts$/,
-    "fetch(": /^src\/(cli|plugins)\/|^src\/http\/|^src\/webhooks\/post\.ts$/,
-    "Bun.spawn": /^src\/plugins\//,
     "fetch(": /^src\/(cli|plugins)\/|^src\/http\/|^src\/(webhooks\/post|models\/http-call)\.ts$/,
   };
 
