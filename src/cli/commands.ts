@@ -10,6 +10,7 @@ import { eventsCommand } from "./events.ts";
 import { forecastCommand } from "./forecast.ts";
 import { initCommand } from "./init.ts";
 import { pluginsCommand } from "./plugins.ts";
+import { replayCommand } from "./replay.ts";
 import { routesCommand } from "./routes.ts";
 import { schemaCommand } from "./schema.ts";
 import { serveCommand } from "./serve.ts";
@@ -27,6 +28,7 @@ export const commands: readonly Command[] = [
   whyCommand,
   deadLettersCommand,
   forecastCommand,
+  replayCommand,
   routesCommand,
   benchCommand,
   doctorCommand,

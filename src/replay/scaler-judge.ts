@@ -6,6 +6,7 @@ import { mostBytesPerSecond, reflexDelayMs } from "../monitor/reflex.ts";
 import type { Sample } from "../monitor/sample.ts";
 import { Admission } from "../scaler/admission.ts";
 import { Controller } from "../scaler/controller.ts";
+import { decide } from "../scaler/decide.ts";
 import { LearnedFootprints } from "../scaler/footprints.ts";
 import { shedLine, usualReclaimMs } from "../scaler/latest-line.ts";
 import type {
@@ -36,12 +37,27 @@ export interface ScalerJudgeOptions {
   reflex: { slowestMs: number; fastestMs: number };
   /** Memory promised to a plugin that starts is free again after this. */
   reservationMs: number;
+  /** Judge each reading with all plugins, also where that changes nothing; for tests. */
+  thorough?: boolean;
   /** Each verdict that is more than to hold, with all that it was made from. */
   onVerdict?: (situation: Situation, forecast: ForecastFacts | null, verdict: Verdict) => void;
 }
 
 /** Footprints are learned this often between samples. */
 const learnEveryMs = 1_000;
+
+/** What `decide` says where no trigger fires and nothing waits. */
+const nothingToDo = decide(
+  {
+    nowMs: 0,
+    measured: { usedBytes: 0, budgetBytes: 1 },
+    plugins: [],
+    shedding: false,
+    lastChangeMs: null,
+  },
+  null,
+  { order: ["none"], shedRatio: 0.8, restoreRatio: 0.65, emergencyRatio: 0.95, marginRatio: 0, dwellMs: 0 },
+).reason;
 
 const seenAs: Record<SimulatedState, PluginFacts["state"]> = {
   starting: "starting",
@@ -113,11 +129,24 @@ export class ScalerJudge implements Judge {
     if (nowMs - this.#learnedAtMs >= learnEveryMs) this.#learn();
     this.#controller.observe(measured, nowMs);
     this.#controller.reserved(this.#admission.reservedBytes());
+    const calm = this.#calm(nowMs, measured);
+    if (calm) return calm;
     const situation = this.#controller.situation(nowMs, measured, this.#plugins());
-    this.#reclaimMs = situation.reclaimMs ?? usualReclaimMs;
     const verdict = this.#controller.decide(situation, this.#facts);
     if (verdict.actions.length > 0) this.options.onVerdict?.(situation, this.#facts, verdict);
     return verdict;
+  }
+
+  /**
+   * Where nothing waits to be restored and nothing has to be done for a host without plugins, nothing has to be done for one
+   * with them: that answers most readings, and looks at no plugin. Null: it has to be looked at.
+   */
+  #calm(nowMs: number, measured: Measured): Verdict | null {
+    const situation = this.#controller.situation(nowMs, measured, []);
+    this.#reclaimMs = situation.reclaimMs ?? usualReclaimMs;
+    if (this.options.thorough || this.#seen().plugins.some(({ state }) => state === "shed")) return null;
+    const verdict = this.#controller.decide(situation, this.#facts);
+    return verdict.reason === nothingToDo ? verdict : null;
   }
 
   alertRatio(bytesPerSecond: number): number {

@@ -6,7 +6,7 @@
 
 import { criticalRatio, type HostModel, SimulatedHost } from "./host.ts";
 import type { Judge, Orders } from "./judge.ts";
-import type { SimulatedPlugin } from "./simulated-plugin.ts";
+import type { SimulatedPlugin, SimulatedState } from "./simulated-plugin.ts";
 import { Counting, type Tally, weightOf } from "./tally.ts";
 
 /** Something that was decided, for a list or a picture. */
@@ -24,6 +24,8 @@ export interface SimulationOptions {
   onDecision?: (decided: Decided) => void;
   /** Each sample, with the plugins that are ready. */
   onTick?: (host: SimulatedHost) => void;
+  /** A plugin moved to a state. */
+  onState?: (plugin: string, state: SimulatedState, atMs: number) => void;
   onOom?: (atMs: number, plugin: string | null) => void;
 }
 
@@ -67,7 +69,10 @@ class Simulation {
     private readonly options: SimulationOptions,
   ) {
     this.#host = new SimulatedHost(model, {
-      onState: (plugin, state) => judge.onState(plugin, state),
+      onState: (plugin, state) => {
+        judge.onState(plugin, state);
+        options.onState?.(plugin.name, state, this.#host.nowMs);
+      },
       onKill: (plugin) => {
         this.#counting.killed(this.#host.nowMs);
         options.onOom?.(this.#host.nowMs, plugin?.name ?? null);
