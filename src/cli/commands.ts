@@ -4,6 +4,7 @@ import { benchCommand } from "./bench.ts";
 import { breakersCommand } from "./breakers.ts";
 import { checkCommand } from "./check.ts";
 import type { Command } from "./command.ts";
+import { compareCommand } from "./compare.ts";
 import { deadLettersCommand } from "./dead-letters.ts";
 import { doctorCommand } from "./doctor.ts";
 import { eventsCommand } from "./events.ts";
@@ -29,6 +30,7 @@ export const commands: readonly Command[] = [
   deadLettersCommand,
   forecastCommand,
   replayCommand,
+  compareCommand,
   routesCommand,
   benchCommand,
   doctorCommand,
