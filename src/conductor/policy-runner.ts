@@ -52,4 +52,9 @@ export class PolicyRunner {
       ...listeners,
     });
   }
+
+  /** Gives the kernel's memory back; nothing is run afterwards. */
+  dispose(): void {
+    this.#forecasts.dispose();
+  }
 }

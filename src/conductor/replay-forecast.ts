@@ -66,4 +66,9 @@ export class ReplayForecasts {
       facts: () => feed.facts(),
     };
   };
+
+  /** Gives the kernel's memory back; nothing is forecast afterwards. */
+  dispose(): void {
+    for (const name of this.#forecaster.names()) this.#forecaster.forget(name);
+  }
 }

@@ -33,8 +33,8 @@ export interface SimulationOptions {
 const leadInMs = 1_500;
 /** What grew is remembered for so long: it is watched on after it stopped. */
 const watchMs = 3_500;
-/** Over the line with nothing left to do, memory is read this often. */
-const idleMs = 1_000;
+/** Over the line with nothing left to do, memory is read this often, until a plugin comes or goes. */
+const idleMs = 10_000;
 /** A plugin that waits is tried once a second in the first minute after a change, then this often. */
 const [eagerMs, eagerForMs, patientMs] = [1_000, 60_000, 10_000];
 
@@ -70,6 +70,7 @@ class Simulation {
   ) {
     this.#host = new SimulatedHost(model, {
       onState: (plugin, state) => {
+        this.#held = false;
         judge.onState(plugin, state);
         options.onState?.(plugin.name, state, this.#host.nowMs);
       },
