@@ -15,6 +15,8 @@ const commands = [
   "why",
   "dead-letters",
   "forecast",
+  "replay",
+  "compare",
   "routes",
   "bench",
   "doctor",
