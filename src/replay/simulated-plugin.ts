@@ -34,6 +34,9 @@ export class SimulatedPlugin {
   #upSinceMs: number | null = null;
   /** Until then its memory comes evenly; afterwards it is what the curve says. */
   #filledMs = Number.NEGATIVE_INFINITY;
+  /** The last question and its answer: a sample asks several times. */
+  #askedMs = Number.NaN;
+  #answered = 0;
   readonly #life: Life = { bornMs: 0, index: -1 };
 
   constructor(readonly model: PluginModel) {}
@@ -64,6 +67,7 @@ export class SimulatedPlugin {
     if (state === "running") this.#upSinceMs ??= nowMs;
     this.state = state;
     this.dueMs = dueMs;
+    this.#askedMs = Number.NaN;
   }
 
   /** The end of the simulation. */
@@ -81,6 +85,13 @@ export class SimulatedPlugin {
 
   /** What it holds at a time, if it goes on as it is. */
   bytesAt(atMs: number): number {
+    if (atMs === this.#askedMs) return this.#answered;
+    this.#askedMs = atMs;
+    this.#answered = this.#bytesAt(atMs);
+    return this.#answered;
+  }
+
+  #bytesAt(atMs: number): number {
     if (!this.holdsMemory) return 0;
     const { curve, startMs } = this.model;
     if (atMs >= this.#filledMs) return curve.bytesAt(atMs, this.#life);

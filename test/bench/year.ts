@@ -97,6 +97,10 @@ const perDay = (lines: readonly Line[], of: (metrics: Metrics) => number): strin
 const available = (lines: readonly Line[]): string =>
   `${(100 * mean(lines.map(({ metrics }) => metrics.weightedAvailability))).toFixed(3)} %`;
 
+/** As if a host at 95 % and over answered nobody: it has no cache left, and waits for its disk. */
+const unstalled = (lines: readonly Line[]): string =>
+  `${(100 * mean(lines.map(({ metrics }) => metrics.weightedAvailability * (1 - metrics.criticalMinutes / (metrics.days * 1_440))))).toFixed(3)} %`;
+
 function report(lines: readonly Line[]): string {
   const byArm = armNames.map((name) => [name, lines.filter(({ arm }) => arm === name)] as const);
   const best = byArm.at(-1)?.[1] ?? [];
@@ -109,6 +113,7 @@ function report(lines: readonly Line[]): string {
     return [
       name,
       available(of),
+      unstalled(of),
       perDay(of, (metrics) => metrics.oomKills),
       perDay(of, (metrics) => metrics.oomMinutes),
       perDay(of, (metrics) => metrics.criticalMinutes),
@@ -120,6 +125,7 @@ function report(lines: readonly Line[]): string {
   const heading = [
     "A DAY",
     "AVAILABLE",
+    "BELOW 95 %",
     "KERNEL KILLS",
     "OOM MIN",
     "MIN AT 95 %",
