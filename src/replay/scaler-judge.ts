@@ -76,6 +76,8 @@ export class ScalerJudge implements Judge {
   #facts: ForecastFacts | null = null;
   #learnedAtMs = Number.NEGATIVE_INFINITY;
   #reclaimMs = usualReclaimMs;
+  /** The first put-off to end; Infinity: none that the last look at the plugins saw. */
+  #putOffUntilMs = Number.POSITIVE_INFINITY;
 
   constructor(private readonly options: ScalerJudgeOptions) {
     this.#controller = new Controller(options.policy);
@@ -98,10 +100,12 @@ export class ScalerJudge implements Judge {
     return this.options.policy.emergencyRatio;
   }
 
-  /** When the dwell ends, within which neither a forecast sheds nor anything is restored. */
+  /** When the dwell ends, within which neither a forecast sheds nor anything is restored, or when a put-off does. */
   get wakeAtMs(): number {
+    const { nowMs } = this.#seen();
     const { lastChangeMs } = this.#controller;
-    return lastChangeMs === null ? Number.POSITIVE_INFINITY : lastChangeMs + this.options.policy.dwellMs;
+    const dwellMs = (lastChangeMs ?? Number.NEGATIVE_INFINITY) + this.options.policy.dwellMs;
+    return Math.min(dwellMs > nowMs ? dwellMs : Number.POSITIVE_INFINITY, this.#putOffUntilMs);
   }
 
   /** Bytes promised and not taken yet. */
@@ -132,6 +136,10 @@ export class ScalerJudge implements Judge {
     const calm = this.#calm(nowMs, measured);
     if (calm) return calm;
     const situation = this.#controller.situation(nowMs, measured, this.#plugins());
+    this.#reclaimMs = situation.reclaimMs ?? usualReclaimMs;
+    this.#putOffUntilMs = Math.min(
+      ...situation.plugins.map(({ putOffUntilMs }) => putOffUntilMs ?? Number.POSITIVE_INFINITY),
+    );
     const verdict = this.#controller.decide(situation, this.#facts);
     if (verdict.actions.length > 0) this.options.onVerdict?.(situation, this.#facts, verdict);
     return verdict;
@@ -142,9 +150,9 @@ export class ScalerJudge implements Judge {
    * with them: that answers most readings, and looks at no plugin. Null: it has to be looked at.
    */
   #calm(nowMs: number, measured: Measured): Verdict | null {
+    if (this.options.thorough || this.#seen().plugins.some(({ state }) => state === "shed")) return null;
     const situation = this.#controller.situation(nowMs, measured, []);
     this.#reclaimMs = situation.reclaimMs ?? usualReclaimMs;
-    if (this.options.thorough || this.#seen().plugins.some(({ state }) => state === "shed")) return null;
     const verdict = this.#controller.decide(situation, this.#facts);
     return verdict.reason === nothingToDo ? verdict : null;
   }

@@ -35,8 +35,10 @@ const leadInMs = 1_500;
 const watchMs = 3_500;
 /** Over the line with nothing left to do, memory is read this often, until a plugin comes or goes. */
 const idleMs = 10_000;
-/** A plugin that waits is tried once a second in the first minute after a change, then this often. */
-const [eagerMs, eagerForMs, patientMs] = [1_000, 60_000, 10_000];
+/** A plugin that waits is tried again at the earliest after so long, as the live reflex does when calm. */
+const eagerMs = 1_000;
+/** Less memory in use by this share of the budget may make room; less than that waits for the next sample. */
+const roomRatio = 0.005;
 
 /** What happened on a host under a judge. */
 export function simulate(model: HostModel, judge: Judge, options: SimulationOptions): Tally {
@@ -59,7 +61,6 @@ class Simulation {
   #restoring: SimulatedPlugin | null = null;
   #held = false;
   #watchUntilMs = Number.NEGATIVE_INFINITY;
-  #changedMs = Number.NEGATIVE_INFINITY;
   #last: { atMs: number; usedBytes: number } | null = null;
   #growthRatio = 0;
 
@@ -136,7 +137,6 @@ class Simulation {
       const acting = this.#acting;
       if (!acting || acting.plugin.state === "stopping") return;
       this.#acting = null;
-      this.#changedMs = this.#host.nowMs;
       this.judge.shedDone(acting.plugin, this.#host.nowMs - acting.startedMs);
       const { restartAfterMs } = acting.orders;
       if (restartAfterMs !== undefined)
@@ -193,7 +193,6 @@ class Simulation {
   #restore(plugin: SimulatedPlugin): void {
     const { nowMs } = this.#host;
     this.#counting.restored(plugin.name, nowMs);
-    this.#changedMs = nowMs;
     this.judge.restoreBegins(plugin);
     this.#restoring = plugin;
     this.#host.start(plugin);
@@ -229,10 +228,13 @@ class Simulation {
 
   #restoreWakeMs(nextMs: number): number {
     const host = this.#host;
-    const line = this.judge.restoreRatio * host.budgetBytes;
+    const { nowMs, budgetBytes } = host;
+    const line = this.judge.restoreRatio * budgetBytes;
     if (this.#restoring || line < 0 || !host.plugins.some(({ state }) => state === "shed"))
       return Number.POSITIVE_INFINITY;
-    const paceMs = host.nowMs - this.#changedMs <= eagerForMs ? eagerMs : patientMs;
-    return Math.max(host.nowMs + paceMs, host.firstUnder(nextMs, line));
+    // What was refused a moment ago is refused as long as no memory comes free; for a time to end, there is `wakeAtMs`.
+    const refusedAt = this.#held && this.#last ? this.#last.usedBytes : Number.POSITIVE_INFINITY;
+    const roomy = Math.min(line, refusedAt - roomRatio * budgetBytes);
+    return Math.max(nowMs + eagerMs, host.firstUnder(nextMs, roomy));
   }
 }
