@@ -19,6 +19,8 @@ const commands = [
   "dead-letters",
   "forecast",
   "preflight",
+  "replay",
+  "compare",
   "routes",
   "bench",
   "doctor",
