@@ -42,6 +42,7 @@ export class PolicyRunner {
       forecast: this.#forecasts.next,
       reflex: { slowestMs: monitor.reflex.slowest, fastestMs: monitor.reflex.fastest },
       reservationMs: plugins.startTimeout,
+      horizonMs: forecast.horizon,
       ...(onVerdict ? { onVerdict } : {}),
       ...(thorough ? { thorough } : {}),
     });

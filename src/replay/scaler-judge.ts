@@ -4,11 +4,12 @@ import type { Clock } from "../clock.ts";
 import type { MemoryReading } from "../monitor/budget.ts";
 import { mostBytesPerSecond, reflexDelayMs } from "../monitor/reflex.ts";
 import type { Sample } from "../monitor/sample.ts";
-import { Admission } from "../scaler/admission.ts";
+import { Admission, type MemoryNow } from "../scaler/admission.ts";
 import { Controller } from "../scaler/controller.ts";
 import { decide } from "../scaler/decide.ts";
 import { LearnedFootprints } from "../scaler/footprints.ts";
 import { shedLine, usualReclaimMs } from "../scaler/latest-line.ts";
+import { Leases } from "../scaler/leases.ts";
 import type {
   ForecastFacts,
   Measured,
@@ -37,6 +38,8 @@ export interface ScalerJudgeOptions {
   reflex: { slowestMs: number; fastestMs: number };
   /** Memory promised to a plugin that starts is free again after this. */
   reservationMs: number;
+  /** How far the forecast looks. */
+  horizonMs: number;
   /** Judge each reading with all plugins, also where that changes nothing; for tests. */
   thorough?: boolean;
   /** Each verdict that is more than to hold, with all that it was made from. */
@@ -89,6 +92,8 @@ export class ScalerJudge implements Judge {
         footprintBytes: (name) => this.#seen().plugin(name).bytesAt(this.#seen().nowMs),
       },
       reservationMs: options.reservationMs,
+      horizonMs: options.horizonMs,
+      leases: new Leases(() => ""),
     });
   }
 
@@ -184,16 +189,23 @@ export class ScalerJudge implements Judge {
 
   onState(plugin: SimulatedPlugin, state: SimulatedState): void {
     const { nowMs } = this.#seen();
-    if (state === "starting") this.#learned.started(plugin.name, nowMs);
+    if (state === "starting") {
+      this.#learned.started(plugin.name, nowMs);
+      this.#controller.started(nowMs);
+    }
     if (state === "running") this.#learned.learn(plugin.name, plugin.bytesAt(nowMs), nowMs);
-    if (state !== "stopping") this.#admission.moved(plugin.name, seenAs[state]);
+    if (state !== "stopping") this.#admission.moved(plugin.name, seenAs[state], () => this.#memoryNow());
   }
 
   mayStart({ name }: SimulatedPlugin): boolean {
-    const { usedBytes, budgetBytes } = this.#seen();
-    const { shedding, policy } = this.#controller;
-    const memory = { measured: { usedBytes, budgetBytes }, shedding, policy };
-    return this.#admission.mayStart(name, memory).ok;
+    return this.#admission.mayStart(name, this.#memoryNow()).ok;
+  }
+
+  #memoryNow(): MemoryNow {
+    const { usedBytes, budgetBytes, nowMs } = this.#seen();
+    this.#controller.reserved(this.#admission.reservedBytes());
+    const situation = this.#controller.situation(nowMs, { usedBytes, budgetBytes }, this.#plugins());
+    return { situation, forecast: this.#facts, policy: this.#controller.policy };
   }
 
   shedBegins(): void {

@@ -184,6 +184,10 @@ export class Scaler {
 
   /** A plugin moved to `state`: what it was promised is used up, or begins to be. */
   onPluginState(plugin: string, state: PluginFacts["state"]): void {
+    if (state === "starting") {
+      const nowMs = this.#options.clock.nowMs();
+      this.#tell((each) => each.started(nowMs));
+    }
     this.#admission.moved(plugin, state, () => this.#memoryNow());
   }
 

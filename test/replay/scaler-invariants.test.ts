@@ -130,6 +130,7 @@ test("reservations are never negative", () => {
         forecast: forecasts.next,
         reflex: { slowestMs: 1_000, fastestMs: 50 },
         reservationMs: 30_000,
+        horizonMs: 300_000,
       });
       const check = () => expect(judge.reservedBytes).toBeGreaterThanOrEqual(0);
       const { order } = settings.scaler;
