@@ -9,7 +9,7 @@ const mostPlugins = 1_000;
 /** From a start on, for so long, what it holds is what it takes to start. */
 const startMs = 3_000;
 /** Starts that are remembered. */
-const mostStarts = 16;
+const mostStarts = 9;
 /** Lives whose peak is remembered. */
 export const mostPeaks = 32;
 /** A start reserves this quantile of the peaks, and this much more. */
@@ -96,10 +96,9 @@ export class LearnedFootprints {
     return history.usual;
   }
 
-  /** Bytes that it holds some seconds after a start, the most of its last starts; null before one was measured. */
+  /** Bytes that it holds some seconds after a start, the median of its last starts; null before one was measured. */
   startBytes(plugin: string): number | null {
-    const most = Math.max(0, ...(this.#byPlugin.get(plugin)?.starts ?? []));
-    return most > 0 ? most : null;
+    return median((this.#byPlugin.get(plugin)?.starts ?? []).filter((bytes) => bytes > 0));
   }
 
   /** Bytes that a start reserves: the 95 % quantile of the peaks of its lives, and a tenth more; null before there is one. */
