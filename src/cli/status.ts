@@ -9,6 +9,8 @@ interface ScalingStatus {
   forecast: ForecastView | null;
   verdict: { rule: string; reason: string } | null;
   shedding: boolean;
+  /** Conductor's own; null where the system has none. */
+  oomScoreAdj: number | null;
 }
 
 /** `conductor status`: memory, forecast, plugins, at a glance. */
@@ -31,7 +33,20 @@ export const statusCommand: Command = {
   },
 };
 
-function describe({ measured, forecast, verdict, shedding }: ScalingStatus, plugins: PluginRow[]): string {
+/** How late the kernel kills conductor itself when it runs out of memory. */
+function rankText(oomScoreAdj: number | null): string {
+  if (oomScoreAdj === null) return "this system ranks no processes";
+  const rank =
+    oomScoreAdj < 0
+      ? "the kernel kills conductor late"
+      : "to the kernel conductor is a program like any other";
+  return `${rank} (oom_score_adj ${oomScoreAdj})`;
+}
+
+function describe(
+  { measured, forecast, verdict, shedding, oomScoreAdj }: ScalingStatus,
+  plugins: PluginRow[],
+): string {
   const memory = measured
     ? `${formatBytes(measured.usedBytes)} of ${formatBytes(measured.budgetBytes)} (${formatPercent(measured.usedRatio)})`
     : "not measured yet";
@@ -42,6 +57,7 @@ function describe({ measured, forecast, verdict, shedding }: ScalingStatus, plug
     `memory    ${memory}`,
     `forecast  ${ahead}`,
     `scaler    ${shedding ? "shedding: " : ""}${verdict?.reason ?? "no evaluation yet"}`,
+    `itself    ${rankText(oomScoreAdj)}`,
     "",
     pluginTable(plugins),
   ].join("\n");

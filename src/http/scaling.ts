@@ -2,6 +2,7 @@
 
 import { type Context, Hono, type MiddlewareHandler } from "hono";
 import * as z from "zod";
+import { ownOomScoreAdj } from "../plugins/oom-score.ts";
 import { decide } from "../scaler/decide.ts";
 import type { ForecastFacts, PluginFacts } from "../scaler/situation.ts";
 import type { Json } from "../sdk/plugin.ts";
@@ -97,6 +98,7 @@ function statusView({ scaler, policy: inForce, config, clock }: Services) {
       dwellMs: policy.dwellMs,
     },
     order: policy.order,
+    oomScoreAdj: ownOomScoreAdj(),
     shedding,
     stopping: acting,
     lastChangeAt: isoTimeOrNull(lastChangeMs),
