@@ -42,6 +42,10 @@ async function run(role: string | undefined): Promise<number> {
     const { runGuard } = await import("./plugins/guard.ts");
     return runGuard(args.slice(1));
   }
+  if (role === "__hog") {
+    const { runHog } = await import("./cli/drill/hog.ts");
+    return runHog(args.slice(1));
+  }
   if (role === undefined || role === "serve" || role.startsWith("-")) becomeLean();
   const [{ runCli }, { commands }] = await Promise.all([import("./cli/cli.ts"), import("./cli/commands.ts")]);
   return runCli(args, commands, {

@@ -10,6 +10,8 @@ interface ActionView {
   expectedBytes: number | null;
   actualBytes?: number | null;
   durationMs?: number;
+  noticedMs?: number;
+  signalMs?: number;
   detail?: string;
 }
 
@@ -84,7 +86,16 @@ function explain({
   return lines.join("\n");
 }
 
-function describe({ kind, plugin, expectedBytes, actualBytes, durationMs, detail }: ActionView): string {
+/** "; crossed 21 ms before the reading, killed 1 ms after it"; nothing where it is not known. */
+function pace({ urgent, noticedMs, signalMs }: ActionView): string {
+  if (signalMs === undefined) return "";
+  const crossed =
+    noticedMs === undefined ? "" : `the line was crossed ${formatDuration(noticedMs)} before the reading, `;
+  return `; ${crossed}${urgent ? "killed" : "told to stop"} ${formatDuration(signalMs)} after it`;
+}
+
+function describe(action: ActionView): string {
+  const { kind, plugin, expectedBytes, actualBytes, durationMs, detail } = action;
   const bytes = (value: number | null | undefined) =>
     value === null || value === undefined ? "an unknown amount" : formatBytes(value);
   const verb = kind === "shed" ? "back" : "taken";
@@ -92,5 +103,5 @@ function describe({ kind, plugin, expectedBytes, actualBytes, durationMs, detail
     actualBytes === undefined
       ? "still under way"
       : `${bytes(actualBytes)} ${verb}${durationMs === undefined ? "" : ` in ${formatDuration(durationMs)}`}`;
-  return `${kind} ${plugin}: expected ${bytes(expectedBytes)}, ${result}${detail ? ` (${detail})` : ""}`;
+  return `${kind} ${plugin}: expected ${bytes(expectedBytes)}, ${result}${detail ? ` (${detail})` : ""}${pace(action)}`;
 }

@@ -15,7 +15,7 @@ import { limitsWithoutCgroups } from "./limit-in-force.ts";
 import type { Limits } from "./limits.ts";
 import type { PluginManagerOptions } from "./manager-options.ts";
 import { newInstance } from "./new-instance.ts";
-import { type HowToStop, keptDown, type Refusal, type Started, type Stopped } from "./orders.ts";
+import { type HowToStop, keptDown, type Refusal, type Started, type Stopped, strike } from "./orders.ts";
 import { type PluginPlanner, planner } from "./planner.ts";
 import type { PluginVersion } from "./plugin-version.ts";
 import type { PluginView } from "./plugin-view.ts";
@@ -264,6 +264,9 @@ export class PluginManager {
     return this.#stop(name, "shed", how);
   }
 
+  /** Sends SIGKILL to all that runs of it; an urgent `shed`, which does the rest, has to follow in the same turn. */
+  strike = (name: string): void => strike(this.#roster.supervisor(name));
+
   /** Kills at once what is being stopped gently, those that require it too. */
   hasten(name: string): void {
     this.#roster.supervisor(name)?.hasten();
@@ -323,12 +326,8 @@ export class PluginManager {
     const supervisor = this.#find(name);
     if (!(supervisor instanceof Supervisor)) return supervisor;
     const { kind } = supervisor.manifest.health;
-    if (instances > 1 && (kind === "http" || kind === "tcp"))
-      return {
-        ok: false,
-        code: "invalid",
-        message: `${name} has health.kind ${kind}: its port is for one process`,
-      };
+    const message = `${name} has health.kind ${kind}: its port is for one process`;
+    if (instances > 1 && (kind === "http" || kind === "tcp")) return { ok: false, code: "invalid", message };
     await supervisor.scale(instances);
     return { ok: true, notes: supervisor.shortfall === null ? [] : [supervisor.shortfall] };
   }

@@ -38,3 +38,8 @@ export function keptDown(
     };
   return null;
 }
+
+/** Sends SIGKILL to all that runs of it, before anything is logged, told or waited for. */
+export function strike(supervisor: Supervisor | null): void {
+  for (const { instance } of supervisor?.members ?? []) instance.hasten();
+}

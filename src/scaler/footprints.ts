@@ -18,6 +18,8 @@ const peakMargin = 1.1;
 
 interface History {
   bytes: number[];
+  /** The median of `bytes`; undefined until it is asked for. It is wanted with every reading of memory. */
+  usual: number | null | undefined;
   /** One measurement in so many is kept. */
   stride: number;
   seen: number;
@@ -46,6 +48,7 @@ export class LearnedFootprints {
   /** Adds one measured footprint, measured at `atMs`. */
   learn(plugin: string, bytes: number, atMs?: number): void {
     const history = this.#take(plugin);
+    history.usual = undefined;
     if (history.seen++ % history.stride === 0) history.bytes.push(bytes);
     if (history.bytes.length > kept) {
       history.bytes = history.bytes.filter((_, index) => index % 2 === 0);
@@ -79,7 +82,10 @@ export class LearnedFootprints {
    * must not stay away for ever.
    */
   usualBytes(plugin: string): number | null {
-    return median(this.#byPlugin.get(plugin)?.bytes ?? []);
+    const history = this.#byPlugin.get(plugin);
+    if (!history) return null;
+    if (history.usual === undefined) history.usual = median(history.bytes);
+    return history.usual;
   }
 
   /** Bytes that it holds some seconds after a start, the most of its last starts; null before one was measured. */
@@ -103,6 +109,7 @@ export class LearnedFootprints {
   #take(plugin: string): History {
     const history = this.#byPlugin.get(plugin) ?? {
       bytes: [],
+      usual: undefined,
       stride: 1,
       seen: 0,
       starts: [],

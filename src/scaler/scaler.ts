@@ -8,8 +8,9 @@ import type { Publisher } from "../events/bus.ts";
 import type { Log } from "../log.ts";
 import { Admission, type Permission } from "./admission.ts";
 import { Controller } from "./controller.ts";
-import { Execution } from "./execution.ts";
+import { Execution, type Seen, sinceReading } from "./execution.ts";
 import type { Actuator, DecisionRecord, MeasureNow, Outcome, Recorder } from "./ports.ts";
+import { Sightings } from "./sightings.ts";
 import type {
   Action,
   ForecastFacts,
@@ -54,6 +55,7 @@ export class Scaler {
   readonly #execution: Execution;
   readonly #admission: Admission;
   readonly #controller: Controller;
+  readonly #sightings = new Sightings();
   #forecast: ForecastFacts | null = null;
   #measured: Measured | null = null;
   #verdict: Verdict | null = null;
@@ -99,6 +101,7 @@ export class Scaler {
    */
   onReading(measured: Measured): void {
     this.#measured = measured;
+    this.#sightings.add(measured, this.#options.clock.monotonicMs());
     if (this.#stopped) return;
     this.#followWallClock();
     if (this.#running) {
@@ -174,8 +177,10 @@ export class Scaler {
   async #evaluate(first: Measured): Promise<void> {
     let measured: Measured | null = first;
     while (measured && !this.#stopped) {
+      if (measured !== first) this.#sightings.add(measured, this.#options.clock.monotonicMs());
       this.#controller.observe(measured, this.#options.clock.nowMs());
-      this.#controller.reserved(this.#admission.reservedBytes());
+      // It measures what starts, which takes time that an emergency does not have: the promises of before will do.
+      if (!this.#isEmergency(measured)) this.#controller.reserved(this.#admission.reservedBytes());
       const situation = this.situation(measured);
       const verdict = this.#controller.decide(situation, this.#forecast);
       this.#noteExhaustion(situation, verdict);
@@ -187,23 +192,34 @@ export class Scaler {
         return;
       }
       this.#controller.shedBegins();
-      measured = await this.#shedAll(record, verdict);
+      const seen = this.#seen(measured, verdict);
+      measured = verdict.actions.every(({ urgent }) => urgent)
+        ? await this.#killAll(record, verdict, seen)
+        : await this.#shedAll(record, verdict, seen);
     }
+  }
+
+  #seen(measured: Measured, { rule }: Verdict): Seen {
+    const { emergencyRatio, shedRatio } = this.#controller.policy;
+    if (rule !== "emergency" && rule !== "threshold")
+      return { ...this.#sightings.seen(measured, emergencyRatio), noticedMs: null };
+    return this.#sightings.seen(measured, rule === "emergency" ? emergencyRatio : shedRatio);
   }
 
   /**
    * Sheds the verdict's victims in order; yields the reading after the last one, null when one could not be stopped.
    * The decision is written once the first victim has been signalled: the disk may be slow when memory is short.
    */
-  async #shedAll(record: DecisionRecord, verdict: Verdict): Promise<Measured | null> {
+  async #shedAll(record: DecisionRecord, verdict: Verdict, seen: Seen): Promise<Measured | null> {
     const outcomes: Outcome[] = [];
     const begun: Promise<void>[] = [];
     let id: number | null = null;
     let after: Measured | null = null;
+    let due: Seen = seen;
     for (const action of verdict.actions) {
       // Those who require the victim go first; memory may reach the emergency line while they are being stopped.
       const urgent = action.urgent || (this.#measured !== null && this.#isEmergency(this.#measured));
-      const shedding = this.#execution.shed({ ...action, urgent }, verdict.reason);
+      const shedding = this.#execution.shed({ ...action, urgent }, verdict.reason, due);
       const decisionId: number = id ?? this.#open(record);
       id = decisionId;
       const recorded = shedding.then(({ outcome, measured }) => {
@@ -216,9 +232,32 @@ export class Scaler {
       begun.push(recorded);
       // One at a time; but in an emergency one that is stuck in the kernel must not hold up the next.
       await (urgent ? Promise.race([recorded, this.#patience()]) : recorded);
+      due = this.#sightings.seen(after ?? seen.measured, Number.POSITIVE_INFINITY);
     }
     await Promise.all(begun);
     return outcomes.every(({ carried }) => carried.done) ? after : null;
+  }
+
+  /**
+   * An emergency: all victims are signalled before anything else is done, each is seen to its end, and then the decision is
+   * written and announced. Yields as `#shedAll`.
+   */
+  async #killAll(record: DecisionRecord, { actions, reason }: Verdict, seen: Seen): Promise<Measured | null> {
+    this.#execution.strike(actions.map(({ plugin }) => plugin));
+    const outcomes: Outcome[] = [];
+    let last = seen.measured;
+    const ending = actions.map(async (action, index) => {
+      const about = index === 0 ? seen : { ...seen, noticedMs: null };
+      const { outcome, measured } = await this.#execution.shed(action, reason, about);
+      outcomes.push(sinceReading(outcome, last, measured));
+      last = measured ?? last;
+      this.#controller.shedDone(action.plugin, this.#options.clock.nowMs(), outcome.durationMs);
+    });
+    const id = this.#open(record);
+    await Promise.all(ending);
+    for (const { plugin } of outcomes) this.#intervened(`${plugin} was shed`);
+    this.#options.recorder.close(id, outcomes);
+    return outcomes.every(({ carried }) => carried.done) ? this.#options.measureNow() : null;
   }
 
   #patience(): Promise<void> {

@@ -140,7 +140,7 @@ function parts(clock: VirtualClock, config: Config, otherRouter?: Router) {
     log,
     publisher: events,
     policy,
-    actuator: { ...bound(host), plugins: () => host.plugins() },
+    actuator: { ...bound(host), strike: (name) => host.strike(name), plugins: () => host.plugins() },
     measureNow: host.measure,
     recorder: host,
     onIntervention: () => undefined,
