@@ -6,6 +6,7 @@ import { checkCommand } from "./check.ts";
 import type { Command } from "./command.ts";
 import { deadLettersCommand } from "./dead-letters.ts";
 import { doctorCommand } from "./doctor.ts";
+import { drillCommand } from "./drill.ts";
 import { eventsCommand } from "./events.ts";
 import { forecastCommand } from "./forecast.ts";
 import { initCommand } from "./init.ts";
@@ -29,6 +30,7 @@ export const commands: readonly Command[] = [
   forecastCommand,
   routesCommand,
   benchCommand,
+  drillCommand,
   doctorCommand,
   schemaCommand,
 ];

@@ -9,6 +9,7 @@ import type { Log } from "../log.ts";
 import { Admission, type Permission } from "./admission.ts";
 import { Controller } from "./controller.ts";
 import { Execution, type Seen, sinceReading } from "./execution.ts";
+import { shedLine } from "./latest-line.ts";
 import type { Actuator, DecisionRecord, MeasureNow, Outcome, Recorder } from "./ports.ts";
 import { Sightings } from "./sightings.ts";
 import type {
@@ -192,18 +193,21 @@ export class Scaler {
         return;
       }
       this.#controller.shedBegins();
-      const seen = this.#seen(measured, verdict);
+      const seen = this.#seen(situation, verdict);
       measured = verdict.actions.every(({ urgent }) => urgent)
         ? await this.#killAll(record, verdict, seen)
         : await this.#shedAll(record, verdict, seen);
     }
   }
 
-  #seen(measured: Measured, { rule }: Verdict): Seen {
-    const { emergencyRatio, shedRatio } = this.#controller.policy;
-    if (rule !== "emergency" && rule !== "threshold")
-      return { ...this.#sightings.seen(measured, emergencyRatio), noticedMs: null };
-    return this.#sightings.seen(measured, rule === "emergency" ? emergencyRatio : shedRatio);
+  /** The reading of `situation`, with how long before it the line that `rule` is about was crossed. */
+  #seen(situation: Situation, { rule }: Verdict): Seen {
+    const { policy } = this.#controller;
+    const lines: Partial<Record<Verdict["rule"], number>> = {
+      emergency: policy.emergencyRatio,
+      threshold: shedLine(situation, policy),
+    };
+    return this.#sightings.seen(situation.measured, lines[rule] ?? Number.POSITIVE_INFINITY);
   }
 
   /**

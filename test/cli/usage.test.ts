@@ -17,6 +17,7 @@ const commands = [
   "forecast",
   "routes",
   "bench",
+  "drill",
   "doctor",
   "schema",
 ];
@@ -61,6 +62,9 @@ test.each([
   ],
   [["plugins", "restart"], "restart: expected the name of a plugin"],
   [["schema", "tables"], "tables: expected one of conductor, plugin"],
+  [["drill", "flood"], "flood: expected one of leak, step, burst, sawtooth, all"],
+  [["drill", "--size", "1MiB"], "--size 1MiB: expected 48.0 MiB to 4.00 GiB"],
+  [["drill", "--policy", "none"], "--policy none: expected mission or adaptive"],
   [["serve", "--port"], "Option '-p, --port <value>' argument missing; see conductor serve --help"],
 ])("%j is wrong usage: one line, exit 2", async (args, line) => {
   const { code, out, err } = await conductor(args, { cwd: scratchFolder(defer) });
