@@ -164,6 +164,15 @@ export class PressedConductor {
     return (await this.conductor.get<{ decisions: DecisionView[] }>(path)).decisions;
   }
 
+  /** Every shed whose outcome is recorded, the oldest first; waits until no decision is being carried out. */
+  async recordedSheds(): Promise<ShedAction[]> {
+    return until("every decision has its outcome", 10_000, async () => {
+      const actions = (await this.decisions()).toReversed().flatMap((decision) => decision.actions);
+      const sheds = actions.filter(({ kind }) => kind === "shed");
+      return sheds.length > 0 && sheds.every(({ signalMs }) => signalMs !== undefined) ? sheds : null;
+    });
+  }
+
   async end(): Promise<void> {
     this.#meter.close();
     await this.conductor.terminate();
