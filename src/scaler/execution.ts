@@ -60,8 +60,8 @@ export class Execution {
     const stopping = this.#stopping;
     if (!stopping || stopping.urgent) return;
     stopping.urgent = true;
-    this.#options.log.warn("scaler.hastened", { plugin: stopping.plugin, usedBytes });
     this.#options.actuator.hasten(stopping.plugin);
+    this.#options.log.warn("scaler.hastened", { plugin: stopping.plugin, usedBytes });
   }
 
   /** Kills these, in their order, before anything else is done; `shed` has to follow for each of them in the same turn. */
