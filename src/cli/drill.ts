@@ -1,9 +1,6 @@
-import { tmpdir } from "node:os";
-import { join } from "node:path";
-import { SystemClock, sleep } from "../clock.ts";
+import { SystemClock } from "../clock.ts";
 import { configSchema } from "../config/schema.ts";
 import { formatBytes, formatDuration, formatPercent, parseBytes } from "../config/units.ts";
-import { type OwnRole, startOwnRole } from "../plugins/own-role.ts";
 import { selfCommand } from "../plugins/self-command.ts";
 import {
   CliError,
@@ -14,10 +11,10 @@ import {
   textFlag,
   wantsJson,
 } from "./command.ts";
-import { checkHeadroom, DrillPlace } from "./drill/place.ts";
-import { runDrill, type SceneReport } from "./drill/run.ts";
-import { leastHogBytes, type SceneName, type Sizes, sceneNames, sceneOf, sizesFor } from "./drill/scenes.ts";
-import { Subject, type SubjectOptions } from "./drill/subject.ts";
+import { checkHeadroom } from "./drill/place.ts";
+import type { SceneReport } from "./drill/run.ts";
+import { type SceneName, type Sizes, sceneNames } from "./drill/scenes.ts";
+import { DrillSession } from "./drill/session.ts";
 import { table } from "./table.ts";
 
 const MiB = 2 ** 20;
@@ -110,69 +107,28 @@ interface Asked {
   signal: AbortSignal;
 }
 
-/** Long enough that what starts has settled. */
-const settleMs = 1_500;
-
-/** Runs them one after the other, each on a conductor of its own. Whatever happens, the cleaner takes all away. */
+/** Runs them one after the other. Whatever happens, the cleaner takes all away. */
 async function drill(invocation: Invocation, { scenes, hogBytes, policy, signal }: Asked) {
   const { terminal, environment } = invocation;
-  const clock = new SystemClock();
-  const self = selfCommand(process.execPath, Bun.main);
-  const place = DrillPlace.take(`drill-${process.pid}`);
-  // Made by the conductor that needs it first, so that nothing lies there before the cleaner runs.
-  const folder = join(tmpdir(), `conductor-drill-${process.pid}-${crypto.randomUUID().slice(0, 8)}`);
-  const { version, folder: runFolder } = place.run;
-  const cleaner = startOwnRole(
-    self,
-    ["__drill-cleaner", String(version), runFolder, folder, String(process.pid)],
-    { folder: "/", environment: {} },
-  );
-  const say = (line: string) => terminal.err(line);
-  const { emergency } = configSchema.parse({ scaler: { policy } }).scaler;
-  let started = 0;
-  const start = async (options: Pick<SubjectOptions, "budgetBytes" | "hog">): Promise<Subject> => {
-    const own = join(folder, String(++started));
-    const common = { clock, selfCommand: self, environment, procsFile: place.procsFile, policy, ...options };
-    const subject = Subject.start({ ...common, folder: own });
-    cleaner.tell(`${subject.role.pid}\n`);
-    await subject.ready(signal);
-    return subject;
-  };
+  const { emergency: emergencyRatio } = configSchema.parse({ scaler: { policy } }).scaler;
+  const session = DrillSession.open({
+    clock: new SystemClock(),
+    selfCommand: selfCommand(process.execPath, Bun.main),
+    environment,
+    policy,
+    emergencyRatio,
+    hogBytes,
+    signal,
+    say: (line) => terminal.err(line),
+  });
   try {
-    place.limit(hogBytes * 4);
-    say(`drill in ${place.folder}: measuring what rests`);
-    const idle = await start({ budgetBytes: hogBytes * 4, hog: [] });
-    await sleep(clock, settleMs, signal);
-    const meter = place.meter();
-    const restBytes = meter.usedBytes() ?? 0;
-    meter.close();
-    await idle.stop();
-    if (leastHogBytes(restBytes) > hogBytes)
-      throw new CliError(
-        `--size ${formatBytes(hogBytes)} is too small beside the ${formatBytes(restBytes)} that the drill's conductor holds: take at least --size ${Math.ceil(leastHogBytes(restBytes) / MiB)}MiB`,
-        exitCode.usage,
-      );
-    const sizes = sizesFor(hogBytes, restBytes);
-    place.limit(sizes.limitBytes);
+    await session.measure();
     const reports: SceneReport[] = [];
-    for (const name of scenes) {
-      const scene = sceneOf(name, sizes);
-      const subject = await start({ budgetBytes: sizes.budgetBytes, hog: scene.steps });
-      reports.push(
-        await runDrill({ clock, place, subject, scene, sizes, emergencyRatio: emergency, signal, say }),
-      );
-      await subject.stop();
-    }
-    return { reports, sizes, emergencyRatio: emergency };
+    for (const name of scenes) reports.push(await session.run(name));
+    return { reports, sizes: session.sizes, emergencyRatio };
   } finally {
-    await clean(cleaner, terminal);
+    for (const line of await session.close()) terminal.err(`conductor: ${line}`);
   }
-}
-
-async function clean(cleaner: OwnRole, terminal: Invocation["terminal"]): Promise<void> {
-  cleaner.hangUp();
-  for await (const line of cleaner.lines) terminal.err(`conductor: ${line}`);
-  await cleaner.exited;
 }
 
 const orDash = (ms: number | null): string => (ms === null ? "-" : formatDuration(ms));

@@ -40,8 +40,6 @@ const shedWithinMs = 10_000;
 const restoreWithinMs = 25_000;
 /** From the crossing of the emergency line to the first signal. */
 const mostSignalMs = 200;
-/** What a plugin holds in its first three seconds counts as what it takes to start. */
-const idleMs = 3_300;
 
 interface Seen {
   shed: boolean;
@@ -62,8 +60,7 @@ export interface Drill {
 
 /** Runs it on a subject that is ready; the subject runs on. Throws when it was interrupted or the conductor failed. */
 export async function runDrill(drill: Drill): Promise<SceneReport> {
-  const { clock, place, subject, scene, sizes, signal, say } = drill;
-  await sleep(clock, idleMs, signal);
+  const { place, subject, scene, sizes, say } = drill;
   say(`${scene.name}: ${scene.what}`);
   const seen = await press(drill, await subject.pidOf("hog"));
   const problems: string[] = [];
