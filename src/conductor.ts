@@ -1,5 +1,7 @@
 /** The composition root: makes every part, hands each the ports it needs, starts them in order, ends them in reverse. */
 
+import { disabledStoreOf } from "./conductor/disabled-store.ts";
+import { drain, drainMs, endMs } from "./conductor/draining.ts";
 import type { ConductorOptions, Foundation } from "./conductor/foundation.ts";
 import { beginHousekeeping } from "./conductor/housekeeping.ts";
 import { makeDeadLetters } from "./conductor/make-dead-letters.ts";
@@ -9,12 +11,14 @@ import { makeMemory } from "./conductor/make-memory.ts";
 import { type Later, openPlugins } from "./conductor/make-plugins.ts";
 import { makeRouter, openHttp } from "./conductor/make-routing.ts";
 import { openState } from "./conductor/make-state.ts";
+import { lockCode } from "./conductor/resident-code.ts";
 import { Startup } from "./conductor/startup.ts";
 import type { Config } from "./config/schema.ts";
 import { EventBus } from "./events/bus.ts";
 import { EventLog } from "./events/event-log.ts";
 import type { PluginManager } from "./plugins/manager.ts";
 import { compileRules } from "./routing/rules.ts";
+import { RouteStatistics } from "./routing/statistics.ts";
 import { policyOf } from "./scaler/policy.ts";
 
 export interface RunningConductor {
@@ -45,12 +49,14 @@ export async function startConductor(options: ConductorOptions): Promise<Running
     random: () => (crypto.getRandomValues(new Uint32Array(1))[0] ?? 0) / 2 ** 32,
     policy: policyOf(loaded.config.scaler),
     rules: compileRules(loaded.config.routing.rules),
+    statistics: new RouteStatistics(),
     waitingFor: "the plugins are starting",
   };
-  const later: Later = { metrics: null, scaler: null, stateFolder: null };
+  const later: Later = { metrics: null, scaler: null, disabled: null, stateFolder: null };
   const manager = await startup.step("configuration and plugins", () => openPlugins(foundation, later));
   const state = await startup.step("database and metrics", () => openState(foundation));
   later.metrics = state.metrics;
+  later.disabled = disabledStoreOf(state.storage, log);
   const webhooks = await startup.step("webhooks", () => openWebhooks(foundation, state));
   const memory = makeMemory(foundation, state, manager);
   later.stateFolder = state.stateFolder;
@@ -60,23 +66,32 @@ export async function startConductor(options: ConductorOptions): Promise<Running
   await startup.step("platforms", () => openPlatforms(foundation, state, manager, health));
   // After the plugins have ended, so that a decision that was being carried out is recorded with its outcome.
   startup.onEnd("scaler", () => memory.scaler.stop());
+  manager.holdDisabled();
   let mayRun = false; // Where not even the server could be started, there is nothing to end and nothing to log.
-  startup.onEnd("plugins", () => (mayRun ? endPlugins(foundation, manager) : undefined));
+  let closeHttp = (): Promise<void> | void => undefined;
+  startup.onEnd("http", () => closeHttp());
+  let toldToEndMs: number | null = null;
+  startup.onEnd("plugins", () => {
+    const usedMs = toldToEndMs === null ? 0 : clock.monotonicMs() - toldToEndMs;
+    return mayRun ? endPlugins(foundation, manager, endMs - usedMs) : undefined;
+  });
   const router = makeRouter(foundation, state, manager, health, memory);
   const letters = makeDeadLetters(foundation, state, manager, router);
-  const server = await startup.step("routing", () =>
+  const { url, stop } = await startup.step("routing", () =>
     openHttp(foundation, state, manager, health, memory, router, webhooks, letters),
   );
+  closeHttp = () => stop(true);
   mayRun = true;
   letters.begin();
   await startup.step("monitor", () => memory.begin());
   beginHousekeeping(foundation);
-  log.info("http.listening", { url: server.url });
+  log.info("http.listening", { url });
+  startup.onEnd("requests", () => drain(router, clock, drainMs(loaded.config.plugins.grace)));
   // Requests that were waiting are answered first: starting processes blocks for some milliseconds each.
   const starting = clock.after(1, () => void startPlugins(foundation, manager));
   startup.onEnd("start of the plugins", () => starting.cancel());
   return {
-    url: server.url,
+    url,
     reconfigure: (config) => {
       foundation.policy = policyOf(config.scaler);
       memory.scaler.setPolicy(foundation.policy);
@@ -86,7 +101,9 @@ export async function startConductor(options: ConductorOptions): Promise<Running
     countLogDrops: (lines) => state.metrics.countLogDrops(lines),
     stop: async () => {
       foundation.waitingFor = "conductor is stopping";
+      toldToEndMs = clock.monotonicMs();
       router.close();
+      letters.redriver.pause();
       await startup.unwind();
     },
   };
@@ -95,6 +112,13 @@ export async function startConductor(options: ConductorOptions): Promise<Running
 /** Starts the eager plugins; one that fails does not keep conductor from being ready. */
 async function startPlugins(foundation: Foundation, manager: PluginManager): Promise<void> {
   const { log, clock, startedMonotonicMs } = foundation;
+  const locked = lockCode();
+  if (!locked.ok)
+    log.info("conductor.code_not_locked", {
+      because: locked.because,
+      remedy:
+        "run as root or with LimitMEMLOCK=infinity, so that conductor's program stays in memory when that is short",
+    });
   try {
     await manager.startAll();
   } catch (error) {
@@ -107,8 +131,8 @@ async function startPlugins(foundation: Foundation, manager: PluginManager): Pro
   log.info("conductor.ready", { plugins, startMs: Math.round(clock.monotonicMs() - startedMonotonicMs) });
 }
 
-async function endPlugins({ log }: Foundation, manager: PluginManager): Promise<void> {
-  const { gone } = await manager.shutdown();
+async function endPlugins({ log }: Foundation, manager: PluginManager, withinMs: number): Promise<void> {
+  const { gone } = await manager.shutdown(withinMs);
   if (!gone)
     log.error("plugins.left", { detail: "some processes would not end; the guard goes on killing them" });
 }

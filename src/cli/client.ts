@@ -1,22 +1,20 @@
 /** Asks the conductor that runs on this host. */
 
 import { readFileSync } from "node:fs";
-import { dirname, resolve } from "node:path";
+import { dirname } from "node:path";
 import { SystemClock } from "../clock.ts";
 import { tokenPath } from "../http/token.ts";
-import { resolveLocation } from "../storage/location.ts";
 import { CliError, type Invocation } from "./command.ts";
 import { configuration } from "./configuration.ts";
+import { stateLocation } from "./database-place.ts";
 
 /** Where the configured server listens, and the folder that holds its token. */
 function serverOf(invocation: Invocation): { url: string; stateFolder: string | null } {
-  const { config, baseFolder } = configuration(invocation);
+  const { config } = configuration(invocation);
   const { host, port } = config.http;
   const reachable =
     host === "0.0.0.0" ? "127.0.0.1" : host === "::" ? "[::1]" : host.includes(":") ? `[${host}]` : host;
-  const { path } = config.storage;
-  const absolute = path === undefined || path === ":memory:" ? path : resolve(baseFolder, path);
-  const location = resolveLocation(absolute, invocation.environment);
+  const location = stateLocation(invocation);
   return { url: `http://${reachable}:${port}`, stateFolder: location.path && dirname(location.path) };
 }
 
@@ -43,9 +41,17 @@ function unreachable(error: unknown): string {
 const timeoutMs = 30_000;
 
 interface Asked {
-  method?: "GET" | "POST" | "DELETE";
+  method?: "GET" | "POST" | "PUT" | "DELETE";
   /** Sent as JSON. */
   body?: unknown;
+}
+
+/** `problem` is the message without what to do. */
+export class NobodyAnswersError extends CliError {
+  constructor(readonly problem: string) {
+    super(`${problem}; start one with "conductor serve", or say with --config or --port which one you mean`);
+    this.name = "NobodyAnswersError";
+  }
 }
 
 async function send(
@@ -68,25 +74,59 @@ async function send(
       signal,
     });
   } catch (error) {
-    throw new CliError(
-      `no conductor answers at ${url} (${unreachable(error)}); start one with "conductor serve", or say with --config or --port which one you mean`,
-    );
+    throw new NobodyAnswersError(`no conductor answers at ${url} (${unreachable(error)})`);
   }
+}
+
+/** A refusal as the conductor tells it. */
+export interface Told {
+  status: number;
+  title: string;
+  detail: string;
+  /** Seconds after which to ask again; null: not said. */
+  retryAfterSeconds: number | null;
+  document: unknown;
+}
+
+/** The JSON of an answer, or the refusal that it is. */
+async function answerOrRefusal<T>(response: Response): Promise<{ answer: T } | { refusal: Told }> {
+  const document = (await response.json().catch(() => null)) as
+    | (T & { title?: string; detail?: string })
+    | null;
+  if (response.ok && document !== null) return { answer: document };
+  const retryAfter = Number(response.headers.get("retry-after") ?? Number.NaN);
+  return {
+    refusal: {
+      status: response.status,
+      title: document?.title ?? `${response.url}: HTTP ${response.status}`,
+      detail: document?.detail ?? "no detail",
+      retryAfterSeconds: Number.isFinite(retryAfter) ? retryAfter : null,
+      document,
+    },
+  };
 }
 
 /** The JSON of an answer; a refusal becomes a CliError with what the conductor said. */
 async function answerOf<T>(response: Response): Promise<T> {
-  const body = (await response.json().catch(() => null)) as (T & { title?: string; detail?: string }) | null;
-  if (response.ok && body !== null) return body;
-  throw new CliError(
-    `${body?.title ?? `${response.url}: HTTP ${response.status}`}: ${body?.detail ?? "no detail"}`,
-  );
+  const told = await answerOrRefusal<T>(response);
+  if ("answer" in told) return told.answer;
+  throw new CliError(`${told.refusal.title}: ${told.refusal.detail}`);
 }
 
 /** The JSON answer of the running conductor. Throws CliError with the remedy when there is none or it refuses. */
 export async function askConductor<T>(invocation: Invocation, path: string, asked: Asked = {}): Promise<T> {
   const response = await send(invocation, path, asked, { signal: AbortSignal.timeout(timeoutMs) });
   return answerOf<T>(response);
+}
+
+/** As `askConductor`, where a refusal is an answer too. Throws CliError only when there is no conductor. */
+export async function tryConductor<T>(
+  invocation: Invocation,
+  path: string,
+  asked: Asked,
+): Promise<{ answer: T } | { refusal: Told }> {
+  const response = await send(invocation, path, asked, { signal: AbortSignal.timeout(timeoutMs) });
+  return answerOrRefusal<T>(response);
 }
 
 /** The server-sent events of the running conductor, until `signal` aborts or it ends. Throws CliError as above. */

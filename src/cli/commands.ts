@@ -1,5 +1,6 @@
 /** Every command of the command line, in the order of the help. */
 
+import { auditCommand } from "./audit.ts";
 import { benchCommand } from "./bench.ts";
 import { breakersCommand } from "./breakers.ts";
 import { checkCommand } from "./check.ts";
@@ -11,6 +12,7 @@ import { eventsCommand } from "./events.ts";
 import { forecastCommand } from "./forecast.ts";
 import { initCommand } from "./init.ts";
 import { pluginsCommand } from "./plugins.ts";
+import { preflightCommand } from "./preflight.ts";
 import { routesCommand } from "./routes.ts";
 import { schemaCommand } from "./schema.ts";
 import { serveCommand } from "./serve.ts";
@@ -26,8 +28,10 @@ export const commands: readonly Command[] = [
   eventsCommand,
   breakersCommand,
   whyCommand,
+  auditCommand,
   deadLettersCommand,
   forecastCommand,
+  preflightCommand,
   routesCommand,
   benchCommand,
   drillCommand,

@@ -14,6 +14,7 @@ import {
   wantsJson,
 } from "./command.ts";
 import { type LetterRow, type LetterView, letterTable, letterText } from "./dead-letter-text.ts";
+import { webhookLetters, webhookUsages } from "./webhook-letters.ts";
 
 const base = "/api/v1/dead-letters";
 const filterFlags = ["platform", "kind", "state", "since"] as const;
@@ -197,6 +198,7 @@ const ownFlags = {
   since: { type: "string", help: "Only those parked then or later, such as 2026-01-31T08:00:00Z" },
   limit: { type: "string", help: "list: how many, 1 to 500 (default: 50)" },
   all: { type: "boolean", help: "redrive, discard: all that wait or are poison" },
+  webhooks: { type: "boolean", help: "Not requests, but the events that webhooks did not take" },
 } as const;
 
 export const deadLettersCommand: Command = {
@@ -205,6 +207,7 @@ export const deadLettersCommand: Command = {
   usage: [
     "conductor dead-letters [--port PORT] [-o json]",
     ...actions.map(({ usage }) => `conductor dead-letters ${usage}`),
+    ...webhookUsages.map((usage) => `conductor dead-letters --webhooks ${usage}`),
   ].join("\n"),
   notes: [
     "FILTER: some of --platform, --kind, --state, --since; every one that is given has to hold.",
@@ -213,6 +216,7 @@ export const deadLettersCommand: Command = {
   options: { ...ownFlags, ...serverOption, ...outputOption },
   positionals: Number.POSITIVE_INFINITY,
   run: (invocation) => {
+    if (invocation.flags.webhooks === true) return webhookLetters(invocation, Object.keys(ownFlags));
     const action = find(invocation.positionals[0] ?? "list");
     return action.run(invocation, checkedId(action, invocation));
   },

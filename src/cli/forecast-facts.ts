@@ -5,8 +5,8 @@ export interface ForecastView {
   lowerRatio: number;
   upperRatio: number;
   /** Absent in decisions of before it was kept. */
-  method?: string;
-  calibration?: string | null;
+  method?: string | undefined;
+  calibration?: string | null | undefined;
 }
 
 /** What the forecast is and how far its interval can be trusted: "ready, adaptive, calibrated". */

@@ -12,7 +12,7 @@ import { LineWriter } from "./line-writer.ts";
 export const serveCommand: Command = {
   name: "serve",
   summary: "Run the plugins, watch memory, answer on HTTP",
-  usage: "conductor serve [--config FILE] [--host ADDRESS] [--port PORT]",
+  usage: "conductor serve [--config FILE] [--host ADDRESS] [--port PORT] [--throughput]",
   options: {
     ...configOption,
     host: { type: "string", help: "Address to listen on, in place of http.host" },
@@ -20,6 +20,10 @@ export const serveCommand: Command = {
       type: "string",
       short: "p",
       help: "Port to listen on, in place of http.port; 0 takes a free one",
+    },
+    throughput: {
+      type: "boolean",
+      help: "Answers about three times as many requests a second, for some 20 MiB more",
     },
   },
   positionals: 0,

@@ -11,7 +11,11 @@ interface ScalingStatus {
   shedding: boolean;
   /** Conductor's own; null where the system has none. */
   oomScoreAdj: number | null;
+  reservations: { kind: string; name: string; bytes: number; takenBytes: number }[];
 }
+
+/** Promises that are named; of more only their number is told. */
+const mostNamed = 5;
 
 /** `conductor status`: memory, forecast, plugins, at a glance. */
 export const statusCommand: Command = {
@@ -43,8 +47,21 @@ function rankText(oomScoreAdj: number | null): string {
   return `${rank} (oom_score_adj ${oomScoreAdj})`;
 }
 
+/** "promised  2.25 GiB: 2.00 GiB to backup (lease), 256 MiB to voice (start)"; no line where nothing is promised. */
+function promisedLines(reservations: ScalingStatus["reservations"]): string[] {
+  const owed = reservations
+    .map(({ kind, name, bytes, takenBytes }) => ({ who: `${name} (${kind})`, bytes: bytes - takenBytes }))
+    .filter(({ bytes }) => bytes > 0)
+    .toSorted((a, b) => b.bytes - a.bytes);
+  if (owed.length === 0) return [];
+  const sum = owed.reduce((total, { bytes }) => total + bytes, 0);
+  const named = owed.slice(0, mostNamed).map(({ who, bytes }) => `${formatBytes(bytes)} to ${who}`);
+  if (owed.length > mostNamed) named.push(`and ${owed.length - mostNamed} more`);
+  return [`promised  ${formatBytes(sum)}: ${named.join(", ")}`];
+}
+
 function describe(
-  { measured, forecast, verdict, shedding, oomScoreAdj }: ScalingStatus,
+  { measured, forecast, verdict, shedding, oomScoreAdj, reservations }: ScalingStatus,
   plugins: PluginRow[],
 ): string {
   const memory = measured
@@ -55,6 +72,7 @@ function describe(
     : "none yet";
   return [
     `memory    ${memory}`,
+    ...promisedLines(reservations),
     `forecast  ${ahead}`,
     `scaler    ${shedding ? "shedding: " : ""}${verdict?.reason ?? "no evaluation yet"}`,
     `itself    ${rankText(oomScoreAdj)}`,

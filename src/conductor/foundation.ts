@@ -6,6 +6,7 @@ import type { EventBus } from "../events/bus.ts";
 import type { EventLog } from "../events/event-log.ts";
 import type { Log } from "../log.ts";
 import type { RouteRules } from "../routing/rules.ts";
+import type { RouteStatistics } from "../routing/statistics.ts";
 import type { Policy } from "../scaler/situation.ts";
 import type { Startup } from "./startup.ts";
 
@@ -29,6 +30,8 @@ export interface Foundation extends ConductorOptions {
   policy: Policy;
   /** The routing rules in force; a reload replaces them. */
   rules: RouteRules;
+  /** What each platform's requests came to. */
+  statistics: RouteStatistics;
   /** Null once all has started; else what is waited for. */
   waitingFor: string | null;
 }

@@ -46,6 +46,7 @@ export function makeDeadLetters(
     router,
     dispatcher: dispatcherOf(manager, plugins.startTimeout),
     rules,
+    routes: () => foundation.rules,
     ratePerSecond: config.rate,
   });
   startup.onEnd("dead letters", () => redriver.stop());
@@ -106,7 +107,7 @@ function recover(
 
 /** Letters are looked at when they come, when their plugin is ready, and when its breaker closes. */
 function wakeRedriver(events: EventBus, manager: PluginManager, redriver: Redriver): void {
-  events.on("deadletter.parked", ({ platform }) => redriver.wake(platform));
+  events.on("deadletter.parked", ({ deadLetterId }) => redriver.came(deadLetterId));
   events.on("breaker.changed", ({ platform, to }) => {
     if (to === "closed") redriver.wake(platform);
   });

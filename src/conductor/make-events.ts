@@ -9,7 +9,7 @@ import type { ConductorOptions, Foundation } from "./foundation.ts";
 import type { State } from "./make-state.ts";
 
 /** Counts every event from now on, and posts those that somebody wants. Throws when a secret is not there. */
-export function openWebhooks(foundation: Foundation, { metrics }: State): Webhooks {
+export function openWebhooks(foundation: Foundation, { metrics, storage }: State): Webhooks {
   const { loaded, environment, clock, log, events, startup } = foundation;
   events.subscribe(({ name }) => metrics.countEvent(name));
   const webhooks = new Webhooks(settingsOf(loaded.config, environment), {
@@ -19,12 +19,14 @@ export function openWebhooks(foundation: Foundation, { metrics }: State): Webhoo
     post,
     random: () => (crypto.getRandomValues(new Uint32Array(1))[0] ?? 0) / 2 ** 32,
     version,
-    counted: (outcome, webhook) => {
-      metrics.countWebhookDelivery(outcome);
+    letters: storage.webhookLetters,
+    counted: (outcome, webhook, events) => {
+      metrics.countWebhookDelivery(outcome, events);
       if (outcome === "dropped") metrics.countEventDrops(`webhook ${webhook}`);
     },
   });
   startup.onEnd("webhooks", () => webhooks.stop());
+  webhooks.begin();
   return webhooks;
 }
 

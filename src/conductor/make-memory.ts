@@ -8,7 +8,9 @@ import { Reflex } from "../monitor/reflex.ts";
 import { Sampler } from "../monitor/sampler.ts";
 import { SampleWindow } from "../monitor/window.ts";
 import type { PluginManager } from "../plugins/manager.ts";
-import { LearnedFootprints } from "../scaler/footprints.ts";
+import { LearnedFootprints, mostPeaks } from "../scaler/footprints.ts";
+import { owedBytes } from "../scaler/ledger.ts";
+import type { Promised } from "../scaler/room.ts";
 import { Scaler } from "../scaler/scaler.ts";
 import { ForecastLearning } from "./forecast-learning.ts";
 import { ForecastReport } from "./forecast-report.ts";
@@ -30,6 +32,11 @@ export interface Memory {
   begin(): void;
 }
 
+const profileAfterMs = 5_000;
+const weekMs = 7 * 86_400_000;
+/** A week at one in 30 s. */
+const weekRows = 20_160;
+
 /** Makes the loop; nothing is read before `begin`. */
 export function makeMemory(foundation: Foundation, state: State, manager: PluginManager): Memory {
   const { loaded, clock, log, events } = foundation;
@@ -50,6 +57,9 @@ export function makeMemory(foundation: Foundation, state: State, manager: Plugin
     shedRatio: () => foundation.policy.shedRatio,
     emergencyRatio: () => foundation.policy.emergencyRatio,
   });
+  const configuredBytes = config.budget.memory ?? null;
+  const portable = hasProc() ? null : new PortableSource(configuredBytes);
+  const source = portable ?? new ProcSource(configuredBytes);
   const watch = new MemoryWatch({
     clock,
     forecast,
@@ -61,10 +71,12 @@ export function makeMemory(foundation: Foundation, state: State, manager: Plugin
     metrics,
     footprintTargets,
     heldPlugins: () => heldPluginsOf(manager),
+    stallPercent: () =>
+      source.pressureMissingBecause === null
+        ? (gaps.attempt("memory pressure", () => source.pressure("memory"))?.fullPercent ?? null)
+        : null,
+    requests: () => foundation.statistics.total,
   });
-  const configuredBytes = config.budget.memory ?? null;
-  const portable = hasProc() ? null : new PortableSource(configuredBytes);
-  const source = portable ?? new ProcSource(configuredBytes);
   const sampler = new Sampler({
     clock,
     log,
@@ -75,7 +87,10 @@ export function makeMemory(foundation: Foundation, state: State, manager: Plugin
     diskPath: config.monitor.disk,
     footprintTargets,
     ...(portable ? { refresh: () => portable.refresh() } : {}),
-    onSample: (sample) => watch.onSample(sample),
+    onSample: (sample) => {
+      watch.onSample(sample);
+      metrics.setReservedMemory(reservedByKind(scaler));
+    },
   });
   const { slowest, fastest } = config.monitor.reflex;
   const reflex = new Reflex({
@@ -102,6 +117,8 @@ export function makeMemory(foundation: Foundation, state: State, manager: Plugin
     recorder: new AuditRecorder(storage, metrics, clock),
     onIntervention: (atMs, what) => watch.intervene(atMs, what),
     reservationMs: config.plugins.startTimeout,
+    horizonMs: config.forecast.horizon,
+    newLeaseId: () => crypto.randomUUID(),
   });
   watch.drive(scaler);
   events.on("plugin.state", ({ plugin }) => {
@@ -112,10 +129,14 @@ export function makeMemory(foundation: Foundation, state: State, manager: Plugin
   });
   const begin = () => {
     learning.begin(reflex.readNow()?.budgetBytes ?? null);
+    rememberPeaks(foundation, state, manager, learned);
     warm(foundation, state, manager, window, watch);
     sampler.start();
     reflex.start();
+    // What is usual at this time of the day is not needed at once, and the start has more urgent things to do.
+    const later = clock.after(profileAfterMs, () => learnDays(foundation, state, scaler));
     foundation.startup.onEnd("monitor", () => {
+      later.cancel();
       sampler.stop();
       reflex.stop();
       learning.stop();
@@ -142,6 +163,44 @@ function makeLearning({ clock, log, events, loaded }: Foundation, state: State):
     statePath,
     retrainMs,
   });
+}
+
+/** Bytes that are promised and not taken yet, for each kind of promise. */
+function reservedByKind(scaler: Scaler): Record<Promised["kind"], number> {
+  const sums = { start: 0, copy: 0, lease: 0 };
+  for (const promised of scaler.promised()) sums[promised.kind] += owedBytes(promised);
+  return sums;
+}
+
+/** The peaks of the last hours in which each plugin was measured: what its next start reserves. */
+function rememberPeaks(
+  { log }: Foundation,
+  { storage }: State,
+  manager: PluginManager,
+  learned: LearnedFootprints,
+): void {
+  try {
+    for (const { name } of manager.list())
+      learned.remember(name, storage.footprints.recentPeaks(name, mostPeaks).reverse());
+  } catch (error) {
+    log.warn("scaler.peaks_unread", { error });
+  }
+}
+
+/** The days that are still recorded, for what is usual at this time of the day. */
+function learnDays({ clock, log }: Foundation, { storage }: State, scaler: Scaler): void {
+  const nowMs = clock.nowMs();
+  try {
+    for (const { atMs, memoryUsedBytes, memoryBudgetBytes } of storage.samples.memory(
+      nowMs - weekMs,
+      nowMs,
+      weekRows,
+    ))
+      if (memoryUsedBytes !== null && memoryBudgetBytes)
+        scaler.remember(memoryUsedBytes / memoryBudgetBytes, atMs);
+  } catch (error) {
+    log.warn("scaler.days_unread", { error });
+  }
 }
 
 /** What was recorded before a restart, as far as it is not older than two windows. */

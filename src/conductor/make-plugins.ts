@@ -2,6 +2,7 @@
 
 import { join } from "node:path";
 import type { Metrics } from "../metrics/metrics.ts";
+import type { DisabledStore } from "../plugins/disabled.ts";
 import { PluginManager } from "../plugins/manager.ts";
 import { pluginPlaces } from "../plugins/plugin-folders.ts";
 import { selfCommand } from "../plugins/self-command.ts";
@@ -14,6 +15,7 @@ import { hiddenState, keptFolder, pluginDataFolder } from "./state-folder.ts";
 export interface Later {
   metrics: Metrics | null;
   scaler: Scaler | null;
+  disabled: DisabledStore | null;
   /** Null: the state is in memory. */
   stateFolder: string | null;
 }
@@ -49,6 +51,7 @@ export async function openPlugins(foundation: Foundation, later: Later): Promise
     mayOverlap: (plugin) => later.scaler?.mayOverlap(plugin) ?? { ok: true },
     overlapEnded: (plugin) => later.scaler?.overlapEnded(plugin),
     keptFolder: () => (later.stateFolder === null ? null : keptFolder(later.stateFolder)),
+    disabledStore: () => later.disabled,
     watch: true,
     healthTimeoutMs: loaded.config.health.timeout,
     healthFailures: loaded.config.health.failures,

@@ -1,13 +1,12 @@
 /** Step "routing": from a request to a plugin, and the HTTP server in front of it. */
 
-import { type Clock, every, sleep } from "../clock.ts";
+import { every } from "../clock.ts";
 import { createApp } from "../http/app.ts";
 import { type HttpServer, listen } from "../http/server.ts";
 import type { PluginManager } from "../plugins/manager.ts";
 import { Bulkheads } from "../routing/bulkheads.ts";
 import { Retrying } from "../routing/retrying.ts";
 import { Router } from "../routing/router.ts";
-import { RouteStatistics } from "../routing/statistics.ts";
 import type { Webhooks } from "../webhooks/webhooks.ts";
 import { observeRoutes, writeIntegrationMetrics } from "./feeds.ts";
 import type { Foundation } from "./foundation.ts";
@@ -29,8 +28,7 @@ export function makeRouter(
   { breakers }: Health,
   { watch }: Memory,
 ): Router {
-  const { clock, log, startup } = foundation;
-  const statistics = new RouteStatistics();
+  const { clock, log, startup, statistics } = foundation;
   const minute = every(clock, minuteMs, () =>
     writeIntegrationMetrics({ atMs: clock.nowMs(), manager, watch, statistics, storage }),
   );
@@ -73,7 +71,7 @@ export function openHttp(
   webhooks: Webhooks,
   { intake, redriver }: Letters,
 ): HttpServer {
-  const { clock, log, loaded, startup, startedAtMs } = foundation;
+  const { clock, log, loaded, startedAtMs } = foundation;
   const { config } = loaded;
   const { host, port, allowedHosts } = config.http;
   const app = createApp(
@@ -108,18 +106,5 @@ export function openHttp(
     { host, port: () => server.port, allowedHosts, token: state.token },
   );
   const server = listen(app, host, port);
-  startup.onEnd("http", async () => {
-    await drain(router, clock);
-    await server.stop(true);
-  });
   return server;
-}
-
-/** Requests under way may end; at most this long. The plugins' own drain follows, and 10 s are for all of it. */
-const drainMs = 800;
-const drainStepMs = 20;
-
-async function drain(router: Router, clock: Clock): Promise<void> {
-  const endMs = clock.monotonicMs() + drainMs;
-  while (router.inFlight > 0 && clock.monotonicMs() < endMs) await sleep(clock, drainStepMs);
 }

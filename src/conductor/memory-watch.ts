@@ -38,10 +38,19 @@ export interface MemoryWatchOptions {
   footprintTargets: () => readonly FootprintTarget[];
   /** Names of the plugins that run now. */
   heldPlugins: () => ReadonlySet<string>;
+  /** Percent of the last 10 s in which everything waited for memory, read now; null where the kernel does not tell. */
+  stallPercent: () => number | null;
+  /** All requests so far. */
+  requests: () => number;
 }
 
+/** Over this share of the budget it is asked whether everything waits for memory: below, nothing does. */
+const stallFromRatio = 0.5;
 /** Footprints that cost microseconds are learned this often between samples. */
 const learnEveryMs = 1_000;
+
+/** The kernel walks every page of the process for it: a third of a tick's work. */
+const ownMemoryEveryMs = 30_000;
 
 export class MemoryWatch {
   readonly #options: MemoryWatchOptions;
@@ -49,6 +58,7 @@ export class MemoryWatch {
   /** The newest footprint of each plugin that runs. */
   #footprints = new Map<string, FootprintReading>();
   #learnedAtMs = Number.NEGATIVE_INFINITY;
+  #ownMemoryAtMs = Number.NEGATIVE_INFINITY;
   #scaler: Scaler | null = null;
 
   constructor(options: MemoryWatchOptions) {
@@ -86,8 +96,8 @@ export class MemoryWatch {
   }
 
   onReading(reading: MemoryReading): void {
+    this.#lookBetweenSamples(reading);
     this.#scaler?.onReading(reading);
-    this.#learnBetweenSamples();
   }
 
   onSample(sample: Sample): void {
@@ -97,7 +107,10 @@ export class MemoryWatch {
     if (sample.footprints) this.#keepFootprints(sample.atMs, sample.footprints);
     this.#observe(sample);
     this.#show(sample);
-    if (sample.memory) this.#scaler?.onReading(sample.memory);
+    if (sample.memory) {
+      this.#scaler?.onSample(sample.memory.usedRatio, this.#options.requests());
+      this.#scaler?.onReading(sample.memory);
+    }
     storage.maintain();
     metrics.observeTick((clock.monotonicMs() - beginMs) / 1_000);
   }
@@ -128,11 +141,12 @@ export class MemoryWatch {
     storage.footprints.insert(readings.map((reading) => ({ atMs, ...reading })));
   }
 
-  #learnBetweenSamples(): void {
-    const { clock, learned, footprintTargets } = this.#options;
+  #lookBetweenSamples({ usedRatio }: MemoryReading): void {
+    const { clock, learned, footprintTargets, stallPercent } = this.#options;
     const nowMs = clock.monotonicMs();
     if (nowMs - this.#learnedAtMs < learnEveryMs) return;
     this.#learnedAtMs = nowMs;
+    this.#scaler?.onStall(usedRatio < stallFromRatio ? null : stallPercent());
     for (const target of footprintTargets()) {
       const reading = cgroupFootprint(target);
       if (!reading) continue;
@@ -141,10 +155,17 @@ export class MemoryWatch {
     }
   }
 
+  #showOwnMemory(): void {
+    const nowMs = this.#options.clock.monotonicMs();
+    if (nowMs - this.#ownMemoryAtMs < ownMemoryEveryMs) return;
+    this.#ownMemoryAtMs = nowMs;
+    this.#options.metrics.setProcessMemory(pssBytes("self"));
+  }
+
   #show({ memory, cpuPercent, disk, load, pressure }: Sample): void {
     const { metrics } = this.#options;
     metrics.setMemory(memory?.usedBytes ?? null, memory?.budgetBytes ?? null);
-    metrics.setProcessMemory(pssBytes("self"));
+    this.#showOwnMemory();
     metrics.setResources({
       cpu_percent: cpuPercent,
       memory_percent: memory && memory.usedRatio * 100,

@@ -39,7 +39,8 @@ export function actuatorOf(manager: PluginManager, watch: MemoryWatch, learned: 
   return {
     plugins: () => {
       const facts: PluginFacts[] = [];
-      for (const { name, state: is, requires, inFlight, priority, protect } of manager.standings()) {
+      for (const standing of manager.standings()) {
+        const { name, state: is, requires, inFlight, priority, protect, expectedBytes } = standing;
         if (is === "invalid") continue;
         const state = scalingStateOf(is);
         const held = state === "running" || state === "starting";
@@ -51,9 +52,11 @@ export function actuatorOf(manager: PluginManager, watch: MemoryWatch, learned: 
           learnedBytes: learned.usualBytes(name),
           requires,
           startBytes: learned.startBytes(name),
+          peakBytes: learned.peakBytes(name),
           growthPerSecond: held ? learned.growthPerSecond(name) : null,
           ...(inFlight > 0 ? { inFlight } : {}),
           ...(priority === 0 ? {} : { priority }),
+          ...(expectedBytes === null ? {} : { hintBytes: expectedBytes }),
           ...(protect ? { protect } : {}),
         });
       }

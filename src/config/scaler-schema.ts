@@ -15,11 +15,11 @@ const presets = {
     putOff: { initial: 60_000, max: 3_600_000, relapse: 600_000 },
   },
   adaptive: {
-    shed: 0.92,
-    restore: 0.88,
+    shed: 0.94,
+    restore: 0.9,
     emergency: 0.97,
     margin: 0.03,
-    dwell: 1_000,
+    dwell: 500,
     victims: "spare",
     putOff: { initial: 1_000, max: 300_000, relapse: 60_000 },
   },
@@ -43,10 +43,10 @@ const shape = z.strictObject({
     .describe("Degradation order: the first is shed first, the last never"),
   shed: ratio()
     .optional()
-    .describe(`Shed at this share of the budget, measured or forecast; ${either("80%", "92%, measured")}`),
+    .describe(`Shed at this share of the budget, measured or forecast; ${either("80%", "94%, measured")}`),
   restore: ratio()
     .optional()
-    .describe(`Restore at or under this share; ${either("65%", "88%")}`),
+    .describe(`Restore at or under this share; ${either("65%", "90%")}`),
   emergency: ratio()
     .optional()
     .describe(
@@ -58,7 +58,7 @@ const shape = z.strictObject({
   dwell: duration(0)
     .optional()
     .describe(
-      `Shortest time from a change to a restore, or to a shed on forecast alone; ${either("30s", "1s")}`,
+      `Shortest time from a change to a restore, or to a shed on forecast alone; ${either("30s", "500ms")}`,
     ),
   victims: z
     .enum(["order", "culprit", "largest", "spare"])

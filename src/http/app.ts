@@ -5,6 +5,7 @@ import { StorageError } from "../storage/errors.ts";
 import { boundedBody } from "./body.ts";
 import { breakerRoutes } from "./breakers.ts";
 import { deadLetterRoutes } from "./dead-letters.ts";
+import { whileEnding } from "./ending.ts";
 import { eventRoutes } from "./events.ts";
 import { forecastRoutes } from "./forecast.ts";
 import { type GuardOptions, hostGuard, requireToken, tokenOffLoopback } from "./guard.ts";
@@ -24,6 +25,7 @@ import { webhookRoutes } from "./webhooks.ts";
 export function createApp(services: Services, guard: GuardOptions): Hono {
   const app = new Hono();
   const administrators = requireToken(guard);
+  app.use(whileEnding(services.router));
   app.use(hostGuard(guard));
   app.get("/healthz", (context) => context.json({ status: "ok" }));
   const offLoopback = tokenOffLoopback(guard);
@@ -54,7 +56,7 @@ export function createApp(services: Services, guard: GuardOptions): Hono {
   app.route("/api/v1/health", healthRoutes(services));
   app.route("/api/v1/breakers", breakerRoutes(services, administrators));
   app.route("/api/v1/events", eventRoutes(services));
-  app.route("/api/v1/webhooks", webhookRoutes(services));
+  app.route("/api/v1/webhooks", webhookRoutes(services, administrators));
   app.notFound(nothingThere(app));
   app.onError((error, context) => failed(services, error, context));
   return app;

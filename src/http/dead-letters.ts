@@ -54,7 +54,7 @@ const filterOf = ({ platform, kind, state, since }: Written): DeadLetterFilter =
 
 export function deadLetterRoutes(services: Services, administrators: MiddlewareHandler): Hono {
   const { storage, clock, redriver } = services;
-  const { deadLetters, deadLetterOrders, deadLetterQueries } = storage;
+  const { deadLetterOrders, deadLetterQueries } = storage;
   const app = new Hono();
   app.get("/", (context) => list(context, services));
   app.get("/export", administrators, (context) => {
@@ -78,7 +78,7 @@ export function deadLetterRoutes(services: Services, administrators: MiddlewareH
     const body = await checkedBody(context, clock, which);
     if (!body.ok) return body.response;
     const result = await deadLetterOrders.release(filterOf(body.value), clock.nowMs());
-    if (result.problem === null) for (const each of deadLetters.platformsWaiting()) redriver.wake(each);
+    if (result.problem === null) redriver.lookEverywhere();
     return changed(context, result, "released", 202);
   });
   app.post("/discard", administrators, async (context) => {

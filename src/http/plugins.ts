@@ -28,7 +28,7 @@ export function pluginRoutes(services: Services, administrators: MiddlewareHandl
   app.get("/:name", (context) => answer(services, context, { ok: true }));
   const orders: Record<string, (name: string) => Promise<Started | Stopped>> = {
     enable: (name) => manager.enable(name, "enabled over HTTP"),
-    disable: (name) => manager.disable(name, "disabled over HTTP"),
+    disable: (name) => manager.disable(name),
     restart: (name) => manager.restart(name, "restarted over HTTP"),
     reload: (name) => manager.reload(name, "reloaded over HTTP"),
     rollback: (name) => manager.rollback(name, "rolled back over HTTP"),

@@ -4,10 +4,11 @@ import { type Context, Hono, type MiddlewareHandler } from "hono";
 import * as z from "zod";
 import { ownOomScoreAdj } from "../plugins/oom-score.ts";
 import { decide } from "../scaler/decide.ts";
-import type { ForecastFacts, PluginFacts } from "../scaler/situation.ts";
-import type { Json } from "../sdk/plugin.ts";
-import type { DecisionRecord } from "../storage/decision-row.ts";
+import { shedLine } from "../scaler/latest-line.ts";
+import type { ForecastFacts, PluginFacts, Policy, Situation } from "../scaler/situation.ts";
 import { type BodyShape, checkedBody } from "./body.ts";
+import { decisionView, isoTimesIn } from "./decision-view.ts";
+import { preflightRoutes } from "./preflight.ts";
 import { problem } from "./problem.ts";
 import { checkedQuery, wholeNumber } from "./query.ts";
 import { isoTime, isoTimeOrNull, type Services } from "./services.ts";
@@ -69,6 +70,8 @@ export function scalingRoutes(services: Services, administrators: MiddlewareHand
       detail: "see /api/v1/scaling/decisions for those that are kept",
     });
   });
+  app.get("/audit", (context) => context.json(auditView(services)));
+  app.route("/preflight", preflightRoutes(services, administrators));
   app.post("/evaluate", administrators, (context) => evaluate(context, services));
   return app;
 }
@@ -81,12 +84,24 @@ function nextPage(before: number, limit: number | undefined, plugin: string | un
   return `/api/v1/scaling/decisions?${query}`;
 }
 
+/** The newest hash of the record's chain, to be noted elsewhere; `conductor audit verify --expect` takes it. */
+function auditView({ storage, clock }: Services) {
+  const { decisions } = storage;
+  return {
+    at: isoTime(clock.nowMs()),
+    head: decisions.head,
+    waiting: decisions.waiting,
+    lost: decisions.lost,
+  };
+}
+
 const forecastView = (forecast: ForecastFacts | null) =>
   forecast && { ...forecast, atMs: undefined, at: isoTime(forecast.atMs) };
 
 function statusView({ scaler, policy: inForce, config, clock }: Services) {
   const policy = inForce();
   const { measured, forecast, verdict, shedding, acting, lastChangeMs } = scaler.status();
+  const now = measured && scaler.situation(measured);
   return {
     at: isoTime(clock.nowMs()),
     policy: config.scaler.policy,
@@ -99,53 +114,28 @@ function statusView({ scaler, policy: inForce, config, clock }: Services) {
     },
     order: policy.order,
     oomScoreAdj: ownOomScoreAdj(),
+    shedLineRatio: now && shedLine(now, policy),
     shedding,
     stopping: acting,
     lastChangeAt: isoTimeOrNull(lastChangeMs),
     measured: measured && { ...measured, usedRatio: measured.usedBytes / measured.budgetBytes },
     forecast: forecastView(forecast),
     verdict,
-    plugins: measured ? scaler.situation(measured).plugins : [],
+    inputs: now && inputsNow(now, policy),
+    plugins: isoTimesIn(now?.plugins ?? []),
+    reservations: scaler.promised().map(({ kind, who, bytes, takenBytes, untilMs }) => ({
+      kind,
+      name: who,
+      bytes,
+      takenBytes,
+      expiresAt: isoTime(clock.nowMs() + untilMs - clock.monotonicMs()),
+    })),
   };
 }
 
-/** What came of an action; nothing while it is under way. */
-function outcomeOf(action: unknown, outcomes: readonly unknown[]): object {
-  const { plugin } = action as { plugin?: unknown };
-  return (outcomes.find((each) => (each as { plugin?: unknown }).plugin === plugin) ?? {}) as object;
-}
-
-/** The decision with what came of each action beside it. */
-export function decisionView(record: DecisionRecord) {
-  const actions = Array.isArray(record.actions) ? record.actions : [];
-  const outcomes = Array.isArray(record.outcome) ? record.outcome : [];
-  return {
-    id: record.id,
-    at: isoTime(record.atMs),
-    policy: record.policy,
-    rule: record.rule,
-    reason: record.reason,
-    inputs: withIsoTime(record.inputs, "lastChangeMs", "lastChangeAt"),
-    forecast: withIsoTime(record.forecast, "atMs", "at"),
-    actions: actions.map((action) => ({ ...(action as object), ...outcomeOf(action, outcomes) })),
-    alternatives: record.alternatives,
-    outcome: outcomeText(actions.length, outcomes),
-    outcomeAt: isoTimeOrNull(record.outcomeAtMs),
-  };
-}
-
-/** Recorded data with one time written as every answer writes it. */
-function withIsoTime(data: Json, from: string, to: string): Json {
-  if (typeof data !== "object" || data === null || Array.isArray(data)) return data;
-  const { [from]: atMs, ...rest } = data;
-  return { ...rest, [to]: typeof atMs === "number" ? isoTime(atMs) : null };
-}
-
-function outcomeText(actions: number, outcomes: unknown[]): "none" | "pending" | "done" | "failed" {
-  if (actions === 0) return "none";
-  if (outcomes.length < actions) return "pending";
-  return outcomes.every((each) => (each as { done?: unknown }).done === true) ? "done" : "failed";
-}
+/** Everything that a decision would be made from now, in the shape of a decision's `inputs`. */
+const inputsNow = ({ nowMs, ...inputs }: Situation, policy: Policy) =>
+  isoTimesIn({ ...inputs, thresholds: policy });
 
 /** What would be decided in a hypothetical state; nothing is done. */
 async function evaluate(context: Context, { scaler, policy, clock }: Services) {

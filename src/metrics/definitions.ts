@@ -130,6 +130,14 @@ export const scalingMetrics = (registry: Registry) => ({
     registry,
     of("conductor_reclaimed_bytes_total", "Memory that sheds freed, as measured afterwards."),
   ),
+  reserved: new BoundedGauge(
+    registry,
+    of(
+      "conductor_memory_reserved_bytes",
+      "Memory that is promised and not taken yet: to starts, second copies and leases.",
+      "kind",
+    ),
+  ),
 });
 
 export const pluginMetrics = (registry: Registry, states: readonly string[]) => ({
@@ -189,7 +197,7 @@ export const eventMetrics = (registry: Registry) => ({
     registry,
     of(
       "conductor_webhook_deliveries_total",
-      "Attempts to deliver an event to a webhook, and what could not be delivered, by what came of it.",
+      "Attempts to deliver an event to a webhook, now or later, and what could not be delivered, by what came of it.",
       "outcome",
     ),
   ),

@@ -198,6 +198,11 @@ export class Metrics {
     this.#scaling.restores.add({ plugin });
   }
 
+  /** What is promised and not taken yet, by the kind of the promise. */
+  setReservedMemory(bytesByKind: Readonly<Record<string, number>>): void {
+    for (const kind in bytesByKind) this.#scaling.reserved.set({ kind }, bytesByKind[kind] ?? null);
+  }
+
   setPluginState(plugin: string, state: string): void {
     this.#plugins.pluginState.set({ plugin }, state);
   }
@@ -247,8 +252,8 @@ export class Metrics {
     this.#events.drops.add({ subscriber });
   }
 
-  countWebhookDelivery(outcome: string): void {
-    this.#events.deliveries.add({ outcome });
+  countWebhookDelivery(outcome: string, events = 1): void {
+    this.#events.deliveries.add({ outcome }, events);
   }
 
   countRetry(platform: string, outcome: string): void {

@@ -1,5 +1,6 @@
 /** One inherited socket to a child process: bounded writing, and reading that a flood cannot overwhelm. */
 
+import { readSync } from "node:fs";
 import type { Clock, Timer } from "../clock.ts";
 
 /** Bytes that wait for a child that does not read; over that a write is refused. */
@@ -9,6 +10,8 @@ export const mostQueuedBytes = 4 * 2 ** 20;
 const windowBytes = 8 * 2 ** 20;
 const windowMs = 100;
 const pieceBytes = 32 * 1024;
+/** Of what a child had written when it ended: more than the kernel holds in a socket. */
+const mostRestBytes = 2 ** 20;
 
 export interface SocketEvents {
   data(chunk: Buffer): void;
@@ -18,6 +21,7 @@ export interface SocketEvents {
 
 /** A parent's end of a socket pair whose other end the child inherited. */
 export class ByteSocket {
+  readonly #fd: number;
   readonly #clock: Clock;
   readonly #events: SocketEvents;
   readonly #queue: Uint8Array[] = [];
@@ -29,14 +33,15 @@ export class ByteSocket {
   #windowUsedBytes = 0;
   #pause: Timer | null = null;
 
-  private constructor(clock: Clock, events: SocketEvents) {
+  private constructor(fd: number, clock: Clock, events: SocketEvents) {
+    this.#fd = fd;
     this.#clock = clock;
     this.#events = events;
   }
 
   /** Takes over the file descriptor `fd`; it is closed with the socket. */
   static async open(fd: number, clock: Clock, events: SocketEvents): Promise<ByteSocket> {
-    const self = new ByteSocket(clock, events);
+    const self = new ByteSocket(fd, clock, events);
     const options = {
       fd,
       socket: {
@@ -86,6 +91,32 @@ export class ByteSocket {
     this.#queuedBytes = 0;
     this.#socket?.terminate();
     this.#events.closed();
+  }
+
+  /**
+   * Hands over at once what has come and was not read yet, at most 1 MiB, whether reading pauses or not: the end of a child
+   * may be seen before all that it wrote. Waits for nothing, so a grandchild that keeps the other end holds up nobody.
+   */
+  readRest(): void {
+    for (let bytes = 0; bytes < mostRestBytes && this.#socket && !this.#closed; ) {
+      // Each piece is its own: what was handed over may be kept.
+      const piece = Buffer.allocUnsafe(pieceBytes);
+      const length = this.#readNow(piece);
+      if (length === null) return;
+      if (length === 0) this.close();
+      else this.#events.data(piece.subarray(0, length));
+      bytes += length;
+    }
+  }
+
+  /** Bytes read; 0: the other side is gone; null: nothing is there now. */
+  #readNow(piece: Buffer): number | null {
+    try {
+      return readSync(this.#fd, piece, 0, piece.length, null);
+    } catch (error) {
+      // Whatever else is wrong with it, nothing more will come.
+      return (error as NodeJS.ErrnoException).code === "EAGAIN" ? null : 0;
+    }
   }
 
   #flush(): void {

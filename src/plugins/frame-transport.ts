@@ -27,5 +27,5 @@ export async function openFrameTransport(
     data: (chunk) => splitter.push(chunk),
     closed: () => closed("the socket of its calls"),
   });
-  return { transport: client, dispose: () => socket?.close() };
+  return { transport: client, readRest: () => socket?.readRest(), dispose: () => socket?.close() };
 }

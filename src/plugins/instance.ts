@@ -30,6 +30,7 @@ import { strike, type Target, terminate } from "./termination.ts";
 import {
   type CallOptions,
   type CallResult,
+  type FailureKind,
   failed,
   type Notice,
   type OpenTransport,
@@ -281,18 +282,24 @@ export class Instance {
     };
   }
 
+  /** Fails what is in flight, but for what it has answered already. */
+  #closeCalls(kind: FailureKind, message: string): void {
+    this.#open?.readRest();
+    this.#open?.transport.close(kind, message);
+  }
+
   /** It ended by itself: whatever it left behind ends now. */
   async #exited(status: ExitStatus): Promise<void> {
     const child = this.#process;
     if (!child) return;
     this.#events.stop();
     if (this.#stopping) {
-      this.#open?.transport.close("stopped", "it was stopped");
+      this.#closeCalls("stopped", "it was stopped");
       return;
     }
     this.endedByItself = true;
     const cause = this.#cause(status);
-    this.#open?.transport.close("crashed", cause.text);
+    this.#closeCalls("crashed", cause.text);
     const urgent = AbortSignal.abort();
     const { gone, leftBehind } = await terminate(this.#target(child), {
       graceMs: 0,
@@ -356,7 +363,7 @@ export class Instance {
     if (!this.#urgent.signal.aborted) await this.#settle(graceMs, idle, child);
     this.#stoppedByUs = "term";
     const given = this.#urgent.signal.aborted ? "at once" : `after ${formatDuration(graceMs)} to finish`;
-    this.#open?.transport.close("stopped", `it was stopped before it had answered, ${given}`);
+    this.#closeCalls("stopped", `it was stopped before it had answered, ${given}`);
     const done = await terminate(this.#target(child), {
       graceMs,
       urgent: this.#urgent.signal,

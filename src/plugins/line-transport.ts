@@ -101,6 +101,7 @@ export async function openLineTransport(
   });
   return {
     transport: client,
+    readRest: () => stdout.readRest(),
     dispose: () => {
       stdout.close();
       stdin?.close();

@@ -5,6 +5,7 @@ import type { Publisher } from "../events/bus.ts";
 import type { Log } from "../log.ts";
 import type { Json } from "../sdk/plugin.ts";
 import type { CgroupPlaces } from "./cgroup-place.ts";
+import type { DisabledStore } from "./disabled.ts";
 import type { BundledPlugin } from "./discovery.ts";
 import type { EventSource } from "./event-delivery.ts";
 import type { Withheld } from "./launch/spec.ts";
@@ -48,6 +49,8 @@ export interface PluginManagerOptions {
   overlapEnded?(plugin: string): void;
   /** Where proven versions of plugins are kept, to go back to; asked once, by `startAll`. Null or absent: nowhere. */
   keptFolder?(): string | null;
+  /** Where it is kept what an administrator disabled; null or absent: nowhere. */
+  disabledStore?(): DisabledStore | null;
   /** Whether the folders are watched, and what changes in them is acted on; default: no. */
   watch?: boolean;
   /** For the health checks that a new version must pass before it takes over; default 2 s. */

@@ -2,28 +2,28 @@
 
 import type { HealthReport, PluginRequest } from "../sdk/plugin.ts";
 import { pluginSearchPath } from "./child-environment.ts";
+import { Disabled } from "./disabled.ts";
 import { type Discovery, type FoundPlugin, PluginScanner, type Registration } from "./discovery.ts";
 import { dispatchTo } from "./dispatch.ts";
 import { type FootprintTarget, footprintTarget } from "./footprint-target.ts";
 import { GuardClient } from "./guard-client.ts";
 import { checkHealth } from "./health-check.ts";
-import { checkByCommand } from "./health-command.ts";
 import { checkMembers } from "./health-members.ts";
 import type { Instance } from "./instance.ts";
 import { isServing } from "./lifecycle.ts";
 import { limitsWithoutCgroups } from "./limit-in-force.ts";
 import type { Limits } from "./limits.ts";
 import type { PluginManagerOptions } from "./manager-options.ts";
-import { newInstance } from "./new-instance.ts";
-import { type HowToStop, keptDown, type Refusal, type Started, type Stopped, strike } from "./orders.ts";
+import { type HowToStop, keptDown, type Refusal, type Started, type Stopped, tooMany } from "./orders.ts";
 import { type PluginPlanner, planner } from "./planner.ts";
-import type { PluginVersion } from "./plugin-version.ts";
 import type { PluginView } from "./plugin-view.ts";
 import { Requirements } from "./requirements.ts";
+import { runReset } from "./reset.ts";
 import { Roster, versionFound } from "./roster.ts";
 import { stopInOrder } from "./shutdown.ts";
 import type { Standing } from "./standing.ts";
 import { StatmWatch } from "./statm-watch.ts";
+import { strike } from "./strike.ts";
 import { Supervisor } from "./supervisor.ts";
 import type { Permission, StopIntent, SupervisorPorts } from "./supervisor-ports.ts";
 import { takeCgroups } from "./take-cgroups.ts";
@@ -36,10 +36,8 @@ import { PluginWatch } from "./watch-plugins.ts";
 export type { FootprintTarget } from "./footprint-target.ts";
 export type { Refusal, Started, Stopped } from "./orders.ts";
 
-/** All plugins are ended within this time, whatever they do. */
+/** All plugins are ended within this time, whatever they do, where nobody says another. */
 const shutdownMs = 9_000;
-/** For a plugin's `recovery.reset`. */
-const resetMs = 10_000;
 const firstWord = /^[a-z0-9-]{1,32}$/;
 
 export class PluginManager {
@@ -48,6 +46,7 @@ export class PluginManager {
   readonly #roster = new Roster();
   readonly #requirements: Requirements;
   readonly #updates: Updates;
+  readonly #disabled: Disabled;
   readonly #planner: PluginPlanner;
   readonly #scanner: PluginScanner;
   readonly #folders: PluginWatch;
@@ -84,7 +83,17 @@ export class PluginManager {
       versions: this.#versions,
       scan: () => this.#scanner.scan(),
       create: (found) => this.#create(found),
+      hold: (supervisor) => this.#disabled.hold(supervisor),
       remove: (supervisor) => this.#remove(supervisor),
+    });
+    this.#disabled = new Disabled({
+      store: () => options.disabledStore?.() ?? null,
+      nowMs: () => clock.nowMs(),
+      log,
+      supervisors: () => this.#roster.supervisors(),
+      exists: (name) => this.view(name) !== null,
+      stop: (name, reason) => this.#stop(name, "disabled", { reason }),
+      start: (name, reason) => this.#start(name, reason, { shed: true, disabled: true }),
     });
   }
 
@@ -119,7 +128,7 @@ export class PluginManager {
     const { order } = this.#options;
     const eager = this.#roster
       .supervisors()
-      .filter(({ manifest }) => manifest.start === "eager")
+      .filter((each) => each.manifest.start === "eager" && each.wanted() !== "disabled")
       .sort((a, b) => order.indexOf(b.name) - order.indexOf(a.name));
     await Promise.all(
       eager.map((supervisor) => supervisor.start("started with conductor", { automatic: true })),
@@ -154,7 +163,7 @@ export class PluginManager {
       requirements: (plugin, requires) => this.#requirements.met(plugin, requires),
       mayStart: (plugin) => this.#mayStart(plugin),
       neededBy: (plugin) => this.#requirements.runningDependent(plugin),
-      reset: (version) => this.#reset(version),
+      reset: async (version) => (this.#closing ? null : runReset(version, this.#ports())),
       check: (instance) => this.#check(instance, { timeoutMs: this.#options.healthTimeoutMs ?? 2_000 }),
       plan: (version) => this.#planner.plan(version),
       changed: ({ plugin, from, to, reason }) => {
@@ -279,14 +288,19 @@ export class PluginManager {
     return this.#start(name, reason, { shed: true, disabled: false });
   }
 
-  /** Stops one until it is enabled. */
-  disable(name: string, reason = "disabled by hand"): Promise<Stopped> {
-    return this.#stop(name, "disabled", { reason });
+  /** Stops one until it is enabled, after a restart of conductor too. */
+  disable(name: string): Promise<Stopped> {
+    return this.#disabled.disable(name);
   }
 
   /** Starts one whatever kept it from running. */
   enable(name: string, reason = "enabled by hand"): Promise<Started> {
-    return this.#start(name, reason, { shed: true, disabled: true });
+    return this.#disabled.enable(name, reason);
+  }
+
+  /** What was disabled before conductor was started is so still. To be called before anything is started. */
+  holdDisabled(): void {
+    this.#disabled.holdAll();
   }
 
   /** Stops one gently and starts it again; requests wait meanwhile. */
@@ -325,9 +339,8 @@ export class PluginManager {
   async scale(name: string, instances: number): Promise<Started> {
     const supervisor = this.#find(name);
     if (!(supervisor instanceof Supervisor)) return supervisor;
-    const { kind } = supervisor.manifest.health;
-    const message = `${name} has health.kind ${kind}: its port is for one process`;
-    if (instances > 1 && (kind === "http" || kind === "tcp")) return { ok: false, code: "invalid", message };
+    const refusal = tooMany(supervisor, instances);
+    if (refusal) return refusal;
     await supervisor.scale(instances);
     return { ok: true, notes: supervisor.shortfall === null ? [] : [supervisor.shortfall] };
   }
@@ -337,17 +350,6 @@ export class PluginManager {
     const supervisor = this.#find(name);
     if (!(supervisor instanceof Supervisor)) return failed("unavailable", supervisor.message);
     return dispatchTo(supervisor, request, options, this.#options.clock);
-  }
-
-  async #reset(version: PluginVersion): Promise<string | null> {
-    const { reset } = version.manifest.recovery;
-    if (!reset || this.#closing) return null;
-    // Never started: it is what says how a program of this plugin is run.
-    const instance = newInstance(version.manifest.name, version, this.#ports(), () => undefined);
-    const { clock, runId, environment } = this.#options;
-    const subject = { instance, clock, runId, environment, never: () => this.#never() };
-    const done = await checkByCommand(reset, subject, { timeoutMs: resetMs }, "recovery.reset");
-    return done.ok ? (done.value.detail ?? done.value.status) : done.message;
   }
 
   #check(instance: Instance, options: CallOptions): Promise<CallResult<HealthReport>> {
@@ -376,14 +378,14 @@ export class PluginManager {
     this.#roster.drop(supervisor.name);
   }
 
-  /** Ends every plugin, each before what it requires, within 10 s; then the cgroups and the guard. */
-  async shutdown(): Promise<{ gone: boolean }> {
+  /** Ends every plugin, each before what it requires, within `totalMs`; then the cgroups and the guard. */
+  async shutdown(totalMs = shutdownMs): Promise<{ gone: boolean }> {
     this.#closing = true;
     this.#folders.stop();
     this.#requirements.close("conductor is ending");
     const gone = await stopInOrder(this.#roster.inOrder(), {
       clock: this.#options.clock,
-      totalMs: shutdownMs,
+      totalMs,
       graceMs: this.#options.graceMs,
     });
     if (gone && this.#limits?.release() === false)

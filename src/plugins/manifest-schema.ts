@@ -188,6 +188,11 @@ const shape = z.strictObject({
       "When memory runs short, more is shed later, whatever the order says; equal: as the order says",
     ),
   protect: z.boolean().default(false).describe("Never shed, neither is what it requires"),
+  footprint: bytes()
+    .optional()
+    .describe(
+      "Memory that all its processes together are expected to hold at most: a start reserves it until the plugin was measured",
+    ),
   routes: z.json().optional().describe("See routing"),
   limits,
   permissions,

@@ -19,7 +19,18 @@ export interface HowToStop {
 
 /** `notes`: what the person who ordered it should know about how it was done. */
 export type Started = { ok: true; notes?: readonly string[] } | Refusal;
-export type Stopped = { ok: true; report: StopReport } | Refusal;
+export type Stopped = { ok: true; report: StopReport; notes?: readonly string[] } | Refusal;
+
+/** Why so many processes of it cannot run; else null. */
+export function tooMany({ name, manifest }: Supervisor, instances: number): Refusal | null {
+  const { kind } = manifest.health;
+  if (instances === 1 || (kind !== "http" && kind !== "tcp")) return null;
+  return {
+    ok: false,
+    code: "invalid",
+    message: `${name} has health.kind ${kind}: its port is for one process`,
+  };
+}
 
 /** Why a plugin that is shed or disabled is not started by an order that does not lift that; else null. */
 export function keptDown(
@@ -37,9 +48,4 @@ export function keptDown(
       message: `${name} is shed for memory; it is restored when there is room`,
     };
   return null;
-}
-
-/** Sends SIGKILL to all that runs of it, before anything is logged, told or waited for. */
-export function strike(supervisor: Supervisor | null): void {
-  for (const { instance } of supervisor?.members ?? []) instance.hasten();
 }

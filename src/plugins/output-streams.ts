@@ -61,6 +61,7 @@ export class OutputStreams {
 
   /** Reads what an ended process has still written, and closes. */
   async finish(): Promise<void> {
+    for (const { socket } of this.#streams) socket.readRest();
     const waiting = new AbortController();
     const patience = sleep(this.#clock, flushMs, waiting.signal).catch(() => undefined);
     await Promise.race([Promise.all(this.#streams.map(({ closed }) => closed)), patience]);

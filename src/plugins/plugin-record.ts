@@ -84,6 +84,10 @@ export abstract class PluginRecord {
     return this.manifest.protect;
   }
 
+  get expectedBytes(): number | null {
+    return this.manifest.footprint ?? null;
+  }
+
   get breakerResetMs(): number | null {
     return this.manifest.recovery.breaker ?? null;
   }

@@ -25,6 +25,8 @@ export interface Standing {
   /** When memory runs short, more is shed later; protected ones never. */
   readonly priority: number;
   readonly protect: boolean;
+  /** Bytes that its manifest expects all its processes together to hold at most; null: it does not say. */
+  readonly expectedBytes: number | null;
   /** How long the breaker of its platform stays open; null: as configured for all. */
   readonly breakerResetMs: number | null;
 }
@@ -43,6 +45,7 @@ export const invalidStanding = (name: string, errors: readonly string[]): Standi
   inFlight: 0,
   priority: 0,
   protect: false,
+  expectedBytes: null,
   breakerResetMs: null,
 });
 

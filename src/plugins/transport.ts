@@ -104,6 +104,8 @@ export type Closed = (which: string) => void;
 /** A transport and the sockets it lives on. */
 export interface OpenTransport {
   transport: Transport;
+  /** Takes in what has come and was not read yet, at most 1 MiB; waits for nothing. */
+  readRest(): void;
   /** Closes the sockets. */
   dispose(): void;
 }

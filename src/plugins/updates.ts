@@ -15,6 +15,8 @@ export interface UpdatesPorts {
   versions: Versions;
   scan(): Promise<Discovery>;
   create(found: FoundPlugin): Supervisor;
+  /** Keeps one that is new from running, if it was disabled. */
+  hold(supervisor: Supervisor): void;
   /** Ends one whose folder is gone and takes it off the roster. */
   remove(supervisor: Supervisor): Promise<void>;
 }
@@ -145,13 +147,16 @@ export class Updates {
   async #apply(changes: RosterChanges, except: string | null): Promise<void> {
     const { log, publisher } = this.#ports.options;
     const { roster } = this.#ports;
+    for (const supervisor of changes.added) this.#ports.hold(supervisor);
     for (const { name } of changes.added) publisher.publish("plugin.listed", { plugin: name, present: true });
     for (const { name, reason } of changes.invalid)
       if (roster.found(name)?.changed) log.error("plugin.invalid", { plugin: name, reason });
     await Promise.all(changes.removed.map((supervisor) => this.#ports.remove(supervisor)));
     for (const { name } of changes.removed)
       publisher.publish("plugin.listed", { plugin: name, present: false });
-    const eager = changes.added.filter(({ manifest }) => manifest.start === "eager");
+    const eager = changes.added.filter(
+      (each) => each.manifest.start === "eager" && each.wanted() !== "disabled",
+    );
     await Promise.all([
       ...eager.map((supervisor) => supervisor.start("found in its folder", { automatic: true })),
       ...changes.changed

@@ -1,6 +1,7 @@
 /**
  * Sends dead letters again when their plugin is back: per platform one after the other, in the order in which they came, at
- * a bounded rate. A letter that fails holds back those behind it until it is answered or poison.
+ * a bounded rate. A letter that fails holds back those behind it until it is answered or poison. The platform is the one
+ * that the routing rules in force send the letter to, whichever its client named; no other one stands in for it.
  *
  *   idle ──a letter came, a plugin is ready, every 5 s──▶ looks ──▶ nothing, or not ready ──▶ idle
  *                                                          │ ▲
@@ -20,7 +21,9 @@ import type { DeadLetter } from "../storage/dead-letter-row.ts";
 import type { DeadLetters, RedriveEnd } from "../storage/dead-letters.ts";
 import type { Dispatcher } from "./dispatcher.ts";
 import { judgeRedrive, type RedriveRules } from "./redrive-end.ts";
+import { RedriveTargets } from "./redrive-targets.ts";
 import type { Router } from "./router.ts";
+import type { RouteRules } from "./rules.ts";
 
 export interface RedriverOptions {
   clock: Clock;
@@ -28,8 +31,18 @@ export interface RedriverOptions {
   publisher: Publisher;
   letters: Pick<
     DeadLetters,
-    "byId" | "next" | "platformsWaiting" | "claim" | "markSent" | "close" | "release" | "sweep"
+    | "byId"
+    | "next"
+    | "platformsWaiting"
+    | "waitingAfter"
+    | "claim"
+    | "markSent"
+    | "close"
+    | "release"
+    | "sweep"
   >;
+  /** The routing rules in force; default: none. */
+  routes?: () => RouteRules;
   router: Pick<Router, "route">;
   dispatcher: Pick<Dispatcher, "resolve">;
   rules: RedriveRules;
@@ -56,9 +69,13 @@ interface Lane {
   timer: Timer | null;
   /** Monotonic. */
   notBeforeMs: number;
+  /** The search for its next letter is so far. */
+  afterId: number;
 }
 
 const lookIntervalMs = 5_000;
+/** Between two pages of a search, for whatever else there is to do. */
+const pageMs = 1;
 /** Redrives by hand that wait for one platform. */
 const mostQueued = 16;
 /** Between attempts to write down how a redrive ended. */
@@ -70,26 +87,36 @@ export class Redriver {
   readonly #options: RedriverOptions;
   readonly #lanes = new Map<string, Lane>();
   readonly #ending = new AbortController();
+  readonly #targets: RedriveTargets;
   #looks: Timer | null = null;
+  /** The look at every waiting letter that is under way. */
+  #everywhere: Timer | null = null;
+  #paused = false;
   #stopped = false;
 
   constructor(options: RedriverOptions) {
     this.#options = options;
+    this.#targets = new RedriveTargets(options.letters, () => options.routes?.() ?? null);
   }
 
   /** Begins to look for letters to redrive. */
   start(): void {
-    this.#looks = every(this.#options.clock, lookIntervalMs, () =>
-      this.#guarded(() => this.#lookEverywhere()),
-    );
-    this.#guarded(() => this.#lookEverywhere());
+    this.#looks = every(this.#options.clock, lookIntervalMs, () => this.lookEverywhere());
+    this.lookEverywhere();
+  }
+
+  /** No further redrive begins; those under way go on. */
+  pause(): void {
+    this.#paused = true;
+    this.#looks?.cancel();
+    this.#everywhere?.cancel();
+    for (const lane of this.#lanes.values()) lane.timer?.cancel();
   }
 
   /** No further redrive begins; those under way are waited for, then given up. */
   async stop(): Promise<void> {
+    this.pause();
     this.#stopped = true;
-    this.#looks?.cancel();
-    for (const lane of this.#lanes.values()) lane.timer?.cancel();
     const tails = Promise.all([...this.#lanes.values()].map(({ tail }) => tail));
     const timer = this.#options.clock.after(stopGraceMs, () => this.#ending.abort());
     await tails;
@@ -97,10 +124,19 @@ export class Redriver {
     this.#ending.abort();
   }
 
-  /** Something about the platform changed: its letters are looked at. */
+  /** A letter came: its turn is looked for. */
+  came(id: number): void {
+    this.#guarded(() => {
+      const letter = this.#options.letters.byId(id);
+      if (letter) this.wake(this.#targets.of(letter));
+    });
+  }
+
+  /** Something about the platform changed: the letters that go there are looked at. */
   wake(platform: string): void {
-    if (this.#stopped) return;
+    if (this.#paused) return;
     const lane = this.#lane(platform);
+    lane.afterId = 0;
     if (lane.looking) lane.again = true;
     else this.#lookLater(platform, lane, 0);
   }
@@ -110,13 +146,14 @@ export class Redriver {
     const { letters, clock } = this.#options;
     const letter = letters.byId(id);
     if (!letter) return { done: false, code: "unknown", reason: "there is no such dead letter" };
-    const { platform, state, expiresAtMs } = letter;
+    const { state, expiresAtMs } = letter;
     if (state !== "waiting" && state !== "poison")
       return { done: false, code: "not-open", reason: `it is ${state}` };
     if (expiresAtMs <= clock.nowMs())
       return { done: false, code: "expired", reason: "its time to live is over" };
+    const platform = this.#targets.of(letter);
     const lane = this.#lane(platform);
-    if (lane.queued >= mostQueued || this.#stopped)
+    if (lane.queued >= mostQueued || this.#paused)
       return {
         done: false,
         code: "busy",
@@ -137,16 +174,31 @@ export class Redriver {
     const letter = letters.byId(id);
     if (released.changed === 0 || !letter)
       return { done: false, code: "not-open", reason: `it is ${letter?.state ?? "gone"}` };
+    lane.afterId = 0;
     const ended = await this.#send(letter, lane);
     if (ended === null) return { done: false, code: "storage", reason: "it could not be claimed" };
     return { done: true, ...ended };
   }
 
-  #lookEverywhere(): void {
-    const { letters, clock, publisher } = this.#options;
-    for (const [platform, count] of letters.sweep(clock.nowMs()))
-      publisher.publish("deadletter.expired", { platform, deadLetters: count });
-    for (const platform of letters.platformsWaiting()) this.wake(platform);
+  /** Ends what is too old, and looks at all letters that wait. */
+  lookEverywhere(): void {
+    this.#guarded(() => {
+      const { letters, clock, publisher } = this.#options;
+      for (const [platform, count] of letters.sweep(clock.nowMs()))
+        publisher.publish("deadletter.expired", { platform, deadLetters: count });
+      if (!this.#everywhere) this.#lookAfter(0, new Set());
+    });
+  }
+
+  /** Wakes each platform that the letters after `id` go to, one page a turn, but those of `woken`. */
+  #lookAfter(id: number, woken: Set<string>): void {
+    this.#everywhere = null;
+    const { clock } = this.#options;
+    const { found, afterId, ended } = this.#targets.all(id, clock.nowMs());
+    for (const platform of found) if (!woken.has(platform)) this.wake(platform);
+    if (ended || this.#paused) return;
+    const others = woken.union(found);
+    this.#everywhere = clock.after(pageMs, () => this.#guarded(() => this.#lookAfter(afterId, others)));
   }
 
   #lane(platform: string): Lane {
@@ -159,6 +211,7 @@ export class Redriver {
       again: false,
       timer: null,
       notBeforeMs: Number.NEGATIVE_INFINITY,
+      afterId: 0,
     };
     this.#lanes.set(platform, lane);
     return lane;
@@ -176,9 +229,9 @@ export class Redriver {
     lane.again = false;
     try {
       let waitMs: number | null = 0;
-      while (waitMs === 0 && !this.#stopped)
+      while (waitMs === 0 && !this.#paused)
         waitMs = await this.#alone(lane, () => this.#step(platform, lane));
-      if (waitMs !== null && !this.#stopped) this.#lookLater(platform, lane, waitMs);
+      if (waitMs !== null && !this.#paused) this.#lookLater(platform, lane, waitMs);
     } catch (error) {
       this.#options.log.error("deadletter.redrive_failed", { platform, error });
     } finally {
@@ -189,10 +242,12 @@ export class Redriver {
 
   /** Redrives the oldest letter if it may be. Milliseconds until the next look; null: until something changes. */
   async #step(platform: string, lane: Lane): Promise<number | null> {
-    const { letters, clock } = this.#options;
+    const { clock } = this.#options;
     const nowMs = clock.nowMs();
-    const letter = letters.next(platform, nowMs);
-    if (!letter || this.#unready(platform) !== null) return null;
+    if (this.#unready(platform) !== null) return null;
+    const { found: letter, afterId, ended: none } = this.#targets.next(platform, lane.afterId, nowMs);
+    lane.afterId = afterId;
+    if (!letter) return none ? null : pageMs;
     const waitMs = Math.max(letter.nextAtMs - nowMs, lane.notBeforeMs - clock.monotonicMs());
     if (waitMs > 0) return Math.min(waitMs, lookIntervalMs);
     const ended = await this.#send(letter, lane);

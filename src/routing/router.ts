@@ -124,6 +124,11 @@ export class Router {
     return this.#options.rules?.().headerNames ?? [];
   }
 
+  /** Every further request is refused: conductor ends. */
+  get closed(): boolean {
+    return this.#closed;
+  }
+
   /** Refuses every further request; those under way finish. */
   close(): void {
     this.#closed = true;

@@ -20,6 +20,7 @@ export interface RouteDecision {
 }
 
 export interface RouteRules {
+  readonly count: number;
   /** Headers that some rule names, in lower case: all that need be kept of a request's. */
   readonly headerNames: readonly string[];
   /** Null: no rule matches. */
@@ -38,6 +39,7 @@ export function compileRules(rules: readonly RouteRule[]): RouteRules {
     return { matches: compileCondition(when), balance, decided: { rule: name, to, fallback, idempotent } };
   });
   return {
+    count: rules.length,
     headerNames: [...new Set(rules.flatMap(subjectsOf).flatMap(headerNameOf))],
     decide: (request) => {
       const found = compiled[index.first(request, (rule) => compiled[rule]?.matches(request) === true)];

@@ -24,9 +24,16 @@ const maxPlatforms = 256;
 
 export class RouteStatistics implements RouteObserver {
   #counts = new Map<string, Counts>();
+  #total = 0;
+
+  /** All requests so far, whatever came of them. */
+  get total(): number {
+    return this.#total;
+  }
 
   /** Unknown platforms and clients that left say nothing about a platform: they are not counted. */
   routed(outcome: Outcome): void {
+    this.#total++;
     if (outcome.kind === "refused" && (outcome.status === 404 || outcome.status === 499)) return;
     const counts = this.#of(outcome.platform);
     counts.requests++;

@@ -12,8 +12,9 @@ import { LoadWatch } from "./load-watch.ts";
 import { PutOffs } from "./put-offs.ts";
 import type { ForecastFacts, Measured, PluginFacts, Policy, Situation, Verdict } from "./situation.ts";
 
-/** The slowest of so many sheds is what the next one is expected to take. */
+/** Kills that are remembered. The next one is expected to take no longer than this share of them: one may have been stuck. */
 const reclaimsKept = 8;
+const reclaimQuantile = 0.75;
 const mostReclaimMs = 10_000;
 /** How far the time of day is looked ahead. */
 const lookAheadMs = 15 * 60_000;
@@ -92,11 +93,16 @@ export class Controller {
       shedding: this.#shedding,
       lastChangeMs: this.#lastChangeMs,
       growthPerSecond,
-      reclaimMs: Math.max(...(this.#reclaims.length > 0 ? this.#reclaims : [usualReclaimMs])),
+      reclaimMs: this.#expectedReclaimMs(),
       ...(this.#reservedBytes > 0 ? { reservedBytes: this.#reservedBytes } : {}),
       ...(this.#stallPercent === null ? {} : { stallPercent: this.#stallPercent }),
       ...this.#expected(nowMs),
     };
+  }
+
+  #expectedReclaimMs(): number {
+    const sorted = this.#reclaims.toSorted((a, b) => a - b);
+    return sorted[Math.ceil(reclaimQuantile * sorted.length) - 1] ?? usualReclaimMs;
   }
 
   #expected(nowMs: number): Pick<Situation, "load" | "ahead"> {
@@ -117,9 +123,9 @@ export class Controller {
     this.#shedding = true;
   }
 
-  /** A plugin was shed, and memory measured again; `durationMs` from the signal on. */
-  shedDone(plugin: string, nowMs: number, durationMs: number): void {
-    this.#reclaims.push(Math.min(mostReclaimMs, Math.max(1, durationMs)));
+  /** A plugin was shed, and memory measured again; `reclaimMs` from the kill on, null where it ended by itself. */
+  shedDone(plugin: string, nowMs: number, reclaimMs: number | null): void {
+    if (reclaimMs !== null) this.#reclaims.push(Math.min(mostReclaimMs, Math.max(1, reclaimMs)));
     if (this.#reclaims.length > reclaimsKept) this.#reclaims.shift();
     this.#putOffs.shed(plugin, nowMs, this.#policy.putOff);
     this.changed(nowMs);

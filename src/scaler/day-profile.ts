@@ -20,13 +20,14 @@ export class DayProfile {
     const day = Math.floor(atMs / dayMs);
     const bin = this.#days[Math.floor((atMs % dayMs) / binMs)];
     if (!bin) return;
-    const last = bin.at(-1);
-    if (last && last.day === day) {
-      last.sum += usedRatio;
-      last.count++;
+    const known = bin.find((each) => each.day === day);
+    if (known) {
+      known.sum += usedRatio;
+      known.count++;
       return;
     }
     bin.push({ day, sum: usedRatio, count: 1 });
+    bin.sort((a, b) => a.day - b.day);
     if (bin.length > mostDays) bin.shift();
   }
 

@@ -11,7 +11,7 @@ const startMs = 3_000;
 /** Starts that are remembered. */
 const mostStarts = 16;
 /** Lives whose peak is remembered. */
-const mostPeaks = 32;
+export const mostPeaks = 32;
 /** A start reserves this quantile of the peaks, and this much more. */
 const peakQuantile = 0.95;
 const peakMargin = 1.1;
@@ -65,6 +65,12 @@ export class LearnedFootprints {
     starts[start] = Math.max(starts[start] ?? 0, bytes);
   }
 
+  /** Peaks that were recorded in earlier runs, the oldest first: each counts as one of its lives, before those of this run. */
+  remember(plugin: string, peaks: readonly number[]): void {
+    const history = this.#take(plugin);
+    history.peaks = [...peaks.filter((bytes) => bytes > 0), ...history.peaks].slice(-mostPeaks);
+  }
+
   /** A process of it was started: a new life, whose first seconds tell what it takes. */
   started(plugin: string, atMs: number): void {
     const history = this.#take(plugin);
@@ -98,7 +104,7 @@ export class LearnedFootprints {
   peakBytes(plugin: string): number | null {
     const peaks = (this.#byPlugin.get(plugin)?.peaks ?? []).filter((bytes) => bytes > 0);
     const most = quantile(peaks, peakQuantile);
-    return most === null ? null : Math.ceil(most * peakMargin);
+    return most === null ? null : Math.round(most * peakMargin);
   }
 
   /** Bytes that it takes on each second now; null while too little is known. */

@@ -2,7 +2,7 @@
  * Where shedding begins. `mission`: at a fixed share of the budget. `adaptive`: at the latest moment at which the memory of a
  * victim is still back before the emergency line is reached, at the pace at which the use grows now:
  *
- *   line = emergency - growth x (time to reclaim + time to notice) x safety, from `shed` - 15 points up to `shed`
+ *   line = emergency - growth x (time to reclaim + time to notice) x safety, from `shed` - 10 points up to `shed`
  *
  * earlyoom acts at a fixed share; the pace is what tells whether that is early or late. Pure.
  */
@@ -13,10 +13,10 @@ import type { Policy, Situation } from "./situation.ts";
 export const usualReclaimMs = 400;
 /** Between two readings near the line, and to decide. */
 const noticeMs = 100;
-/** Growth that doubles while a victim is stopped is still met. */
-const safety = 2;
+/** Growth that becomes half as fast again while a victim is stopped is still met. */
+const safety = 1.5;
 /** However fast it grows: plugins that start fill memory as fast as it goes, and stop soon. */
-const mostEarlyRatio = 0.15;
+const mostEarlyRatio = 0.1;
 
 /** Bytes by which the use may grow until a victim's memory is back. */
 export function reactionBytes({ growthPerSecond = 0, reclaimMs = usualReclaimMs }: Situation): number {

@@ -1,4 +1,4 @@
-/** Memory that was promised and is not taken yet. Pure: time and footprints are told. */
+/** Memory that was promised to plugins and is not taken yet. Pure: time and footprints are told. */
 
 interface Reservation {
   bytes: number;
@@ -6,6 +6,19 @@ interface Reservation {
   /** What the plugin held when it was made: only what it takes on top of that uses it up. */
   heldBytes: number;
 }
+
+/** A reservation as it stands: `bytes` promised, `takenBytes` of them seen in its holder's footprint. */
+export interface Reserved {
+  who: string;
+  bytes: number;
+  takenBytes: number;
+  /** When it lapses, if nobody gives it back before; in the time that the ledger is told. */
+  untilMs: number;
+}
+
+/** What is still to come of it. */
+export const owedBytes = ({ bytes, takenBytes }: Pick<Reserved, "bytes" | "takenBytes">): number =>
+  Math.max(0, bytes - takenBytes);
 
 /** Reservations at a time; over that the oldest is dropped. */
 const mostReservations = 1_000;
@@ -38,19 +51,25 @@ export class ReservationLedger {
   }
 
   /**
-   * Bytes that are promised and not taken yet. `measuredFootprint` is what a plugin holds now; null, it cannot be
-   * read, counts as nothing taken. Reservations that are over are dropped.
+   * Every reservation, the oldest first. `measuredFootprint` is what a plugin holds now; null, it cannot be read, counts
+   * as nothing taken. Those that are over are dropped.
    */
-  reservedBytes(nowMs: number, measuredFootprint: (plugin: string) => number | null): number {
-    let sum = 0;
+  list(nowMs: number, measuredFootprint: (plugin: string) => number | null): Reserved[] {
+    const listed: Reserved[] = [];
     for (const [plugin, { bytes, atMs, heldBytes }] of this.#byPlugin) {
-      if (nowMs - atMs >= this.#timeoutMs) {
+      const untilMs = atMs + this.#timeoutMs;
+      if (nowMs >= untilMs) {
         this.#byPlugin.delete(plugin);
         continue;
       }
       const takenBytes = Math.max(0, (measuredFootprint(plugin) ?? heldBytes) - heldBytes);
-      sum += Math.max(0, bytes - takenBytes);
+      listed.push({ who: plugin, bytes, takenBytes, untilMs });
     }
-    return sum;
+    return listed;
+  }
+
+  /** Bytes that are promised and not taken yet; see `list`. */
+  reservedBytes(nowMs: number, measuredFootprint: (plugin: string) => number | null): number {
+    return this.list(nowMs, measuredFootprint).reduce((sum, each) => sum + owedBytes(each), 0);
   }
 }

@@ -16,14 +16,14 @@ export class LoadWatch {
   /** Requests of each whole bin, the oldest first. */
   readonly #bins: number[] = [];
   #binStartMs: number | null = null;
-  #lastTotal = 0;
   #atBinStart = 0;
 
   /** `total` counts all requests so far. */
   observe(total: number, nowMs: number): void {
-    this.#binStartMs ??= nowMs;
-    if (this.#bins.length === 0 && this.#lastTotal === 0) this.#atBinStart = total;
-    this.#lastTotal = total;
+    if (this.#binStartMs === null) {
+      this.#binStartMs = nowMs;
+      this.#atBinStart = total;
+    }
     const passed = Math.floor((nowMs - this.#binStartMs) / binMs);
     if (passed <= 0) return;
     // What came while nobody looked is spread evenly over the bins that passed.

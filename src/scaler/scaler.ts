@@ -6,11 +6,14 @@
 import type { Clock } from "../clock.ts";
 import type { Publisher } from "../events/bus.ts";
 import type { Log } from "../log.ts";
-import { Admission, type Permission } from "./admission.ts";
+import { Admission, type MemoryNow, type Permission } from "./admission.ts";
 import { Controller } from "./controller.ts";
-import { Execution, type Seen, sinceReading } from "./execution.ts";
-import { shedLine } from "./latest-line.ts";
+import { Execution, type Seen } from "./execution.ts";
+import { killAll } from "./kill-all.ts";
+import { Leases } from "./leases.ts";
 import type { Actuator, DecisionRecord, MeasureNow, Outcome, Recorder } from "./ports.ts";
+import { Preflight } from "./preflight.ts";
+import type { Promised } from "./room.ts";
 import { Sightings } from "./sightings.ts";
 import type {
   Action,
@@ -34,6 +37,10 @@ export interface ScalerOptions {
   onIntervention: (atMs: number, what: string) => void;
   /** Memory promised to a plugin that starts is free again after this, though nobody said how the start ended. */
   reservationMs: number;
+  /** How far the forecast looks. */
+  horizonMs: number;
+  /** Names a lease; nobody may guess it. */
+  newLeaseId: () => string;
 }
 
 export interface ScalerStatus {
@@ -51,12 +58,21 @@ const emergencyPatienceMs = 150;
 /** A wall clock that moved by more than this against the monotonic one was set; less is rounding and drift. */
 const leastStepMs = 500;
 
+/** What a kill took; a plugin that ended by itself took its own time, and of one that was hastened on the way it is not known. */
+function reclaimMs({ carried, urgent, durationMs, drainMs }: Outcome): number | null {
+  if (!carried.killed) return null;
+  if (drainMs === undefined) return urgent ? durationMs : null;
+  return urgent ? null : durationMs - drainMs;
+}
+
 export class Scaler {
   readonly #options: ScalerOptions;
   readonly #execution: Execution;
   readonly #admission: Admission;
   readonly #controller: Controller;
   readonly #sightings = new Sightings();
+  /** Memory for operations that are no plugins. */
+  readonly preflight: Preflight;
   #forecast: ForecastFacts | null = null;
   #measured: Measured | null = null;
   #verdict: Verdict | null = null;
@@ -70,8 +86,16 @@ export class Scaler {
   constructor(options: ScalerOptions) {
     this.#options = options;
     this.#execution = new Execution(options);
-    this.#admission = new Admission(options);
     this.#controller = new Controller(options.policy);
+    const leases = new Leases(options.newLeaseId);
+    this.#admission = new Admission({ ...options, leases });
+    this.preflight = new Preflight({
+      clock: options.clock,
+      admission: this.#admission,
+      leases,
+      memoryNow: () => this.#memoryNow(),
+      makeRoom: (next) => this.#makeRoom(next),
+    });
     this.#wallAheadMs = options.clock.nowMs() - options.clock.monotonicMs();
   }
 
@@ -94,6 +118,23 @@ export class Scaler {
   /** The newest forecast; null when there is none. The next reading is judged by it. */
   setForecast(forecast: ForecastFacts | null): void {
     this.#forecast = forecast;
+  }
+
+  /** A sample of the host: its use (0..1), and all requests so far. */
+  onSample(usedRatio: number, requests: number): void {
+    const nowMs = this.#options.clock.nowMs();
+    this.#controller.observeSample(usedRatio, nowMs);
+    this.#controller.observeRequests(requests, nowMs);
+  }
+
+  /** What was sampled before, for what is usual at this time of the day. */
+  remember(usedRatio: number, atMs: number): void {
+    this.#controller.observeSample(usedRatio, atMs);
+  }
+
+  /** Percent (0..100) of the last 10 s in which everything waited for memory; null: not known. */
+  onStall(fullPercent: number | null): void {
+    this.#controller.observeStall(fullPercent);
   }
 
   /**
@@ -131,6 +172,8 @@ export class Scaler {
 
   /** The situation as it would be judged now. */
   situation(measured: Measured): Situation {
+    // It measures what starts, which takes time that an emergency does not have: the promises of before will do.
+    if (!this.#isEmergency(measured)) this.#controller.reserved(this.#admission.reservedBytes());
     return this.#controller.situation(this.#options.clock.nowMs(), measured, this.#plugins());
   }
 
@@ -151,12 +194,44 @@ export class Scaler {
 
   /** A plugin moved to `state`: what it was promised is used up, or begins to be. */
   onPluginState(plugin: string, state: PluginFacts["state"]): void {
-    this.#admission.moved(plugin, state);
+    this.#admission.moved(plugin, state, () => this.#memoryNow());
   }
 
-  #memoryNow() {
+  /** What is promised to starts, second copies and leases, and how much of it was taken. */
+  promised(): readonly Promised[] {
+    return this.#admission.promised();
+  }
+
+  #memoryNow(): MemoryNow {
     const measured = this.#options.measureNow() ?? this.#measured;
-    return { measured, shedding: this.#controller.shedding, policy: this.#controller.policy };
+    const situation = measured && this.situation(measured);
+    return { situation, forecast: this.#forecast, policy: this.#controller.policy };
+  }
+
+  /**
+   * Sheds what `next` says of a fresh situation, until it says null or one could not be stopped. Not while a decision is
+   * carried out, and none is taken meanwhile: an emergency hastens what is being stopped.
+   */
+  async #makeRoom(next: (situation: Situation) => Verdict | null): Promise<void> {
+    while (this.#running) await this.#running;
+    const running = this.#shedWhile(next).finally(() => {
+      this.#running = null;
+    });
+    // Others wait for the end of it, however it ends; who asked is told of a failure.
+    this.#running = running.catch((error) => this.#options.log.error("scaler.failed", { error }));
+    await running;
+  }
+
+  async #shedWhile(next: (situation: Situation) => Verdict | null): Promise<void> {
+    let measured = this.#options.measureNow();
+    while (measured && !this.#stopped) {
+      const situation = this.situation(measured);
+      const verdict = next(situation);
+      if (!verdict) return;
+      this.#verdict = verdict;
+      const seen = { measured, atMonotonicMs: this.#options.clock.monotonicMs(), noticedMs: null };
+      measured = await this.#shedAll(this.#recordOf(situation, verdict), verdict, seen);
+    }
   }
 
   /** Takes no further decisions; resolves when the running one is done. */
@@ -180,8 +255,6 @@ export class Scaler {
     while (measured && !this.#stopped) {
       if (measured !== first) this.#sightings.add(measured, this.#options.clock.monotonicMs());
       this.#controller.observe(measured, this.#options.clock.nowMs());
-      // It measures what starts, which takes time that an emergency does not have: the promises of before will do.
-      if (!this.#isEmergency(measured)) this.#controller.reserved(this.#admission.reservedBytes());
       const situation = this.situation(measured);
       const verdict = this.#controller.decide(situation, this.#forecast);
       this.#noteExhaustion(situation, verdict);
@@ -193,21 +266,11 @@ export class Scaler {
         return;
       }
       this.#controller.shedBegins();
-      const seen = this.#seen(situation, verdict);
+      const seen = this.#sightings.seenFor(verdict.rule, situation, this.#controller.policy);
       measured = verdict.actions.every(({ urgent }) => urgent)
         ? await this.#killAll(record, verdict, seen)
         : await this.#shedAll(record, verdict, seen);
     }
-  }
-
-  /** The reading of `situation`, with how long before it the line that `rule` is about was crossed. */
-  #seen(situation: Situation, { rule }: Verdict): Seen {
-    const { policy } = this.#controller;
-    const lines: Partial<Record<Verdict["rule"], number>> = {
-      emergency: policy.emergencyRatio,
-      threshold: shedLine(situation, policy),
-    };
-    return this.#sightings.seen(situation.measured, lines[rule] ?? Number.POSITIVE_INFINITY);
   }
 
   /**
@@ -229,7 +292,7 @@ export class Scaler {
       const recorded = shedding.then(({ outcome, measured }) => {
         outcomes.push(outcome);
         after = measured;
-        this.#controller.shedDone(action.plugin, this.#options.clock.nowMs(), outcome.durationMs);
+        this.#noteShed(action, outcome, verdict);
         this.#intervened(`${action.plugin} was shed`);
         this.#options.recorder.close(decisionId, outcomes);
       });
@@ -242,27 +305,23 @@ export class Scaler {
     return outcomes.every(({ carried }) => carried.done) ? after : null;
   }
 
-  /**
-   * An emergency: all victims are signalled before anything else is done, each is seen to its end, and then the decision is
-   * written and announced. Yields as `#shedAll`. No memory is set aside for this: with 8 MiB, given up right before the first
-   * signal in a cgroup that is full, the signal left after 0.9 ms instead of 0.4 (median of 14), and no sooner at worst.
-   */
-  async #killAll(record: DecisionRecord, { actions, reason }: Verdict, seen: Seen): Promise<Measured | null> {
-    this.#execution.strike(actions.map(({ plugin }) => plugin));
-    const outcomes: Outcome[] = [];
-    let last = seen.measured;
-    const ending = actions.map(async (action, index) => {
-      const about = index === 0 ? seen : { ...seen, noticedMs: null };
-      const { outcome, measured } = await this.#execution.shed(action, reason, about);
-      outcomes.push(sinceReading(outcome, last, measured));
-      last = measured ?? last;
-      this.#controller.shedDone(action.plugin, this.#options.clock.nowMs(), outcome.durationMs);
-    });
+  /** An emergency: the decision is written and announced once every victim is signalled. Yields as `#shedAll`. */
+  async #killAll(record: DecisionRecord, verdict: Verdict, seen: Seen): Promise<Measured | null> {
+    const killing = killAll(this.#execution, verdict, seen, (action, outcome) =>
+      this.#noteShed(action, outcome, verdict),
+    );
     const id = this.#open(record);
-    await Promise.all(ending);
+    const outcomes = await killing;
     for (const { plugin } of outcomes) this.#intervened(`${plugin} was shed`);
     this.#options.recorder.close(id, outcomes);
     return outcomes.every(({ carried }) => carried.done) ? this.#options.measureNow() : null;
+  }
+
+  /** One that made room for an operation did not bring pressure: it is not put off. */
+  #noteShed({ plugin }: Action, outcome: Outcome, { rule }: Verdict): void {
+    const nowMs = this.#options.clock.nowMs();
+    if (rule === "preflight") this.#controller.changed(nowMs);
+    else this.#controller.shedDone(plugin, nowMs, reclaimMs(outcome));
   }
 
   #patience(): Promise<void> {

@@ -1,7 +1,8 @@
 /** When a line was crossed, as far as readings tell it. Pure: time is told. */
 
 import type { Seen } from "./execution.ts";
-import type { Measured } from "./situation.ts";
+import { shedLine } from "./latest-line.ts";
+import type { Measured, Policy, Rule, Situation } from "./situation.ts";
 
 interface Reading {
   ratio: number;
@@ -16,6 +17,15 @@ export class Sightings {
   add({ usedBytes, budgetBytes }: Measured, atMonotonicMs: number): void {
     this.#before = this.#latest;
     this.#latest = { ratio: usedBytes / budgetBytes, atMonotonicMs };
+  }
+
+  /** The reading of `situation`, with how long before it the line that `rule` is about was crossed. */
+  seenFor(rule: Rule, situation: Situation, policy: Policy): Seen {
+    const lines: Partial<Record<Rule, number>> = {
+      emergency: policy.emergencyRatio,
+      threshold: shedLine(situation, policy),
+    };
+    return this.seen(situation.measured, lines[rule] ?? Number.POSITIVE_INFINITY);
   }
 
   /**

@@ -12,6 +12,10 @@ export interface PluginFacts {
   footprintBytes: number | null;
   /** Bytes that it typically holds when running, learned from the record; null before there is one. */
   learnedBytes: number | null;
+  /** Bytes that a start reserves: what it held at most in its lives, and a tenth more; absent or null: not known. */
+  peakBytes?: number | null;
+  /** Bytes that its manifest expects it to hold at most; absent or null: it does not say. */
+  hintBytes?: number | null;
   /** Plugins that have to run before it can; absent: none. */
   requires?: readonly string[];
   /** Never shed, as its manifest says; absent: no. */
@@ -146,6 +150,7 @@ export const rules = [
   "load",
   "spike",
   "time-of-day",
+  "preflight",
   "restore",
   "hold",
 ] as const;

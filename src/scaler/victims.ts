@@ -21,7 +21,7 @@ const culpritBand = 3;
 /** It explains the rise when it makes at least half of it. */
 const culpritShare = 0.5;
 /** `spare` frees what will be needed in the next seconds too, so that the next victim is not due at once. */
-const spareSeconds = 10;
+const spareSeconds = 2;
 const mostSpareRatio = 0.25;
 
 const bytesOf = (plugins: readonly PluginFacts[], of: (plugin: PluginFacts) => number): number =>

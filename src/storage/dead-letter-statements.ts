@@ -11,6 +11,8 @@ export interface DeadLetterStatements {
   /** platform, nowMs */
   next: Statement<DeadLetterRow, [string, number]>;
   platforms: Statement;
+  /** afterId, nowMs, most */
+  waitingAfter: Statement<{ id: number }, [number, number, number]>;
   /** id, nowMs */
   claim: Statement;
   markSent: Statement;
@@ -38,6 +40,10 @@ export function deadLetterStatements(database: ConductorDatabase): DeadLetterSta
          AND expires_at_ms > ? ORDER BY id LIMIT 1`,
     ) as DeadLetterStatements["next"],
     platforms: prepare("SELECT DISTINCT platform FROM dead_letters WHERE state = 'waiting' AND held = 0"),
+    waitingAfter: prepare(
+      `SELECT id FROM dead_letters INDEXED BY dead_letters_open WHERE state IN ('waiting', 'poison') AND id > ?
+         AND state = 'waiting' AND held = 0 AND expires_at_ms > ? ORDER BY id LIMIT ?`,
+    ) as DeadLetterStatements["waitingAfter"],
     claim: prepare(
       `UPDATE dead_letters SET state = 'redriving', state_reason = '', sent = 0
        WHERE id = ? AND state = 'waiting' AND expires_at_ms > ?`,

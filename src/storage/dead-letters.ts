@@ -138,6 +138,13 @@ export class DeadLetters {
       .map(([platform]) => String(platform));
   }
 
+  /** At most `most` of those that wait for no person and are not too old, the oldest after `afterId` first. Throws StorageError. */
+  waitingAfter(afterId: number, nowMs: number, most: number): number[] {
+    return this.database
+      .read(() => this.#statements.waitingAfter.all(afterId, nowMs, most))
+      .map(({ id }) => id);
+  }
+
   /** Takes a waiting letter to redrive it. `changed` is 0 when it does not wait any more, or its time is over. */
   claim(id: number, nowMs: number): ChangeResult {
     return this.#change(() => this.#statements.claim.run(id, nowMs).changes);

@@ -1,5 +1,6 @@
 /** Decisions that could not be written yet: kept in memory, bounded, in order, until the disk takes them. */
 
+import type { Loss } from "./decision-chain.ts";
 import type { DecisionRow } from "./decision-row.ts";
 
 export interface Outcome {
@@ -22,6 +23,7 @@ export class DecisionBacklog {
   #rows: DecisionRow[] = [];
   #characters = 0;
   #lost = 0;
+  #loss: Loss | null = null;
   readonly #outcomes = new Map<number, Outcome>();
 
   constructor(readonly limits = { decisions: 1_000, characters: 4 * 2 ** 20, outcomes: 1_000 }) {}
@@ -36,12 +38,22 @@ export class DecisionBacklog {
   }
 
   get empty(): boolean {
-    return this.#rows.length === 0 && this.#outcomes.size === 0;
+    return this.#rows.length === 0 && this.#outcomes.size === 0 && this.#loss === null;
   }
 
   /** Decisions and outcomes that the bounds threw away or the table refused, since the start. */
   get lost(): number {
     return this.#lost;
+  }
+
+  /** What was lost and stands in no link of the chain yet. */
+  get loss(): Loss | null {
+    return this.#loss;
+  }
+
+  /** The chain says what was lost. */
+  lossWritten(): void {
+    this.#loss = null;
   }
 
   push(row: DecisionRow): void {
@@ -53,7 +65,25 @@ export class DecisionBacklog {
 
   /** Takes the oldest away for good, and counts it. */
   loseOldest(): void {
+    const [oldest] = this.#rows;
+    if (oldest === undefined) return;
     this.drop(1);
+    this.#countLoss(oldest.id, { decisions: 1, outcomes: oldest.outcome === null ? 0 : 1 });
+  }
+
+  #countLoss(id: number, more: Pick<Loss, "decisions" | "outcomes">): void {
+    const { firstId, lastId, decisions, outcomes } = this.#loss ?? {
+      firstId: id,
+      lastId: id,
+      decisions: 0,
+      outcomes: 0,
+    };
+    this.#loss = {
+      firstId: Math.min(firstId, id),
+      lastId: Math.max(lastId, id),
+      decisions: decisions + more.decisions,
+      outcomes: outcomes + more.outcomes,
+    };
     this.#lost++;
   }
 
@@ -82,7 +112,7 @@ export class DecisionBacklog {
     const oldest = this.#outcomes.keys().next();
     if (this.#outcomes.size <= this.limits.outcomes || oldest.done) return;
     this.#outcomes.delete(oldest.value);
-    this.#lost++;
+    this.#countLoss(oldest.value, { decisions: 0, outcomes: 1 });
   }
 
   dropOutcome(id: number): void {

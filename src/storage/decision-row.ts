@@ -35,6 +35,8 @@ export interface DecisionRow {
   plugins: string;
   outcome: string | null;
   outcomeAtMs: number | null;
+  /** Of its link in the chain; null while it waits for the disk, and in rows of before there was a chain. */
+  hash: string | null;
 }
 
 /** One text may be this long; a longer one is replaced by `{truncated: true, characters}`. */
@@ -66,6 +68,7 @@ const recordSchema = z.object({
   plugins: jsonText.pipe(z.array(z.string())),
   outcome: jsonText.nullable(),
   outcomeAtMs: z.number().nullable(),
+  hash: z.string().nullable(),
 });
 
 /** One decision as read. `outcome` is null, and `outcomeAtMs` too, until it is known. */
@@ -89,14 +92,17 @@ export function asJsonText(value: unknown): string {
   return text.length <= mostCharacters ? text : JSON.stringify({ truncated: true, characters: text.length });
 }
 
+/** Bounded, and as UTF-8 gives it back: half of a character that is cut in two would be read as another one. */
+const plainText = (text: string): string => text.slice(0, mostCharacters).toWellFormed();
+
 /** The row of a new decision. */
 export function rowOf(id: number, draft: DecisionDraft): DecisionRow {
   return {
     id,
     atMs: draft.atMs,
-    policy: draft.policy.slice(0, mostCharacters),
-    rule: draft.rule.slice(0, mostCharacters),
-    reason: draft.reason.slice(0, mostCharacters),
+    policy: plainText(draft.policy),
+    rule: plainText(draft.rule),
+    reason: plainText(draft.reason),
     inputs: asJsonText(draft.inputs),
     forecast: asJsonText(draft.forecast),
     plan: asJsonText(draft.plan),
@@ -105,6 +111,7 @@ export function rowOf(id: number, draft: DecisionDraft): DecisionRow {
     plugins: asJsonText([...new Set(draft.plugins)].slice(0, mostPlugins)),
     outcome: null,
     outcomeAtMs: null,
+    hash: null,
   };
 }
 

@@ -1,8 +1,12 @@
-/** The audit: every decision with what led to it and what came of it. Written through to the disk (synchronous=FULL). */
+/**
+ * The audit: every decision with what led to it and what came of it. Written through to the disk (synchronous=FULL), and
+ * linked into the chain in the same transaction.
+ */
 
 import type { Statement } from "bun:sqlite";
 import type { ConductorDatabase } from "./database.ts";
 import { DecisionBacklog } from "./decision-backlog.ts";
+import type { DecisionChain, Head } from "./decision-chain.ts";
 import {
   asJsonText,
   type DecisionDraft,
@@ -21,6 +25,13 @@ export interface DecisionPage {
   nextBeforeId: number | null;
 }
 
+/** Oldest first. `nextAfterId` continues it; null at its end. */
+export interface DecisionRun {
+  decisions: DecisionRecord[];
+  unreadable: UnreadableDecision[];
+  nextAfterId: number | null;
+}
+
 export interface DecisionQuery {
   /** 1..500; default 50. */
   limit?: number | undefined;
@@ -33,8 +44,19 @@ const mostListed = 500;
 /** Waiting decisions written in one transaction: a part of them may fit on the disk where all do not. */
 const flushChunk = 50;
 
-const columns = `id, at_ms AS atMs, policy, rule, reason, inputs, forecast, plan, actions, alternatives, plugins,
-  outcome, outcome_at_ms AS outcomeAtMs`;
+export const decisionColumns = `id, at_ms AS atMs, policy, rule, reason, inputs, forecast, plan, actions, alternatives, plugins,
+  outcome, outcome_at_ms AS outcomeAtMs, hash`;
+
+/** What can be read, and what cannot and why. */
+function checked(rows: readonly DecisionRow[]): Pick<DecisionPage, "decisions" | "unreadable"> {
+  const found: Pick<DecisionPage, "decisions" | "unreadable"> = { decisions: [], unreadable: [] };
+  for (const row of rows) {
+    const record = recordOf(row);
+    if (typeof record === "string") found.unreadable.push({ id: row.id, problem: record });
+    else found.decisions.push(record);
+  }
+  return found;
+}
 
 export class Decisions {
   readonly #backlog: DecisionBacklog;
@@ -44,33 +66,38 @@ export class Decisions {
   readonly #byId: Statement<DecisionRow, [number]>;
   readonly #list: Statement<DecisionRow, [number, number]>;
   readonly #listByPlugin: Statement<DecisionRow, [string, number, number]>;
+  readonly #following: Statement<DecisionRow, [number, number, number]>;
   #nextId: number;
 
   constructor(
     private readonly database: ConductorDatabase,
     private readonly guard: WriteGuard,
+    private readonly chain: DecisionChain,
     backlog = new DecisionBacklog(),
   ) {
     this.#backlog = backlog;
     this.#insert = database.prepare(
       `INSERT INTO decisions (id, at_ms, policy, rule, reason, inputs, forecast, plan, actions, alternatives, plugins,
-         outcome, outcome_at_ms) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+         outcome, outcome_at_ms, hash) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
     );
     this.#insertPlugin = database.prepare("INSERT INTO decision_plugins (plugin, decision_id) VALUES (?, ?)");
     this.#setOutcome = database.prepare("UPDATE decisions SET outcome = ?, outcome_at_ms = ? WHERE id = ?");
-    this.#byId = database.prepare(`SELECT ${columns} FROM decisions WHERE id = ?`) as Statement<
+    this.#byId = database.prepare(`SELECT ${decisionColumns} FROM decisions WHERE id = ?`) as Statement<
       DecisionRow,
       [number]
     >;
     this.#list = database.prepare(
-      `SELECT ${columns} FROM decisions WHERE id < ? ORDER BY id DESC LIMIT ?`,
+      `SELECT ${decisionColumns} FROM decisions WHERE id < ? ORDER BY id DESC LIMIT ?`,
     ) as Statement<DecisionRow, [number, number]>;
     this.#listByPlugin = database.prepare(
-      `SELECT ${columns} FROM decisions
+      `SELECT ${decisionColumns} FROM decisions
        WHERE id IN (SELECT decision_id FROM decision_plugins WHERE plugin = ? AND decision_id < ?
          ORDER BY decision_id DESC LIMIT ?) ORDER BY id DESC`,
     ) as Statement<DecisionRow, [string, number, number]>;
-    this.#nextId = this.#newestId() + 1;
+    this.#following = database.prepare(
+      `SELECT ${decisionColumns} FROM decisions WHERE id > ? AND +at_ms >= ? ORDER BY id LIMIT ?`,
+    ) as Statement<DecisionRow, [number, number, number]>;
+    this.#nextId = chain.newestId() + 1;
   }
 
   /** Decisions that wait in memory for the disk. */
@@ -81,6 +108,11 @@ export class Decisions {
   /** Decisions and outcomes that the bound of the backlog threw away, or that the table refused. */
   get lost(): number {
     return this.#backlog.lost;
+  }
+
+  /** The newest link of the chain; null while nothing is chained. Throws StorageError. */
+  get head(): Head | null {
+    return this.chain.head();
   }
 
   /**
@@ -103,9 +135,10 @@ export class Decisions {
 
   /** Tries to write what waits; one failed attempt ends it. True when nothing waits any more. */
   flush(): boolean {
+    if (!this.#flushLoss()) return false;
     while (this.#backlog.rows.length > 0) if (!this.#flushRows()) return false;
     if (this.#backlog.outcomes.size > 0) this.#flushOutcomes();
-    return this.#backlog.empty;
+    return this.#flushLoss() && this.#backlog.empty;
   }
 
   /** One decision; null when there is none; a string says why its row cannot be read. Throws StorageError. */
@@ -120,14 +153,29 @@ export class Decisions {
     const beforeId = query.beforeId ?? Number.MAX_SAFE_INTEGER;
     const rows = this.#waitingBefore(beforeId, query.plugin).slice(0, limit);
     if (rows.length < limit) rows.push(...this.#stored(beforeId, limit - rows.length, query.plugin));
-    const page: DecisionPage = { decisions: [], unreadable: [], nextBeforeId: null };
-    for (const row of rows) {
-      const record = recordOf(this.#withOutcome(row));
-      if (typeof record === "string") page.unreadable.push({ id: row.id, problem: record });
-      else page.decisions.push(record);
-    }
+    const page: DecisionPage = {
+      ...checked(rows.map((row) => this.#withOutcome(row))),
+      nextBeforeId: null,
+    };
     if (rows.length === limit) page.nextBeforeId = rows.at(-1)?.id ?? null;
     return page;
+  }
+
+  /** Decisions on disk of `fromMs` or later, oldest first, from the one after `afterId` on. Throws StorageError. */
+  following(afterId: number, fromMs: number, limit: number): DecisionRun {
+    const rows = this.database.read(() => this.#following.all(afterId, fromMs, limit));
+    const run: DecisionRun = { ...checked(rows), nextAfterId: null };
+    if (rows.length === limit) run.nextAfterId = rows.at(-1)?.id ?? null;
+    return run;
+  }
+
+  /** The chain says what is missing before it goes on. */
+  #flushLoss(): boolean {
+    const { loss } = this.#backlog;
+    if (loss === null) return true;
+    const written = this.#write(() => this.chain.lost(loss));
+    if (written === "done") this.#backlog.lossWritten();
+    return written !== "failed";
   }
 
   #flushRows(): boolean {
@@ -154,7 +202,11 @@ export class Decisions {
   #flushOutcomes(): void {
     const outcomes = [...this.#backlog.outcomes];
     const written = this.#write(() => {
-      for (const [id, { outcome, outcomeAtMs }] of outcomes) this.#setOutcome.run(outcome, outcomeAtMs, id);
+      for (const [id, { outcome, outcomeAtMs }] of outcomes) {
+        // Retention may have been faster: what came of a row that is gone is no part of the record.
+        const { changes } = this.#setOutcome.run(outcome, outcomeAtMs, id);
+        if (changes > 0) this.chain.outcome(id, outcome, outcomeAtMs);
+      }
     });
     if (written !== "failed") for (const [id] of outcomes) this.#backlog.dropOutcome(id);
   }
@@ -180,7 +232,9 @@ export class Decisions {
       row.plugins,
       row.outcome,
       row.outcomeAtMs,
+      this.chain.decision(row),
     );
+    if (row.outcome !== null) this.chain.outcome(row.id, row.outcome, row.outcomeAtMs);
     for (const plugin of JSON.parse(row.plugins) as string[]) this.#insertPlugin.run(plugin, row.id);
   }
 
@@ -203,12 +257,5 @@ export class Decisions {
   #withOutcome(row: DecisionRow): DecisionRow {
     const waiting = this.#backlog.outcomes.get(row.id);
     return waiting === undefined ? row : { ...row, ...waiting };
-  }
-
-  #newestId(): number {
-    const [row] = this.database.read(() =>
-      this.database.handle.query("SELECT seq FROM sqlite_sequence WHERE name = 'decisions'").values(),
-    );
-    return Number(row?.[0] ?? 0);
   }
 }

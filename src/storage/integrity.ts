@@ -17,7 +17,7 @@ export interface IntegrityReport {
 const wholeFileBytes = 32 * 2 ** 20;
 /** Over that size, tables are checked one after the other, the most precious first, until this much time has passed. */
 const tablesBudgetMs = 1_000;
-const precious = ["meta", "decisions", "decision_plugins", "dead_letters"];
+const precious = ["meta", "decisions", "decision_chain", "decision_plugins", "dead_letters"];
 
 function quickCheck(handle: Database, path: string, table?: string): void {
   const argument = table === undefined ? "1" : `"${table.replaceAll('"', '""')}"`;

@@ -129,6 +129,36 @@ export const migrations: readonly Migration[] = [
         answer TEXT, bytes INTEGER NOT NULL
       );`,
   },
+  {
+    name: "webhook_dead_letters",
+    // The body comes last, so that a scan need not walk through it; the index of sizes answers what has to leave.
+    sql: `
+      CREATE TABLE webhook_dead_letters (
+        id INTEGER PRIMARY KEY AUTOINCREMENT,
+        at_ms INTEGER NOT NULL, webhook TEXT NOT NULL, poison INTEGER NOT NULL DEFAULT 0,
+        attempts INTEGER NOT NULL, redrives INTEGER NOT NULL DEFAULT 0, bytes INTEGER NOT NULL,
+        event_id TEXT NOT NULL, event_name TEXT NOT NULL, reason TEXT NOT NULL, last_error TEXT, body TEXT NOT NULL
+      );
+      CREATE INDEX webhook_dead_letters_next ON webhook_dead_letters (webhook, poison, id);
+      CREATE INDEX webhook_dead_letters_sizes ON webhook_dead_letters (id, bytes);
+      CREATE INDEX webhook_dead_letters_by_time ON webhook_dead_letters (at_ms);`,
+  },
+  {
+    name: "disabled_plugins",
+    sql: "CREATE TABLE disabled_plugins (plugin TEXT PRIMARY KEY, at_ms INTEGER NOT NULL) WITHOUT ROWID;",
+  },
+  {
+    name: "decision_chain",
+    // A row without a hash was written before there was a chain. AUTOINCREMENT: links cut off at the end leave a trace.
+    sql: `
+      ALTER TABLE decisions ADD COLUMN hash TEXT;
+      CREATE TABLE decision_chain (
+        seq INTEGER PRIMARY KEY AUTOINCREMENT,
+        kind TEXT NOT NULL, decision_id INTEGER NOT NULL, detail TEXT,
+        digest TEXT NOT NULL, hash TEXT NOT NULL
+      );
+      CREATE INDEX decision_chain_by_decision ON decision_chain (kind, decision_id);`,
+  },
 ];
 
 /** The number that a pragma such as `user_version` answers. */

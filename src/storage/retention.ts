@@ -3,6 +3,7 @@
 import type { Statement } from "bun:sqlite";
 import { statSync } from "node:fs";
 import type { ConductorDatabase } from "./database.ts";
+import type { DecisionChain } from "./decision-chain.ts";
 import { pragmaNumber } from "./migrations.ts";
 import type { WriteGuard } from "./write-guard.ts";
 
@@ -55,6 +56,17 @@ const distinctNames = (table: string, name: string): string =>
        WHERE names.name IS NOT NULL)
    SELECT name FROM names WHERE name IS NOT NULL`;
 
+/**
+ * The last of the first `batch` decisions that may go: it is too old, and all before it are too, or are of the future: those
+ * were taken while the clock was wrong, and are no younger than what follows them. "+": walk by id, and stop at the first.
+ */
+const oldDecisions = (batch: number): string =>
+  `SELECT max(id) AS throughId FROM (
+     SELECT id, at_ms FROM decisions
+     WHERE id < ifnull((SELECT id FROM decisions WHERE +at_ms BETWEEN ? AND ? ORDER BY id LIMIT 1), 1 << 62)
+     ORDER BY id LIMIT ${batch})
+   WHERE +at_ms < ?`;
+
 interface KeyedStatements {
   names: Statement;
   remove: Statement;
@@ -64,20 +76,24 @@ interface KeyedStatements {
 export class Retention {
   readonly #keyed: Record<keyof typeof keyedTables, KeyedStatements>;
   readonly #samples: Statement;
-  readonly #decisions: Statement;
+  readonly #oldDecisions: Statement<{ throughId: number | null }, [number, number, number]>;
+  readonly #removeDecisions: Statement;
   readonly #nthOldest: Statement;
 
   constructor(
     private readonly database: ConductorDatabase,
     private readonly guard: WriteGuard,
+    private readonly chain: DecisionChain,
     private readonly ages: RetentionAges,
     private readonly limits: RetentionLimits,
   ) {
     const batch = limits.batchRows;
     this.#samples = database.prepare(`DELETE FROM samples WHERE at_ms < ? ORDER BY at_ms LIMIT ${batch}`);
-    this.#decisions = database.prepare(
-      `DELETE FROM decisions WHERE id IN (SELECT id FROM decisions WHERE at_ms < ? ORDER BY at_ms LIMIT ${batch})`,
-    );
+    this.#oldDecisions = database.prepare(oldDecisions(batch)) as Statement<
+      { throughId: number | null },
+      [number, number, number]
+    >;
+    this.#removeDecisions = database.prepare("DELETE FROM decisions WHERE id <= ?");
     this.#nthOldest = database.prepare(
       `SELECT max(at_ms) FROM (SELECT at_ms FROM samples ORDER BY at_ms LIMIT ${batch})`,
     );
@@ -134,8 +150,18 @@ export class Retention {
       this.#samples.run(nowMs - this.ages.samplesMs).changes +
       this.#removeKeyed("footprints", () => nowMs - this.ages.samplesMs) +
       this.#removeKeyed("integration_metrics", () => nowMs - this.ages.metricsMs) +
-      this.#decisions.run(nowMs - this.ages.decisionsMs).changes
+      this.#oldestDecisions(nowMs)
     );
+  }
+
+  /** The chain loses links at its beginning only, and says which. */
+  #oldestDecisions(nowMs: number): number {
+    const untilMs = nowMs - this.ages.decisionsMs;
+    const throughId = this.#oldDecisions.get(untilMs, nowMs, untilMs)?.throughId ?? null;
+    if (throughId === null) return 0;
+    const { changes } = this.#removeDecisions.run(throughId);
+    this.chain.removed(throughId);
+    return changes;
   }
 
   /** The oldest batch of everything but decisions: those explain, are few, and stay for their whole age. */

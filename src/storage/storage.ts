@@ -4,12 +4,15 @@ import { existsSync, statSync } from "node:fs";
 import type { Clock } from "../clock.ts";
 import { type Log, silentLog } from "../log.ts";
 import { BreakerRecords } from "./breaker-records.ts";
+import type { ChainReport } from "./chain-report.ts";
 import { ConductorDatabase } from "./database.ts";
 import type { DeadLetterLimits } from "./dead-letter-bounds.ts";
 import { DeadLetterOrders } from "./dead-letter-orders.ts";
 import { DeadLetterQueries } from "./dead-letter-queries.ts";
 import { DeadLetters } from "./dead-letters.ts";
+import { DecisionChain, type Head } from "./decision-chain.ts";
 import { Decisions } from "./decisions.ts";
+import { DisabledPlugins } from "./disabled-plugins.ts";
 import { DatabaseIoError, DatabaseReadOnlyError, DiskFullError } from "./errors.ts";
 import { Footprints } from "./footprints.ts";
 import { IdempotencyKeys, type IdempotencyLimits } from "./idempotency-keys.ts";
@@ -18,6 +21,8 @@ import type { LocationSource, StateLocation } from "./location.ts";
 import { Retention, type RetentionAges, type RetentionStep, type SizeReport } from "./retention.ts";
 import { Samples } from "./samples.ts";
 import { Trainings } from "./trainings.ts";
+import { verifyChain } from "./verify-chain.ts";
+import { WebhookLetters } from "./webhook-letters.ts";
 import { WriteGuard, type WriteKind, type WriteProblem } from "./write-guard.ts";
 
 export interface StorageOptions {
@@ -58,6 +63,8 @@ const memoryMaxBytes = 8 * 2 ** 20;
 const batchRows = 500;
 const dayMs = 86_400_000;
 const usualDeadLetters = { maxCount: 10_000, maxBytes: 64 * 2 ** 20, maxAgeMs: 7 * dayMs };
+/** Bounds of the events that webhooks did not take; their age is that of dead letters. */
+const webhookLetters = { maxCount: 1_000, maxBytes: 4 * 2 ** 20 };
 const usualKeys = { maxKeys: 10_000, maxBytes: 16 * 2 ** 20, ttlMs: dayMs };
 
 /** Limits as asked for, with fewer bytes where all of the state is in memory. */
@@ -121,6 +128,8 @@ export class Storage {
   readonly deadLetterOrders: DeadLetterOrders;
   readonly deadLetterQueries: DeadLetterQueries;
   readonly idempotencyKeys: IdempotencyKeys;
+  readonly webhookLetters: WebhookLetters;
+  readonly disabledPlugins: DisabledPlugins;
   readonly #retention: Retention;
   readonly #guard: WriteGuard;
   readonly #opened: Opened;
@@ -138,7 +147,8 @@ export class Storage {
     this.#guard = new WriteGuard(database, ballast, options.log, options.onWriteFailure ?? (() => undefined));
     this.samples = new Samples(database, this.#guard);
     this.footprints = new Footprints(database, this.#guard);
-    this.decisions = new Decisions(database, this.#guard);
+    const chain = new DecisionChain(database);
+    this.decisions = new Decisions(database, this.#guard, chain);
     this.integrationMetrics = new IntegrationMetrics(database, this.#guard);
     this.trainings = new Trainings(database, this.#guard);
     this.breakers = new BreakerRecords(database, this.#guard);
@@ -148,8 +158,14 @@ export class Storage {
     this.deadLetterOrders = new DeadLetterOrders(database, this.#guard);
     this.deadLetterQueries = new DeadLetterQueries(database);
     this.idempotencyKeys = new IdempotencyKeys(database, this.#guard, within(idempotency, path, 2 ** 20));
+    const undelivered = { ...webhookLetters, maxAgeMs: deadLetters.maxAgeMs };
+    this.webhookLetters = new WebhookLetters(database, this.#guard, within(undelivered, path, 2 ** 19));
+    this.disabledPlugins = new DisabledPlugins(database, this.#guard);
     const maxBytes = options.maxBytes ?? (database.path === null ? memoryMaxBytes : fileMaxBytes);
-    this.#retention = new Retention(database, this.#guard, options.retention, { maxBytes, batchRows });
+    this.#retention = new Retention(database, this.#guard, chain, options.retention, {
+      maxBytes,
+      batchRows,
+    });
     if (ballast !== null && !ballast.ensure())
       options.log.warn("storage.no_ballast", { path: ballast.path, bytes: ballast.bytes });
   }
@@ -208,7 +224,12 @@ export class Storage {
 export interface StorageReader {
   samples: Pick<Samples, "range" | "latest">;
   footprints: Pick<Footprints, "range" | "latest" | "recentPeaks">;
-  decisions: Pick<Decisions, "byId" | "list">;
+  decisions: Pick<Decisions, "byId" | "list" | "following">;
+  chain: {
+    head(): Head | null;
+    /** Looks through all of it; `expectedHash` is a head that was noted earlier. */
+    verify(expectedHash: string | null): ChainReport;
+  };
   integrationMetrics: Pick<IntegrationMetrics, "range">;
   close(): void;
 }
@@ -217,10 +238,12 @@ export interface StorageReader {
 export function openStorageReader(path: string): StorageReader {
   const database = ConductorDatabase.openReader(path);
   const guard = new WriteGuard(database, null, silentLog, () => undefined);
+  const chain = new DecisionChain(database);
   return {
     samples: new Samples(database, guard),
     footprints: new Footprints(database, guard),
-    decisions: new Decisions(database, guard),
+    decisions: new Decisions(database, guard, chain),
+    chain: { head: () => chain.head(), verify: (expectedHash) => verifyChain(database, expectedHash) },
     integrationMetrics: new IntegrationMetrics(database, guard),
     close: () => void database.close(),
   };

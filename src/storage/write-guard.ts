@@ -14,7 +14,9 @@ export type WriteKind =
   | "trainings"
   | "breakers"
   | "dead_letters"
+  | "webhook_dead_letters"
   | "idempotency_keys"
+  | "disabled_plugins"
   | "retention";
 
 export interface WriteProblem {

@@ -6,6 +6,8 @@
  *      │        └─ backoff ──▶ attempts used up ──▶ undelivered
  *      │             │ other answers ──────────────▶ undelivered
  *      └─ over 1,000 wait, or conductor ends ──────▶ undelivered
+ *
+ * What is delivered again (see redelivery.ts) takes its turn between attempts.
  */
 
 import { type Clock, sleep } from "../clock.ts";
@@ -29,6 +31,15 @@ export interface WebhookSettings {
 /** What came of an attempt, or of an event: dropped, there was no room; ended, conductor stopped. */
 export type Outcome = "delivered" | "retried" | "refused" | "exhausted" | "dropped" | "ended";
 
+/** One attempt: the event's id is the same in each. */
+export interface Delivery {
+  eventId: string;
+  eventName: string;
+  body: string;
+  /** From 1. */
+  attempt: number;
+}
+
 export interface WebhookPorts {
   clock: Clock;
   /** 0..1, for the jitter. */
@@ -37,7 +48,9 @@ export interface WebhookPorts {
   /** In the header User-Agent. */
   version: string;
   counted(outcome: Outcome): void;
-  /** This event will not be delivered. */
+  /** The receiver took an event. */
+  received(): void;
+  /** This event is given up. */
   undelivered(event: ConductorEvent, reason: string, attempts: number): void;
 }
 
@@ -62,6 +75,8 @@ export class Webhook {
   readonly #ports: WebhookPorts;
   readonly #ending = new AbortController();
   readonly #subscription: QueuedSubscription;
+  /** The receiver is posted to by one at a time. */
+  #turn: Promise<unknown> = Promise.resolve();
   #attempt = 0;
   #delivered = 0;
   #undelivered = 0;
@@ -87,7 +102,8 @@ export class Webhook {
       if (this.#ending.signal.aborted)
         return this.#give(event, "ended", "conductor ended", this.#attempt - 1);
       const attempt = this.#attempt;
-      const judged = await this.#try(event, body);
+      const { id, name } = event;
+      const judged = await this.attempt({ eventId: id ?? "", eventName: name, body, attempt });
       if (judged.kind === "delivered") return this.#succeeded();
       const { reason } = judged;
       this.#lastFailure = { atMs: this.#ports.clock.nowMs(), reason };
@@ -103,18 +119,25 @@ export class Webhook {
     await sleep(this.#ports.clock, ms, this.#ending.signal).catch(() => undefined);
   }
 
-  async #try({ name, id }: ConductorEvent, body: string): Promise<Verdict> {
+  /** Posts once, when it is its turn. */
+  attempt(delivery: Delivery, signal = this.#ending.signal): Promise<Verdict> {
+    const attempt = this.#turn.then(() => this.#post(delivery, signal));
+    this.#turn = attempt.catch(() => undefined);
+    return attempt;
+  }
+
+  async #post({ eventId, eventName, body, attempt }: Delivery, signal: AbortSignal): Promise<Verdict> {
     const { url, secret, timeoutMs } = this.#settings;
     const { clock, post, version } = this.#ports;
     const headers: Record<string, string> = {
       "Content-Type": "application/json",
       "User-Agent": `conductor/${version}`,
-      "Conductor-Event": name,
-      "Conductor-Delivery": id ?? "",
-      "Conductor-Attempt": String(this.#attempt),
+      "Conductor-Event": eventName,
+      "Conductor-Delivery": eventId,
+      "Conductor-Attempt": String(attempt),
     };
     if (secret !== null) headers["Conductor-Signature"] = signature(secret, clock.nowMs(), body);
-    return verdict(await post({ url, headers, body, timeoutMs, signal: this.#ending.signal }));
+    return verdict(await post({ url, headers, body, timeoutMs, signal }));
   }
 
   #succeeded(): void {
@@ -122,6 +145,7 @@ export class Webhook {
     this.#delivered++;
     this.#lastDeliveredMs = this.#ports.clock.nowMs();
     this.#ports.counted("delivered");
+    this.#ports.received();
   }
 
   #give(event: ConductorEvent, outcome: Outcome, reason: string, attempts: number): void {

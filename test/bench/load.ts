@@ -5,7 +5,7 @@
  * and plugin share the processors. Exits with 1 when the conductor ended, a connection broke, or a refusal was anything
  * but 429 or 503 with Retry-After.
  *
- *   bun test/bench/load.ts [--seconds 5] [-o json]
+ *   bun test/bench/load.ts [--seconds 5] [--throughput] [-o json]
  */
 
 import { readFileSync } from "node:fs";
@@ -157,8 +157,9 @@ async function overloaded(conductor: RunningConductor, seconds: number) {
   }
 }
 
-async function measure(seconds: number, overloadSeconds: number): Promise<Report> {
+async function measure(seconds: number, overloadSeconds: number, throughput: boolean): Promise<Report> {
   const conductor = await RunningConductor.start({
+    args: throughput ? ["--throughput"] : [],
     config: `budget: { memory: ${roomyBudget()} }\nplugins: { dirs: [plugins], bundled: false }\n`,
     files,
   });
@@ -206,9 +207,17 @@ function printWrk(what: string, result: WrkResult): void {
 }
 
 const { values } = parseArgs({
-  options: { seconds: { type: "string", default: "5" }, output: { type: "string", short: "o" } },
+  options: {
+    seconds: { type: "string", default: "5" },
+    throughput: { type: "boolean", default: false },
+    output: { type: "string", short: "o" },
+  },
 });
-const report = await measure(Number(values.seconds), Number(process.env.LOAD_SECONDS ?? 60));
+const report = await measure(
+  Number(values.seconds),
+  Number(process.env.LOAD_SECONDS ?? 60),
+  values.throughput,
+);
 if (values.output === "json") console.log(JSON.stringify(report));
 else {
   printPaced(report.paced);

@@ -104,10 +104,11 @@ test("why explains a decision by number, the last one, and the last one about a 
   running.reload(base + (await pressing(running)));
   await until("discord is shed", 10_000, async () => (await running.states()).discord === "shed");
   await until("all is recorded", 5_000, async () =>
-    (await text("why", "discord")).includes("outcome   done"),
+    (await text("why", "discord")).includes("outcome     done"),
   );
   const voice = await text("why", "voice");
-  expect(voice).toMatch(/^decision 1, \d{4}-.*Z, rule "threshold"$/m);
+  expect(voice).toMatch(/^decision 1: voice was stopped(, [\d.]+ [KM]?i?B came back)?$/m);
+  expect(voice).toMatch(/^\d{4}-.*Z, rule "threshold": the measured use is at the shed line$/m);
   expect(voice).toMatch(
     /% of the budget is used, at or over the shed line of .*: voice, which holds .* is the first/,
   );
@@ -115,8 +116,11 @@ test("why explains a decision by number, the last one, and the last one about a 
   expect(voice).toMatch(
     /^ {2}action +shed voice: expected [\d.]+ MiB, -?[\d.]+ [KM]?i?B back in [\d.]+ m?s/m,
   );
-  expect(voice).toMatch(/^ {2}not +shed stubs: the last in the degradation order is never shed$/m);
-  expect(voice).toMatch(/^ {2}outcome +done$/m);
+  expect(voice).toMatch(/^ {14}shed stubs: the last in the degradation order is never shed$/m);
+  expect(voice).toMatch(/^ {14} +signalled \d+ ms after the decision; its memory back [\d.]+ m?s after it$/m);
+  expect(voice).toMatch(/^ {2}outcome +done\n {2}since then +voice has not been brought back$/m);
+  expect(voice).toMatch(/^ {2}plan +to under [\d.]+ %, measured again after each step/m);
+  expect(voice).toMatch(/^ {2}policy +mission: shed from [\d.]+ % on, until under [\d.]+ %;/m);
   expect(await text("why", "1")).toBe(voice);
   expect(await text("why")).toBe(await text("why", "last"));
   expect(await json("why", "discord")).toMatchObject({
@@ -124,9 +128,31 @@ test("why explains a decision by number, the last one, and the last one about a 
     outcome: "done",
     actions: [{ kind: "shed", plugin: "discord", done: true }],
   });
+  const now = await text("why", "now");
+  expect(now).toMatch(/^now: (nothing is done|memory is short, and no further plugin is stopped)$/m);
+  expect(now).toMatch(/^ {2}not +shed voice: is shed already$/m);
+  expect(await json("why", "now")).toMatchObject({ verdict: { rule: "hold" }, inputs: { measured: {} } });
   expect(await text("status")).toMatch(/^voice .* shed /m);
   const none = await ask("why", "stubs");
   expect([none.code, none.err]).toEqual([1, "conductor: stubs: no decision about a plugin of that name\n"]);
   const number = await ask("why", "999");
   expect(number.err).toMatch(/^conductor: There is no such decision: .*\n$/);
+}, 30_000);
+
+test("why without a conductor reads the record of its database, and says so", async () => {
+  const told = await text("why", "voice");
+  const offline = (...args: string[]) =>
+    conductor(["why", ...args, "--port", "9"], {
+      cwd: running.folder,
+      environment: { STATE_DIRECTORY: `${running.folder}/state` },
+    });
+  const { code, out, err } = await offline("voice");
+  expect([code, out]).toEqual([0, told]);
+  expect(err).toBe(
+    `conductor: no conductor answers at http://127.0.0.1:9 (connection refused); read from the database ${running.folder}/state/conductor.db instead\n`,
+  );
+  expect(JSON.parse((await offline("1", "-o", "json")).out)).toEqual(await json("why", "1"));
+  expect((await offline("999")).err).toMatch(/\nconductor: 999: there is no such decision\n$/);
+  // What happens now only a running conductor knows.
+  expect((await offline("now")).err).toMatch(/^conductor: no conductor answers .* start one with/);
 }, 30_000);

@@ -102,6 +102,7 @@ test("what comes while a plugin is away is kept through a SIGKILL under load, an
   expect(acknowledged.filter((id) => !kept.includes(id))).toEqual([]);
 
   const second = await started({ config, folder: first.folder });
+  expect((await order(second, "/api/v1/plugins/echo/enable")).status).toBe(200);
   await until(
     "all are answered",
     30_000,
@@ -259,3 +260,22 @@ export default definePlugin({ handleRequest: (request) => request.idempotencyKey
   expect(await again.json()).toEqual(before);
   expect((await ask(second, 2)).status).toBe(422);
 }, 60_000);
+
+test("what a rule sends elsewhere waits for that plugin, though none serves the platform it names", async () => {
+  const ruled = `${config}routing: { rules: [{ when: { type: command }, to: echo }] }\n`;
+  const running = await started({ config: ruled, files: { ...echoFiles("echo"), ...echoFiles("other") } });
+  defer(() => running.remove());
+  await order(running, "/api/v1/plugins/echo/disable");
+  for (const platform of ["phone", "other"]) {
+    const body = { platform, type: "command", payload: platform, onFailure: "park" };
+    expect((await running.post("/api/v1/requests", body)).status).toBe(202);
+  }
+  // The plugin of one of them is ready all the time: it does not get what is not meant for it.
+  expect((await letters(running)).counts).toMatchObject({ waiting: 2, answered: 0 });
+  expect((await order(running, "/api/v1/plugins/echo/enable")).status).toBe(200);
+  const answered = await until("both are answered", 5_000, async () => {
+    const { deadLetters, counts } = await letters(running);
+    return counts.answered === 2 && deadLetters;
+  });
+  expect(new Set(answered.map(({ stateReason }) => stateReason))).toEqual(new Set(["answered by echo"]));
+}, 20_000);

@@ -183,6 +183,8 @@ test(
       for (const [platform, state] of book.breakers)
         expect([kill, platform, standing.get(platform)]).toEqual([kill, platform, state]);
     }
+    // It may have been disabled when it was killed, and is so still.
+    expect(await order(conductor, "/api/v1/plugins/parks/enable")).toBe(200);
     const drained = await allSent(conductor);
     expect(await conductor.terminate()).toBe(0);
     expect(contradictions(folder, book)).toEqual([]);

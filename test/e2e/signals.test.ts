@@ -69,6 +69,54 @@ describe("TERM", () => {
     await nothingIsLeft(conductor);
   }, 20_000);
 
+  test("waits for an answer as long as plugins may take, refuses what comes meanwhile, and is held up by no follower", async () => {
+    const conductor = await start({ files: echoFiles("echo"), config: "scaler: { order: [echo] }\n" });
+    const follower = await fetch(conductor.url("/api/v1/events"));
+    const cut = follower.text().then(
+      () => "ended",
+      () => "cut",
+    );
+    const underWay = conductor.request("echo", 3_000, "sleep");
+    await until("it is in flight", 2_000, async () => (await conductor.plugin("echo")).inFlight === 1);
+    await Bun.sleep(500);
+    const beginMs = performance.now();
+    const ended = conductor.terminate();
+    await until("it stops", 2_000, () => conductor.logged("conductor.stopping").length > 0);
+    const refused = await conductor.request("echo", 1);
+    expect([refused.status, refused.body.code]).toEqual([503, "shutting_down"]);
+    expect(Number(refused.headers.get("retry-after"))).toBeGreaterThan(0);
+    expect(refused.headers.get("connection")).toBe("close");
+    const order = await conductor.post("/api/v1/plugins/echo/disable", {});
+    expect([order.status, order.headers.get("retry-after")]).toEqual([503, "5"]);
+    // Whoever watches sees how far it is.
+    expect((await conductor.plugin("echo")).state).toBe("ready");
+    const answer = await underWay;
+    expect([answer.status, answer.body.result]).toEqual([200, { echo: 3_000 }]);
+    expect(await ended).toBe(0);
+    expect(performance.now() - beginMs).toBeLessThan(10_000);
+    expect(["ended", "cut"]).toContain(await cut);
+    await nothingIsLeft(conductor);
+  }, 20_000);
+
+  test("with a request that is never answered and a plugin that will not end takes less than 10 s, and both hear of it", async () => {
+    const conductor = await start({
+      files: {
+        ...echoFiles("echo", "limits: { requestTimeout: 1m }\n"),
+        "plugins/stubborn/plugin.yaml": rogueManifest("stubborn", ["ignore-term", "slow-shutdown"]),
+      },
+      config: "plugins: { grace: 1m }\nscaler: { order: [echo] }\n",
+    });
+    const underWay = conductor.request("echo", 60_000, "sleep");
+    await until("it is in flight", 2_000, async () => (await conductor.plugin("echo")).inFlight === 1);
+    const beginMs = performance.now();
+    const ended = conductor.terminate();
+    const answer = await underWay;
+    expect([answer.status, answer.body.code]).toEqual([503, "plugin_stopped"]);
+    expect(await ended).toBe(0);
+    expect(performance.now() - beginMs).toBeLessThan(10_000);
+    await nothingIsLeft(conductor);
+  }, 20_000);
+
   test("twice, or followed by INT, is the same as once", async () => {
     const conductor = await start({
       files: {

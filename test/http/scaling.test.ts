@@ -57,6 +57,8 @@ describe("decisions", () => {
       outcomeAt: null,
       forecast: { at: "2026-01-01T00:00:00.000Z", smoothedRatio: 0.8 },
       inputs: { lastChangeAt: "2026-01-01T00:00:00.000Z" },
+      plan: ["voice"],
+      hash: expect.stringMatching(/^[0-9a-f]{64}$/),
     });
     expect(JSON.stringify(pending)).not.toContain('Ms":1767');
     subject.storage.decisions.setOutcome(id, [{ plugin: "voice", done: true, actualBytes: 7 }], startMs);
@@ -76,6 +78,32 @@ describe("decisions", () => {
       outcome: "none",
       actions: [],
     });
+  });
+
+  test("have every time in them as ISO text, however deep; what is no time stays", async () => {
+    const inputs = {
+      lastChangeMs: null,
+      ahead: { riseRatio: 0.1, atMs: startMs },
+      plugins: [{ name: "voice", putOffUntilMs: startMs + 1 }, { putOffUntilMs: "soon" }],
+      odd: { atMs: 1e300 },
+    };
+    const id = subject.storage.decisions.append({ ...decisionAt(33, "voice"), inputs });
+    const { inputs: shown } = (await subject.json(`/api/v1/scaling/decisions/${id}`)) as { inputs: unknown };
+    expect(shown).toEqual({
+      lastChangeAt: null,
+      ahead: { riseRatio: 0.1, at: "2026-01-01T00:00:00.000Z" },
+      plugins: [{ name: "voice", putOffUntil: "2026-01-01T00:00:00.001Z" }, { putOffUntilMs: "soon" }],
+      odd: { atMs: 1e300 },
+    });
+  });
+
+  test("are chained: the newest hash is told, to be noted elsewhere", async () => {
+    const id = subject.storage.decisions.append(decisionAt(34, "voice"));
+    const { hash } = (await subject.json(`/api/v1/scaling/decisions/${id}`)) as { hash: string };
+    const audit = await subject.json("/api/v1/scaling/audit");
+    expect(audit).toMatchObject({ head: { hash, seq: expect.any(Number) }, waiting: 0, lost: 0 });
+    subject.storage.decisions.setOutcome(id, [], startMs);
+    expect(await subject.json("/api/v1/scaling/audit")).not.toMatchObject({ head: { hash } });
   });
 
   test("whose record is of another make are shown as far as they go", async () => {

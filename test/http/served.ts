@@ -145,6 +145,8 @@ function parts(clock: VirtualClock, config: Config, otherRouter?: Router) {
     recorder: host,
     onIntervention: () => undefined,
     reservationMs: 30_000,
+    horizonMs: config.forecast.horizon,
+    newLeaseId: () => crypto.randomUUID(),
   });
   const ownRouter = new Router({
     clock,
@@ -242,6 +244,7 @@ export async function served({
     post,
     random: () => 0.5,
     version: "1",
+    letters: made.storage.webhookLetters,
     counted: () => undefined,
   });
   let waitingFor: string | null = null;

@@ -39,6 +39,7 @@ function used(metrics: Metrics): Metrics {
   metrics.countDecision("shed", "done");
   metrics.countShed("voice", 2e8, 1.5e8);
   metrics.countRestore("voice");
+  metrics.setReservedMemory({ start: 2e8, copy: 0, lease: 1e9 });
   metrics.setPluginState("voice", "running");
   metrics.setPluginFootprint("voice", 2e8, "cgroup");
   metrics.countPluginRestart("voice");

@@ -15,6 +15,7 @@ const standing = (name: string, state: Standing["state"], startsOnRequest = fals
   inFlight: 0,
   priority: 0,
   protect: false,
+  expectedBytes: null,
   breakerResetMs: null,
 });
 

@@ -2,13 +2,18 @@
 
 import type { EventMap, EventName } from "../../src/events/events.ts";
 import { Redriver, type RedriverOptions } from "../../src/routing/redrive.ts";
+import { compileRules, type RouteRules } from "../../src/routing/rules.ts";
 import type { DeadLetter, DeadLetterDraft } from "../../src/storage/dead-letter-row.ts";
 import { letterAt } from "../storage/letter-rows.ts";
 import { recordedLog, storageAt } from "../storage/scratch.ts";
 import { routing } from "./routed.ts";
 
-export function redriving(over: Partial<RedriverOptions> = {}, path = ":memory:") {
-  const routed = routing();
+export function redriving(
+  over: Partial<RedriverOptions> = {},
+  path = ":memory:",
+  routes: () => RouteRules = () => compileRules([]),
+) {
+  const routed = routing({ rules: routes });
   const { clock, dispatcher, router } = routed;
   const { log, lines } = recordedLog();
   const storage = storageAt(path, { clock });
@@ -21,6 +26,7 @@ export function redriving(over: Partial<RedriverOptions> = {}, path = ":memory:"
     letters,
     router,
     dispatcher,
+    routes,
     rules: { maxRedrives: 3, firstDelayMs: 1_000, maxDelayMs: 60_000 },
     ratePerSecond: 10,
     ...over,

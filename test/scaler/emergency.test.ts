@@ -22,6 +22,8 @@ const quiet = {
   publisher: { publish: () => undefined },
   onIntervention: () => undefined,
   reservationMs: 30_000,
+  horizonMs: 300_000,
+  newLeaseId: () => "lease-1",
 };
 
 test("an emergency signals every victim before it measures, logs, writes or announces anything", async () => {

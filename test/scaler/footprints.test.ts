@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test";
-import { LearnedFootprints } from "../../src/scaler/footprints.ts";
+import { LearnedFootprints, mostPeaks } from "../../src/scaler/footprints.ts";
 
 describe("a plugin's usual footprint", () => {
   test("is not known before it was measured", () => {
@@ -21,5 +21,46 @@ describe("a plugin's usual footprint", () => {
     // From 60 to 600 at an even pace: the middle is 330.
     expect(learned.usualBytes("leak")).toBeGreaterThan(320);
     expect(learned.usualBytes("leak")).toBeLessThan(340);
+  });
+});
+
+describe("a plugin's peak, which its start reserves", () => {
+  test("is that of its lives and a tenth more, whatever it usually holds", () => {
+    const learned = new LearnedFootprints();
+    expect(learned.peakBytes("voice")).toBeNull();
+    for (const life of [
+      [10, 100, 20],
+      [10, 80, 20],
+    ]) {
+      learned.started("voice", 0);
+      for (const bytes of life) learned.learn("voice", bytes);
+    }
+    expect(learned.peakBytes("voice")).toBe(110);
+    expect(learned.usualBytes("voice")).toBe(20);
+  });
+
+  test("forgets one life in twenty that was out of the ordinary", () => {
+    const learned = new LearnedFootprints();
+    for (let life = 1; life <= 20; life++) {
+      learned.started("voice", life);
+      learned.learn("voice", life === 7 ? 5_000 : 100);
+    }
+    expect(learned.peakBytes("voice")).toBe(110);
+  });
+
+  test("is remembered over a restart, the latest of what was recorded and then of this run", () => {
+    const learned = new LearnedFootprints();
+    learned.remember("voice", [0, 100, 200]);
+    expect(learned.peakBytes("voice")).toBe(220);
+    learned.started("voice", 0);
+    learned.learn("voice", 20);
+    expect(learned.peakBytes("voice")).toBe(220);
+    // So many lives later nothing of before is left.
+    for (let life = 1; life <= mostPeaks; life++) {
+      learned.started("voice", life);
+      learned.learn("voice", 20);
+    }
+    expect(learned.peakBytes("voice")).toBe(22);
+    expect(learned.usualBytes("voice")).toBe(20);
   });
 });

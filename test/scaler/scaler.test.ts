@@ -38,6 +38,8 @@ function house(footprintsMiB: Record<string, number>, stopMs?: number) {
     publisher: { publish: (name) => announced.push(name) },
     onIntervention: (_, what) => interventions.push(what),
     reservationMs: 30_000,
+    horizonMs: 300_000,
+    newLeaseId: () => crypto.randomUUID(),
   });
   /** One reading now, and time for what it causes. */
   const read = async (passMs = 1_000) => {
@@ -308,7 +310,7 @@ test("a plugin that is being restored has its memory reserved until it runs", as
   expect(scaler.mayStart("android")).toEqual({
     ok: false,
     reason:
-      "there is no room: 85.0 % of the budget would be used with its usual 200 MiB and 300 MiB that those which are starting still take",
+      "there is no room: 85.0 % of the budget would be used with its usual 200 MiB and 300 MiB that are promised to voice",
   });
   scaler.onPluginState("voice", "running");
   expect(scaler.mayStart("android")).toEqual({ ok: true });

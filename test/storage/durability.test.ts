@@ -4,6 +4,7 @@ import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { draftAt, sampleAt } from "./rows.ts";
 import { scratchFolder, startScript, storageAt, undoAll } from "./scratch.ts";
+import { verified } from "./verified.ts";
 
 afterEach(undoAll);
 
@@ -25,6 +26,7 @@ test("after SIGKILL of the writer every acknowledged row is there, and the file 
     expect(ids).toEqual(ids.map((_, index) => (ids[0] ?? 0) - index));
     expect(storage.samples.latest(1)).toHaveLength(1);
     storage.close();
+    expect(verified(path).broken).toBeNull();
 
     const raw = new Database(path);
     expect(raw.query("PRAGMA quick_check").values()).toEqual([["ok"]]);

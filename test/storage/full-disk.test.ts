@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { Ballast } from "../../src/storage/ballast.ts";
 import { draftAt, sampleAt } from "./rows.ts";
 import { fill, recordedLog, smallDisk, startScript, storageAt, thrownBy, undoAll } from "./scratch.ts";
+import { verified } from "./verified.ts";
 
 afterEach(undoAll);
 
@@ -86,6 +87,7 @@ test("a disk that fills up at runtime: nothing throws, decisions go before sampl
   expect(storage.samples.insert(sampleAt(2e6))).toBe(true);
   expect(storage.status().failing).toEqual([]);
   storage.close();
+  expect(verified(path)).toMatchObject({ decisions: ids.length, broken: null });
 
   const again = storageAt(path);
   const all = again.decisions.list({ limit: 500 }).decisions.map(({ id }) => id);

@@ -70,15 +70,18 @@ test("a large file is checked table by table, decisions first, until the time is
   const limits = { wholeFileBytes: 0, tablesBudgetMs: 25 };
   const report = checkIntegrity(raw, path, () => (nowMs += 10), limits);
   expect(report.uncheckedTables).toEqual([
+    "decision_chain",
     "decision_plugins",
     "dead_letters",
     "breaker_moves",
     "breakers",
+    "disabled_plugins",
     "footprints",
     "forecast_trainings",
     "idempotency_keys",
     "integration_metrics",
     "samples",
+    "webhook_dead_letters",
   ]);
   expect(checkIntegrity(raw, path, () => 0, limits).uncheckedTables).toEqual([]);
   expect(checkIntegrity(raw, path, () => 0).uncheckedTables).toEqual([]);

@@ -127,6 +127,7 @@ test("a decision comes back whole, with its outcome later, by id, by cursor and 
     id: 3,
     outcome: null,
     outcomeAtMs: null,
+    hash: expect.stringMatching(/^[0-9a-f]{64}$/),
   } as never);
   decisions.setOutcome(3, { reclaimedBytes: 9 }, 500);
   expect(decisions.byId(3)).toMatchObject({ outcome: { reclaimedBytes: 9 }, outcomeAtMs: 500 });
