@@ -54,10 +54,11 @@ async function meet(policy: (typeof policies)[number], name: string): Promise<vo
   const [lastPid] = (await pressed.conductor.plugin("last")).pids;
   for (let round = 0; round < rounds; round++) {
     if (round > 0) await pressed.settled();
-    const { crossedMs, signalSeenMs, freedBytes, peakBytes } = await pressed.press(lines[policy]);
+    const { crossedMs, signalSeenMs, peakBytes } = await pressed.press(lines[policy]);
     // Recorded a moment after the last process was gone.
     const sheds = (await pressed.recordedSheds()).slice(-2);
     const [first] = sheds;
+    const freedBytes = peakBytes - pressed.usedBytes();
     console.log(
       `${policy}, ${name}: crossing to first gone ${ms(crossedMs === null ? null : signalSeenMs - crossedMs)}; told: crossing to reading ${ms(first?.noticedMs)}, reading to signal ${ms(first?.signalMs)}; back ${mib(freedBytes)}, most in use ${((100 * peakBytes) / budgetBytes).toFixed(1)} %`,
     );

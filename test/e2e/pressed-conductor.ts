@@ -3,7 +3,7 @@
  * degradation order, `hog` second, `last` never. What it does is watched from outside, every millisecond.
  */
 
-import { type HogStep, hogArguments } from "../../src/cli/drill/hog.ts";
+import { type HogStep, hogArguments, isListening } from "../../src/cli/drill/hog.ts";
 import { CgroupMeter } from "../../src/monitor/cgroup-memory.ts";
 import { isAlive, type ProcessId, readProcess } from "../../src/plugins/proc-table.ts";
 import { MemoryCgroup } from "./memory-cgroup.ts";
@@ -33,8 +33,6 @@ export interface Crossing {
   /** The use was seen under the line again. */
   backMs: number;
   peakBytes: number;
-  /** Bytes that came back until then. */
-  freedBytes: number;
 }
 
 export interface ShedAction {
@@ -134,11 +132,13 @@ export class PressedConductor {
     });
   }
 
-  /** Has the hog fill memory, and waits until one of them was killed and the use is under the line at `lineRatio` (again). */
+  /** Has the hog fill memory, and waits until the hog is gone and the use is under the line at `lineRatio`. */
   async press(lineRatio: number, timeoutMs = 20_000): Promise<Crossing> {
     const [first, hog] = [await this.#process("first"), await this.#process("hog")];
+    await until("the hog listens", 10_000, () => isListening(hog.pid));
     const lineBytes = lineRatio * this.budgetBytes;
     let crossedMs: number | null = null;
+    let backMs: number | null = null;
     let [signalSeenMs, peakBytes] = [0, 0];
     const endMs = performance.now() + timeoutMs;
     process.kill(hog.pid, "SIGUSR1");
@@ -148,9 +148,9 @@ export class PressedConductor {
       peakBytes = Math.max(peakBytes, usedBytes);
       if (crossedMs === null && usedBytes >= lineBytes) crossedMs = nowMs;
       if (signalSeenMs === 0 && !(isAlive(first) && isAlive(hog))) signalSeenMs = performance.now();
-      const goneOn = crossedMs !== null || !isAlive(hog);
-      if (signalSeenMs > 0 && goneOn && usedBytes < lineBytes)
-        return { crossedMs, signalSeenMs, backMs: nowMs, peakBytes, freedBytes: peakBytes - usedBytes };
+      const isBack = signalSeenMs > 0 && usedBytes < lineBytes;
+      backMs = isBack ? (backMs ?? nowMs) : null;
+      if (backMs !== null && !isAlive(hog)) return { crossedMs, signalSeenMs, backMs, peakBytes };
       await Bun.sleep(1);
     }
     throw new Error(
@@ -169,7 +169,8 @@ export class PressedConductor {
     return until("every decision has its outcome", 10_000, async () => {
       const actions = (await this.decisions()).toReversed().flatMap((decision) => decision.actions);
       const sheds = actions.filter(({ kind }) => kind === "shed");
-      return sheds.length > 0 && sheds.every(({ signalMs }) => signalMs !== undefined) ? sheds : null;
+      if (sheds.length > 0 && sheds.every(({ signalMs }) => signalMs !== undefined)) return sheds;
+      throw new Error(JSON.stringify(sheds));
     });
   }
 

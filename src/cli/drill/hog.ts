@@ -5,6 +5,7 @@
  */
 
 import { dlopen, type Pointer } from "bun:ffi";
+import { readFileSync } from "node:fs";
 import { type Clock, SystemClock, sleep } from "../../clock.ts";
 
 /** The hog holds `bytes` when `afterMs` have passed since the step before. */
@@ -22,6 +23,19 @@ export const hogArguments = (baseBytes: number, steps: readonly HogStep[]): stri
   String(baseBytes),
   ...steps.map(({ bytes, afterMs }) => `${bytes}@${afterMs}`),
 ];
+
+/** Signal 10, USR1, among those that a process catches. */
+const caughtBit = 1n << 9n;
+
+/** Whether a hog waits for its signal already: before that, the signal would end it. False for a process that is gone. */
+export function isListening(pid: number): boolean {
+  try {
+    const caught = /^SigCgt:\s*([0-9a-f]+)$/m.exec(readFileSync(`/proc/${pid}/status`, "utf8"))?.[1] ?? "0";
+    return (BigInt(`0x${caught}`) & caughtBit) !== 0n;
+  } catch {
+    return false; // It is gone.
+  }
+}
 
 const whole = (text: string | undefined): number | null =>
   text !== undefined && /^\d{1,13}$/.test(text) && Number(text) <= mostBytes ? Number(text) : null;

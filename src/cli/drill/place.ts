@@ -4,7 +4,7 @@ import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 
 import { join } from "node:path";
 import { formatBytes } from "../../config/units.ts";
 import { CgroupMeter } from "../../monitor/cgroup-memory.ts";
-import { enclosingCgroups } from "../../monitor/cgroups.ts";
+import { enclosingCgroups, usageFile } from "../../monitor/cgroups.ts";
 import { parseMeminfo } from "../../monitor/meminfo.ts";
 import { cgroupOomKills, hostOomKills } from "../../monitor/oom-kills.ts";
 import { ownCgroupPlaces } from "../../plugins/limits.ts";
@@ -77,6 +77,19 @@ export class DrillPlace {
     // Swap would only put off what the limit is for.
     const swap = join(this.folder, this.#file("memory.memsw.limit_in_bytes", "memory.swap.max"));
     if (existsSync(swap)) writeFileSync(swap, this.run.version === 1 ? String(bytes) : "0");
+  }
+
+  /**
+   * Bytes in use that are no file cache: what of the cache is counted changes with what the kernel takes for unused. Throws
+   * what the system says.
+   */
+  heldBytes(): number {
+    const read = (file: string) => readFileSync(join(this.folder, file), "utf8");
+    const usage = Number(read(usageFile(this.run.version)));
+    const cache = (this.run.version === 1 ? /^total_cache (\d+)$/m : /^file (\d+)$/m).exec(
+      read("memory.stat"),
+    )?.[1];
+    return usage - Number(cache ?? 0);
   }
 
   meter(): CgroupMeter {

@@ -3,6 +3,7 @@
 import { type Clock, sleep } from "../../clock.ts";
 import { isAlive, readProcess } from "../../plugins/proc-table.ts";
 import { signalProcess } from "../../plugins/process-family.ts";
+import { isListening } from "./hog.ts";
 import type { DrillPlace } from "./place.ts";
 import type { Scene, Sizes } from "./scenes.ts";
 import type { DecisionView, Subject } from "./subject.ts";
@@ -35,6 +36,7 @@ export interface SceneReport {
 }
 
 const watchMs = 2;
+const listenMs = 20_000;
 /** From the end of the hog's steps on. */
 const shedWithinMs = 10_000;
 const restoreWithinMs = 25_000;
@@ -60,9 +62,11 @@ export interface Drill {
 
 /** Runs it on a subject that is ready; the subject runs on. Throws when it was interrupted or the conductor failed. */
 export async function runDrill(drill: Drill): Promise<SceneReport> {
-  const { place, subject, scene, sizes, say } = drill;
+  const { place, subject, scene, sizes, signal, say } = drill;
+  const hogPid = await subject.pidOf("hog");
+  await subject.until("the hog listens", listenMs, signal, async () => isListening(hogPid));
   say(`${scene.name}: ${scene.what}`);
-  const seen = await press(drill, await subject.pidOf("hog"));
+  const seen = await press(drill, hogPid);
   const problems: string[] = [];
   if (!seen.shed) problems.push("the hog was not shed");
   const restored = seen.shed ? await untilRestored(drill, problems) : null;

@@ -28,7 +28,7 @@ const MiB = 2 ** 20;
 const settleMs = 3_300;
 /** What rests may differ by so much of the budget from what was measured before. */
 const mostDriftRatio = 0.03;
-/** The first conductor of a host reads its program into the cache, which counts; the second finds it there. */
+/** How often a drill is begun until what rests is what was measured before. */
 const mostAttempts = 4;
 /** The limit while what rests is not known yet. */
 const roomFactor = 4;
@@ -126,10 +126,7 @@ export class DrillSession {
     this.#cleaner.tell(`${subject.role.pid}\n`);
     await subject.ready(signal);
     await sleep(clock, settleMs, signal);
-    const meter = this.#place.meter();
-    const restBytes = meter.usedBytes() ?? 0;
-    meter.close();
-    return { subject, restBytes };
+    return { subject, restBytes: this.#place.heldBytes() };
   }
 
   /** Everything is taken away; yields what the cleaner says of what it could not take. */
