@@ -71,7 +71,7 @@ export async function runDrill(drill: Drill): Promise<SceneReport> {
   if (!seen.shed) problems.push("the hog was not shed");
   const restored = seen.shed ? await untilRestored(drill, problems) : null;
   const decisions = await subject.decisions();
-  const told = toldBy(decisions);
+  const { endedAtMs, ...told } = toldBy(decisions);
   const kernelKills = place.kernelKills();
   if (kernelKills > 0) problems.push(`the kernel killed ${kernelKills}`);
   const emergency = decisions.find(({ rule }) => rule === "emergency")?.actions[0];
@@ -87,7 +87,7 @@ export async function runDrill(drill: Drill): Promise<SceneReport> {
     problems,
     ...told,
     overEmergencyMs: seen.overEmergencyMs,
-    restoreMs: restored === null || told.endedAtMs === null ? null : restored - told.endedAtMs,
+    restoreMs: restored === null || endedAtMs === null ? null : restored - endedAtMs,
     peakBytes: seen.peakBytes,
     budgetBytes: sizes.budgetBytes,
     kernelKills,
