@@ -8,6 +8,7 @@ import type { Command } from "./command.ts";
 import { compareCommand } from "./compare.ts";
 import { deadLettersCommand } from "./dead-letters.ts";
 import { doctorCommand } from "./doctor.ts";
+import { drillCommand } from "./drill.ts";
 import { evaluateCommand } from "./evaluate.ts";
 import { eventsCommand } from "./events.ts";
 import { forecastCommand } from "./forecast.ts";
@@ -41,6 +42,7 @@ export const commands: readonly Command[] = [
   compareCommand,
   routesCommand,
   benchCommand,
+  drillCommand,
   doctorCommand,
   schemaCommand,
 ];

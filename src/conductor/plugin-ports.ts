@@ -63,6 +63,7 @@ export function actuatorOf(manager: PluginManager, watch: MemoryWatch, learned: 
       return facts;
     },
     footprintBytes: (plugin) => watch.measureFootprint(plugin),
+    strike: manager.strike,
     hasten: (plugin) => manager.hasten(plugin),
     shed: async (plugin, how): Promise<Carried> => {
       const stopped = await manager.shed(plugin, how);
