@@ -58,6 +58,7 @@ export class Controller {
   /** A reading of memory. Those of one clock tick count once. */
   observe(measured: Measured, nowMs: number): void {
     this.#growth.add(nowMs, measured.usedBytes);
+    if (!this.#shedding) return;
     const situation = this.situation(nowMs, measured, []);
     if (measured.usedBytes / measured.budgetBytes < shedTarget(situation, this.#policy))
       this.#shedding = false;
