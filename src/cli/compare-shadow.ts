@@ -1,7 +1,9 @@
 /** What the shadow policies decided otherwise, and what it would have come to, from the record. */
 
 import { SystemClock } from "../clock.ts";
+import { loadKernels } from "../conductor/load-kernels.ts";
 import { recordedPolicy } from "../conductor/policy-record.ts";
+import { recordReplay } from "../conductor/record-replay.ts";
 import { type Regret, type ReplayPolicy, regretOf, type Totals } from "../conductor/regret.ts";
 import { formatDuration, formatPercent, parseDurationMs } from "../config/units.ts";
 import { policyOf } from "../scaler/policy.ts";
@@ -27,13 +29,15 @@ interface Compared {
 }
 
 /**
- * Prints agreement, differences by rule and, where `replay` can replay the record, the regret of each shadow against the
- * policy that acts. Yields the exit code; throws CliError.
+ * Prints agreement, differences by rule and, by replay of the record, the regret of each shadow against the policy that acts.
+ * Yields the exit code; throws CliError.
  */
-export async function compareShadow(invocation: Invocation, replay: ReplayPolicy | null): Promise<number> {
+export async function compareShadow(invocation: Invocation, other?: ReplayPolicy): Promise<number> {
   const json = wantsJson(invocation);
   const lengthMs = sinceOf(invocation);
   const { config } = configuration(invocation);
+  const { kernels } = await loadKernels();
+  const replay = other ?? recordReplay(config, kernels);
   const untilMs = new SystemClock().nowMs();
   const reader = openStorageReader(databasePath(invocation));
   try {
@@ -88,10 +92,9 @@ async function judge(
   reader: StorageReader,
   { acting, shadow }: { acting: Policy; shadow: Policy | null },
   span: { sinceMs: number; untilMs: number },
-  replay: ReplayPolicy | null,
+  replay: ReplayPolicy,
 ): Promise<Pick<Compared, "regret" | "regretBecause">> {
   const not = (regretBecause: string) => ({ regret: null, regretBecause });
-  if (replay === null) return not("this conductor does not replay the record");
   if (shadow === null) return not("its policy was recorded by another version");
   const regret = regretOf(await replay(reader, acting, span), await replay(reader, shadow, span));
   return regret ? { regret, regretBecause: null } : not("too little is recorded");

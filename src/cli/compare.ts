@@ -8,12 +8,14 @@ import type { NamedHost } from "../replay/trace-hosts.ts";
 import {
   CliError,
   type Command,
+  configOption,
   exitCode,
   type Invocation,
   outputOption,
   textFlags,
   wantsJson,
 } from "./command.ts";
+import { compareShadow } from "./compare-shadow.ts";
 import { describeComparison } from "./compare-text.ts";
 import { compilerWarning } from "./compilers.ts";
 import { PercentLine } from "./percent-line.ts";
@@ -49,8 +51,10 @@ const dayMs = 86_400_000;
 export const compareCommand: Command = {
   name: "compare",
   summary: "Tell which of several policies is better, on traces and simulated hosts",
-  usage:
+  usage: [
     "conductor compare A.yaml B.yaml [C.yaml …] [--trace FILE …] [--pattern NAME …] [--seeds N] [-o json]",
+    "conductor compare --shadow [--since 7d] [-o json]",
+  ].join("\n"),
   options: {
     trace: { type: "string", multiple: true, help: "A trace to run on; may be given several times" },
     pattern: {
@@ -60,6 +64,9 @@ export const compareCommand: Command = {
     },
     seeds: { type: "string", help: "Each trace and pattern is run with so many seeds (default: 10)" },
     days: { type: "string", help: "Length of a simulated host (default: 1)" },
+    shadow: { type: "boolean", help: "Compare the shadow policies with the one that acts, from the record" },
+    since: { type: "string", help: "With --shadow: how far back (default: 7d)" },
+    ...configOption,
     ...traceOptions,
     ...outputOption,
   },
@@ -71,6 +78,7 @@ export const compareCommand: Command = {
   ],
   positionals: mostPolicies,
   run: async (invocation) => {
+    if (invocation.flags.shadow === true) return compareShadow(invocation);
     const json = wantsJson(invocation);
     const policies = policiesOf(invocation);
     const { terminal } = invocation;

@@ -64,7 +64,7 @@ export const shadowCommand: Command = {
   run: async (invocation) => {
     const [action, name] = invocation.positionals;
     if (action !== undefined && !actions.includes(action)) throw unknownAction(action);
-    if (action === "compare") return compareShadow(invocation, null);
+    if (action === "compare") return compareShadow(invocation);
     if (action !== "promote" && name !== undefined)
       throw new CliError(`${name}: unexpected argument`, exitCode.usage);
     const json = wantsJson(invocation);

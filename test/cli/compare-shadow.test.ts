@@ -1,4 +1,4 @@
-/** Agreement and regret from a record, with something that replays it. */
+/** Agreement and regret from a record. */
 
 import { describe, expect, test } from "bun:test";
 import { writeFileSync } from "node:fs";
@@ -11,15 +11,47 @@ import { scaler } from "../../src/config/scaler-schema.ts";
 import { silentLog } from "../../src/log.ts";
 import { policyOf } from "../../src/scaler/policy.ts";
 import { resolveLocation } from "../../src/storage/location.ts";
-import { openStorage } from "../../src/storage/storage.ts";
+import { openStorage, type Storage } from "../../src/storage/storage.ts";
 import { cleanUpAfterEach, scratchFolder } from "../e2e/clean-up.ts";
 
 const defer = cleanUpAfterEach();
 const hourMs = 3_600_000;
 const late = policyOf(scaler.parse({ policy: "adaptive" }));
 
+const GiB = 2 ** 30;
+
+/** A day and two hours of samples: 50 % of the memory, and for an hour of each six 85 % with what voice takes then. */
+function record(storage: Storage, nowMs: number): void {
+  const unknown = { cpuPercent: null, swapUsedBytes: null, swapTotalBytes: null, diskUsedPercent: null };
+  const rest = { diskFreeBytes: null, load1: null, load5: null, load15: null };
+  const stalls = { psiMemorySomePercent: null, psiMemoryFullPercent: null, psiCpuSomePercent: null };
+  const io = { psiIoSomePercent: null, psiIoFullPercent: null };
+  const from = nowMs - 26 * hourMs;
+  for (let atMs = from; atMs <= nowMs; atMs += 60_000) {
+    const high = Math.floor((atMs - from) / hourMs) % 6 === 3;
+    const memory = { memoryUsedBytes: (high ? 8.5 : 5) * GiB, memoryBudgetBytes: 10 * GiB };
+    storage.samples.insert({ atMs, ...memory, ...unknown, ...rest, ...stalls, ...io });
+    storage.footprints.insert([
+      { atMs, plugin: "voice", bytes: (high ? 4 : 0.5) * GiB, method: "cgroup" },
+      { atMs, plugin: "stubs", bytes: 0.1 * GiB, method: "cgroup" },
+    ]);
+  }
+  storage.decisions.append({
+    atMs: nowMs - hourMs,
+    policy: "mission",
+    rule: "hold",
+    reason: "nothing to do",
+    inputs: { plugins: [{ name: "voice" }, { name: "stubs" }] },
+    forecast: null,
+    plan: null,
+    actions: [],
+    alternatives: [],
+    plugins: [],
+  });
+}
+
 /** A folder with the record of a shadow that was watched for two days. */
-function recorded(): { folder: string; nowMs: number } {
+function recorded(withMemory = false): { folder: string; nowMs: number } {
   const folder = scratchFolder(defer);
   const clock = new SystemClock();
   const nowMs = clock.nowMs();
@@ -29,6 +61,7 @@ function recorded(): { folder: string; nowMs: number } {
     clock,
     log: silentLog,
   });
+  if (withMemory) record(storage, nowMs);
   storage.shadows.watch("late", late, nowMs - 48 * hourMs);
   storage.shadows.count("late", nowMs - 30 * hourMs, 50, 50);
   storage.shadows.count("late", nowMs - 2 * hourMs, 99, 1);
@@ -48,7 +81,7 @@ function recorded(): { folder: string; nowMs: number } {
   return { folder, nowMs };
 }
 
-async function compared(folder: string, flags: Record<string, string>, replay: ReplayPolicy | null) {
+async function compared(folder: string, flags: Record<string, string>, replay?: ReplayPolicy) {
   const lines: string[] = [];
   const terminal = { out: (line: string) => lines.push(line), err: () => undefined, redraw: () => undefined };
   const invocation: Invocation = {
@@ -103,11 +136,15 @@ describe("compare --shadow", () => {
     ]);
   });
 
-  test("without a replay prints the rest", async () => {
-    const { folder } = recorded();
-    expect(await compared(folder, {}, null)).toContain(
-      "regret     not known: this conductor does not replay the record",
-    );
+  test("replays the record: on memory that comes to 85 % the later policy keeps the plugin up", async () => {
+    const { folder } = recorded(true);
+    const { shadows } = JSON.parse(await compared(folder, { output: "json" }));
+    const [{ regret }] = shadows;
+    expect(regret.stretches).toBe(5);
+    expect(regret.acting.sheds).toBeGreaterThanOrEqual(4);
+    expect(regret.shadow).toMatchObject({ weightedAvailability: 1, oomMinutes: 0, sheds: 0 });
+    expect(regret.acting.weightedAvailability).toBeLessThan(1);
+    expect(regret.gain.mean).toBeCloseTo(1 - regret.acting.weightedAvailability, 6);
   });
 
   test("without a shadow says how to come by one", async () => {
@@ -120,7 +157,7 @@ describe("compare --shadow", () => {
     });
     storage.close();
     writeFileSync(join(folder, "conductor.yaml"), "storage: { path: conductor.db }\n");
-    await expect(compared(folder, {}, null)).rejects.toThrow(
+    await expect(compared(folder, {})).rejects.toThrow(
       /no shadow policy was watched yet; name one under shadow:/,
     );
   });
