@@ -27,8 +27,9 @@ export class LadderHost {
   othersBytes = 0;
   reservedBytes = 0;
   forecast: MemoryReading["forecast"] = null;
-  /** Most drivers that loaded at the same time. */
-  mostLoading = 0;
+  /** Engines that load or unload, and the most that ever did so at the same time. */
+  readonly #changing = new Set<ManagedEngine>();
+  mostChanging = 0;
   verdicts: string[] = [];
 
   constructor(scripts: Partial<Record<RungName, Partial<Script>>> = {}, tier: Partial<ModelTier> = {}) {
@@ -52,7 +53,13 @@ export class LadderHost {
       makeEngine: ({ name }, contextTokens) => {
         const driver = new ScriptedDriver(name, contextTokens, this.scripts[name as RungName], this.clock);
         this.drivers.set(name, driver);
-        return new ManagedEngine(driver, this.clock);
+        const engine = new ManagedEngine(driver, this.clock);
+        engine.onChange((state) => {
+          if (state === "loading" || state === "unloading") this.#changing.add(engine);
+          else this.#changing.delete(engine);
+          this.mostChanging = Math.max(this.mostChanging, this.#changing.size);
+        });
+        return engine;
       },
       memory: () => ({
         memory: { usedBytes: this.usedBytes, budgetBytes: 1_000 * MiB, reservedBytes: this.reservedBytes },
@@ -88,10 +95,6 @@ export class LadderHost {
   async run(ms: number): Promise<void> {
     for (let second = 0; second < ms; second += 1_000) {
       this.manager.evaluate();
-      this.mostLoading = Math.max(
-        this.mostLoading,
-        this.manager.facts().filter(({ state }) => state === "loading" || state === "unloading").length,
-      );
       await this.clock.advance(1_000);
     }
   }
