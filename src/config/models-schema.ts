@@ -33,7 +33,7 @@ const tierShape = z.strictObject({
     .describe("1 to 100, falling from the first model to the last; default: evenly spaced"),
   stepDownAt: ratio()
     .optional()
-    .describe("Give way to a smaller model at this share of the budget; default: 80%"),
+    .describe("Give way to a smaller model at this share of the budget; default: 80%, the last model 93%"),
   slowest: z
     .number()
     .positive()

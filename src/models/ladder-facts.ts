@@ -73,11 +73,15 @@ export interface LadderSituation {
 
 export interface LadderPolicy {
   stepDownRatio: number;
+  /** The same for the last model of the ladder: after it nobody answers, so it holds out for longer. */
+  lastStepDownRatio: number;
   emergencyRatio: number;
-  /** So far under its line the use must stay for a model to be loaded. */
+  /** So far under its line the use must stay for a model to be loaded; not for the last one when none is. */
   hysteresisRatio: number;
   /** Calm before a better model is taken. */
   calmMs: number;
+  /** After the last model was given up, until it may come back: nobody answers meanwhile. */
+  serviceMs: number;
   /** After a change, until memory is measured as it will be. */
   settleMs: number;
   /** A model is not given up sooner after its load, short of an emergency. */
@@ -90,9 +94,11 @@ export interface LadderPolicy {
 
 export const ladderPolicy: LadderPolicy = {
   stepDownRatio: 0.8,
+  lastStepDownRatio: 0.93,
   emergencyRatio: 0.95,
   hysteresisRatio: 0.05,
   calmMs: 300_000,
+  serviceMs: 60_000,
   settleMs: 10_000,
   justLoadedMs: 30_000,
   leastContextTokens: 1_024,
@@ -102,7 +108,8 @@ export const ladderPolicy: LadderPolicy = {
 /**
  * emergency: the measured use is at the last line. threshold, forecast: at the model's own line, measured or expected. slow,
  * failing: the model itself is the reason. finish: a model shall go when its answers under way have ended. still-held: a failed
- * model has left something. fits: the best that fits is loaded. again: a smaller one than the one that was given up.
+ * model has left something. fits: the best that fits is loaded. again: with none loaded, a smaller one than was given up, or
+ * the last one.
  * calm: a better one is taken.
  */
 export const ladderRules = [

@@ -4,9 +4,19 @@ import { formatBytes, formatPercent } from "../config/units.ts";
 import type { LadderPolicy, LadderSituation, ModelFacts } from "./ladder-facts.ts";
 import { needOf } from "./need.ts";
 
-/** The share of the budget at which it gives way. */
-export const lineOf = (model: ModelFacts, policy: LadderPolicy): number =>
-  model.stepDownRatio ?? policy.stepDownRatio;
+/** The share of the budget at which it gives way; `models`: the ladder that it is of. */
+export const lineOf = (model: ModelFacts, models: readonly ModelFacts[], policy: LadderPolicy): number =>
+  model.stepDownRatio ??
+  (isLast(model, models) && models.length > 1 ? policy.lastStepDownRatio : policy.stepDownRatio);
+
+/** So far under its line the use must stay when it is loaded with none beside it: an answer is worth more than a margin. */
+export const marginAlone = (
+  model: ModelFacts,
+  models: readonly ModelFacts[],
+  policy: LadderPolicy,
+): number => (isLast(model, models) ? 0 : policy.hysteresisRatio);
+
+const isLast = (model: ModelFacts, models: readonly ModelFacts[]): boolean => models.at(-1) === model;
 
 export const measuredRatio = ({ memory }: Pick<LadderSituation, "memory">): number =>
   (memory.usedBytes + memory.reservedBytes) / memory.budgetBytes;
@@ -41,15 +51,15 @@ export function fitOf(
     };
   const need = needOf(model, contextTokens);
   if (need === null) return { fits: false, because: "needs an unknown amount of memory: give it `memory`" };
-  const changeRatio = (need - freedBytes) / memory.budgetBytes;
-  const afterRatio = measuredRatio(situation) + changeRatio;
-  const limit = lineOf(model, policy) - marginRatio;
+  const changeBytes = need - freedBytes;
+  const afterRatio = (memory.usedBytes + memory.reservedBytes + changeBytes) / memory.budgetBytes;
+  const limit = lineOf(model, situation.models, policy) - marginRatio;
   if (need > 0 && afterRatio >= limit)
     return {
       fits: false,
       because: `needs ${formatBytes(need)}, which comes to ${formatPercent(afterRatio)} of the budget, not under ${formatPercent(limit)}`,
     };
-  const expected = forecast === null ? 0 : forecast[bound] + changeRatio;
+  const expected = forecast === null ? 0 : forecast[bound] + changeBytes / memory.budgetBytes;
   if (need > 0 && expected >= limit)
     return {
       fits: false,

@@ -28,6 +28,7 @@ import { ModelChanges } from "./model-changes.ts";
 import { type LearnedPeak, ModelFootprints } from "./model-footprints.ts";
 import { ModelPutOffs, type ModelPutOffTerms, modelPutOffTerms } from "./model-put-offs.ts";
 import { type ModelAsk, type ModelPreflightAnswer, preflight } from "./preflight.ts";
+import { firstAllowed } from "./step-up.ts";
 import { Waiters } from "./waiters.ts";
 
 export interface ManagerTerms {
@@ -145,7 +146,8 @@ export class ModelManager {
       model?.feedback.forget();
       return;
     }
-    this.#putOffs.gaveWay(leaving, nowMs);
+    // The last one is never put off for memory: its own line and `serviceMs` keep it from coming and going.
+    if (model !== this.#models.at(-1)) this.#putOffs.gaveWay(leaving, nowMs);
     const active = this.#models.findIndex(({ ready }) => ready);
     const index = model ? this.#models.indexOf(model) : -1;
     if (active >= 0 && index > active) return; // An idle one beside the one that answers.
@@ -168,15 +170,18 @@ export class ModelManager {
 
   /** Which model would answer this now, or why none; changes nothing. */
   preflight(ask: ModelAsk, without: readonly string[] = []): ModelPreflightAnswer {
-    const from = this.#models.findIndex(({ name }) => name === this.#gaveUp);
+    const nowMs = this.#ports.clock.monotonicMs();
+    const models = this.facts();
+    const sinceChangeMs = nowMs - (this.#changes.lastChangeMs ?? nowMs);
+    const from = firstAllowed(models, this.#gaveUp, sinceChangeMs, this.#policy);
     const facts = {
-      nowMs: this.#ports.clock.monotonicMs(),
-      models: this.facts(),
+      nowMs,
+      models,
       memory: this.#ports.memory()?.memory ?? null,
       changing: this.#changes.target?.name ?? null,
       finishing: this.#finishing,
       without,
-      held: this.#models.slice(0, from + 1).map(({ name }) => name),
+      held: models.slice(0, from).map(({ name }) => name),
     };
     return preflight(ask, facts, this.#policy);
   }

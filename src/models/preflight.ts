@@ -5,7 +5,7 @@
 
 import { formatBytes } from "../config/units.ts";
 import type { LadderMemory, LadderPolicy, ModelFacts } from "./ladder-facts.ts";
-import { isIdle, isReady, lineOf } from "./ladder-room.ts";
+import { isIdle, isReady, lineOf, marginAlone } from "./ladder-room.ts";
 import { needOf } from "./need.ts";
 
 export interface ModelAsk {
@@ -118,24 +118,30 @@ function loadable(
   facts: ModelPreflightFacts,
   policy: LadderPolicy,
 ): ModelPreflightAnswer | null {
-  const { memory, nowMs } = facts;
+  const { models, memory, nowMs } = facts;
   if (memory === null || (ask.model === null && able.some((model) => holds(model, ask)))) return null;
   for (const model of ask.model === null ? able : able.slice(0, 1)) {
     if (model.state !== "unloaded" && model.state !== "failed") continue;
     if ((model.putOffUntilMs ?? 0) > nowMs || facts.held.includes(model.name)) continue;
     const need = needOf(model, model.contextTokens);
-    if (need === null || (need > 0 && need >= freeFor(model, memory, policy))) continue;
+    if (need === null || (need > 0 && need >= freeFor(model, models, memory, policy))) continue;
     const reason = `${formatBytes(need)} for ${model.name} fit`;
     return { decision: "proceed", model: model.name, load: true, needBytes: need, reason };
   }
   return null;
 }
 
-/** Bytes under its line, less the hysteresis: what is loaded shall not have to go at once. */
-const freeFor = (model: ModelFacts, memory: LadderMemory, policy: LadderPolicy): number =>
-  (lineOf(model, policy) - policy.hysteresisRatio) * memory.budgetBytes -
-  memory.usedBytes -
-  memory.reservedBytes;
+/** Bytes under its line, less the margin: what is loaded shall not have to go at once. */
+function freeFor(
+  model: ModelFacts,
+  models: readonly ModelFacts[],
+  memory: LadderMemory,
+  policy: LadderPolicy,
+): number {
+  const margin = models.some(isReady) ? policy.hysteresisRatio : marginAlone(model, models, policy);
+  const limitBytes = (lineOf(model, models, policy) - margin) * memory.budgetBytes;
+  return limitBytes - memory.usedBytes - memory.reservedBytes;
+}
 
 function waitOr(
   able: readonly ModelFacts[],

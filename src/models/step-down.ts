@@ -52,7 +52,7 @@ export function stepDown(situation: LadderSituation, policy: LadderPolicy): Ladd
 /** Measured, then expected use at the model's line. What holds none of this memory helps nothing by going. */
 function memoryCause(active: ModelFacts, situation: LadderSituation, policy: LadderPolicy): Cause | null {
   if (freedBy(active) === 0) return null;
-  const line = lineOf(active, policy);
+  const line = lineOf(active, situation.models, policy);
   const measured = measuredRatio(situation);
   const expected = situation.forecast?.valueRatio ?? 0;
   if (Math.max(measured, expected) < line) return null;

@@ -9,7 +9,7 @@ import {
   type LadderVerdict,
   type ModelFacts,
 } from "./ladder-facts.ts";
-import { type Fit, fitOf, isIdle, isReady } from "./ladder-room.ts";
+import { type Fit, fitOf, isIdle, isReady, marginAlone } from "./ladder-room.ts";
 import { freedBy } from "./need.ts";
 
 export function stepUp(situation: LadderSituation, policy: LadderPolicy): LadderVerdict {
@@ -23,25 +23,29 @@ const fitWith = (
   freedBytes: number,
   situation: LadderSituation,
   policy: LadderPolicy,
+  marginRatio = policy.hysteresisRatio,
 ): Fit =>
   fitOf(model, situation, policy, {
     contextTokens: model.contextTokens,
     freedBytes,
-    marginRatio: policy.hysteresisRatio,
+    marginRatio,
     bound: "upperRatio",
   });
 
 const whole = (model: ModelFacts) => ({ contextTokens: model.contextTokens, parallel: model.mostParallel });
 
-/** With none loaded: the best that fits. What was given up for memory, and what is better, waits for calm. */
+/**
+ * With none loaded: the best that fits. What was given up for memory, and what is better, waits for calm; the last model only
+ * for `serviceMs`, since nobody answers meanwhile.
+ */
 function first(calm: boolean, situation: LadderSituation, policy: LadderPolicy): LadderVerdict {
-  const { models, gaveUp } = situation;
-  const from = calm || gaveUp === null ? 0 : models.findIndex(({ name }) => name === gaveUp) + 1;
+  const { models, gaveUp, nowMs, lastChangeMs } = situation;
+  const from = calm ? 0 : firstAllowed(models, gaveUp, nowMs - (lastChangeMs ?? nowMs), policy);
   const rejected: LadderRejected[] = models
     .slice(0, from)
     .map(({ name }) => ({ model: name, because: `waits for ${formatDuration(policy.calmMs)} of calm` }));
   for (const model of models.slice(from)) {
-    const fit = fitWith(model, 0, situation, policy);
+    const fit = fitWith(model, 0, situation, policy, marginAlone(model, models, policy));
     if (!fit.fits) rejected.push({ model: model.name, because: fit.because });
     else
       return {
@@ -55,6 +59,17 @@ function first(calm: boolean, situation: LadderSituation, policy: LadderPolicy):
       };
   }
   return holding(models.length === 0 ? "there are no models" : "no model fits", rejected);
+}
+
+/** Index of the first model that need not wait for calm. */
+export function firstAllowed(
+  models: readonly ModelFacts[],
+  gaveUp: string | null,
+  sinceChangeMs: number,
+  { serviceMs }: LadderPolicy,
+): number {
+  const after = models.findIndex(({ name }) => name === gaveUp) + 1;
+  return after === models.length && sinceChangeMs >= serviceMs ? Math.max(0, after - 1) : after;
 }
 
 /** The best of those over the active one that fits in its place; the active one itself when it was trimmed. */

@@ -118,7 +118,8 @@ describe("every decision", () => {
           const after =
             (memory.usedBytes + memory.reservedBytes - freed + (reload ? 0 : need)) / memory.budgetBytes;
           if (!reload) {
-            expect(after).toBeLessThan(policy.stepDownRatio);
+            const last = verdict.model === "m3";
+            expect(after).toBeLessThan(last ? policy.lastStepDownRatio : policy.stepDownRatio);
             expect(named(verdict.model).putOffUntilMs).toBeUndefined();
           }
         }
@@ -172,8 +173,11 @@ describe("every history", () => {
         const look = () => {
           const now = names.findIndex((name) => host.ready.split(" ").includes(name));
           if (now >= 0 && gaveUp && now <= gaveUp.index && now !== best) {
-            expect(host.clock.monotonicMs() - gaveUp.atMs).toBeGreaterThanOrEqual(policy.calmMs);
-            gaveUp = null;
+            const sinceMs = host.clock.monotonicMs() - gaveUp.atMs;
+            // The last one may serve again after a minute.
+            const last = now === names.length - 1;
+            expect(sinceMs).toBeGreaterThanOrEqual(last ? policy.serviceMs : policy.calmMs);
+            if (!last) gaveUp = null;
           }
           best = now;
         };

@@ -14,14 +14,14 @@ const kv = (name: string, megabytes: number) => ({
 });
 
 describe("with no model loaded", () => {
-  // Under 75 % (80 less 5 points): 34 + 40 fits, 35 + 40 does not.
+  // Under 75 % (80 less 5 points): 34 + 40 fits, 35 + 40 does not. The last one alone: under 93 %.
   test.each([
     [34, "fits load large"],
     [35, "fits load medium"],
     [54, "fits load medium"],
     [55, "fits load small"],
-    [64, "fits load small"],
-    [65, "hold hold -"],
+    [82, "fits load small"],
+    [83, "hold hold -"],
   ])("at %d %% used: %s", (used, expected) => {
     expect(short(decideModel(situation(used, []), policy))).toBe(expected);
   });
@@ -40,7 +40,12 @@ describe("with no model loaded", () => {
 
   test("takes a smaller one than it gave up at once, and what it gave up after calm", () => {
     expect(short(decideModel(situation(20, [], { gaveUp: "large" }), policy))).toBe("again load medium");
-    expect(short(decideModel(situation(20, [], { gaveUp: "small" }), policy))).toBe("hold hold -");
+    // After the last one nobody answers: it waits for a minute only.
+    const lastChangeMs = nowMs - policy.serviceMs;
+    const gone = { gaveUp: "small", lastChangeMs };
+    expect(short(decideModel(situation(20, [], gone), policy))).toBe("again load small");
+    const just = { gaveUp: "small", lastChangeMs: lastChangeMs + 1 };
+    expect(short(decideModel(situation(20, [], just), policy))).toBe("hold hold -");
     expect(short(decideModel(situation(20, [], { gaveUp: "large", ...calmSince }), policy))).toBe(
       "fits load large",
     );
@@ -103,7 +108,8 @@ describe("when memory runs short", () => {
   });
 
   test("unloads when nothing smaller fits", () => {
-    expect(short(decideModel(situation(85, ["small"]), policy))).toBe("threshold unload small");
+    expect(short(decideModel(situation(92.9, ["small"]), policy))).toBe("hold hold -");
+    expect(short(decideModel(situation(93, ["small"]), policy))).toBe("threshold unload small");
     // 125 % are expected: 105 with medium in place of large, 95 with small.
     const forecast = { valueRatio: 1.25, upperRatio: 1.3 };
     const verdict = decideModel(situation(90, ["large"], { forecast }), policy);

@@ -45,6 +45,8 @@ describe("a preflight", () => {
 
   test("loads the best that fits when none is loaded, or none holds so much context", () => {
     expect(preflight(best, facts(40, []), policy)).toMatchObject({ model: "medium", load: true });
+    // The last one alone: 82 + 10 is under 93.
+    expect(preflight(best, facts(82, []), policy)).toMatchObject({ model: "small", load: true });
     const short = { small: { contextTokens: 512, loadedContextTokens: 512 } };
     expect(preflight(best, facts(40, ["small"], {}, short), policy)).toMatchObject({
       model: "medium",
@@ -74,11 +76,11 @@ describe("a preflight", () => {
   });
 
   test("refuses with who is in the way and when to ask again; never, where no model could", () => {
-    expect(preflight(best, facts(70, []), policy)).toEqual({
+    expect(preflight(best, facts(83, []), policy)).toEqual({
       decision: "refuse",
       retryAfterMs: 30_000,
       reason: "no model that would do is loaded, and none fits",
-      blockedBy: [{ name: "others", bytes: 700 * MiB }],
+      blockedBy: [{ name: "others", bytes: 830 * MiB }],
     });
     expect(preflight({ model: null, contextTokens: 9_000 }, facts(10, []), policy)).toMatchObject({
       decision: "refuse",
