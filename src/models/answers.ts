@@ -102,7 +102,10 @@ async function admit(
   for (;;) {
     if (signal.aborted) return null;
     const answer = preflight(ask, without);
-    if (answer.decision === "refuse") return answer;
+    if (answer.decision === "refuse") {
+      const { reason, retryAfterMs, blockedBy } = answer;
+      return { reason, retryAfterMs, blockedBy };
+    }
     const leftMs = untilMs - ports.clock.monotonicMs();
     if (answer.decision !== "wait" && !(answer.decision === "proceed" && answer.load)) {
       const held = models.find(({ name }) => name === answer.model);
