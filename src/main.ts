@@ -56,6 +56,18 @@ async function run(role: string | undefined): Promise<number> {
     const { runGuard } = await import("./plugins/guard.ts");
     return runGuard(args.slice(1));
   }
+  if (role === "__hog") {
+    const { runHog } = await import("./cli/drill/hog.ts");
+    return runHog(args.slice(1));
+  }
+  if (role === "__drill-serve") {
+    const { enterAndServe } = await import("./cli/drill/enter.ts");
+    return enterAndServe(args.slice(1), process.env);
+  }
+  if (role === "__drill-cleaner") {
+    const { runDrillCleaner } = await import("./cli/drill/cleaner.ts");
+    return runDrillCleaner(args.slice(1));
+  }
   if (role === undefined || role === "serve" || role.startsWith("-")) becomeLean();
   const [{ runCli }, { commands }] = await Promise.all([import("./cli/cli.ts"), import("./cli/commands.ts")]);
   return runCli(args, commands, {

@@ -157,7 +157,7 @@ describe("globals that do IO, tell the time or draw at random", () => {
     "setInterval(": /^$/,
     "Math.random(": /^src\/main\.ts$/,
     "process.env": /^src\/main\.ts$|^src\/plugins\/(host|guard)[^/]*\.ts$/,
-    "Bun.spawn": /^src\/plugins\/|^src\/cli\/leased-command\.ts$/,
+    "Bun.spawn": /^src\/plugins\/|^src\/cli\/(leased-command|picture)\.ts$/,
     "fetch(": /^src\/(cli|plugins)\/|^src\/http\/|^src\/(webhooks\/post|models\/http-call)\.ts$/,
   };
 

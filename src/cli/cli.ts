@@ -53,7 +53,7 @@ async function runCommand(
     const extra = positionals[command.positionals];
     throw new CliError(`${extra}: unexpected argument; usage: ${command.usage}`, exitCode.usage);
   }
-  const flags = values as Record<string, string | boolean | undefined>;
+  const flags = values as Invocation["flags"];
   return command.run({ ...context, flags, positionals });
 }
 

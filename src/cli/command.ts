@@ -27,7 +27,7 @@ export interface Terminal {
 }
 
 export interface Invocation {
-  flags: Readonly<Record<string, string | boolean | undefined>>;
+  flags: Readonly<Record<string, string | boolean | readonly string[] | undefined>>;
   positionals: readonly string[];
   terminal: Terminal;
   environment: Readonly<Record<string, string | undefined>>;
@@ -43,7 +43,9 @@ export interface Command {
   /** What the help says after the flags, by lines. */
   notes?: readonly string[];
   /** Flags of its own, with their help. */
-  options: Readonly<Record<string, { type: "string" | "boolean"; short?: string; help: string }>>;
+  options: Readonly<
+    Record<string, { type: "string" | "boolean"; short?: string; multiple?: true; help: string }>
+  >;
   /** Most positional arguments; Infinity for as many as one likes. */
   positionals: number;
   /** Yields the exit code. */
@@ -53,8 +55,8 @@ export interface Command {
 /** The flags as node's `parseArgs` wants them. */
 export function parseOptions(command: Command): ParseArgsOptionsConfig {
   const options: ParseArgsOptionsConfig = { help: { type: "boolean", short: "h" } };
-  for (const [name, { type, short }] of Object.entries(command.options))
-    options[name] = short ? { type, short } : { type };
+  for (const [name, { type, short, multiple = false }] of Object.entries(command.options))
+    options[name] = short ? { type, short, multiple } : { type, multiple };
   return options;
 }
 
@@ -88,4 +90,10 @@ export const serverOption = {
 export function textFlag({ flags }: Invocation, name: string): string | undefined {
   const value = flags[name];
   return typeof value === "string" ? value : undefined;
+}
+
+/** The texts of a flag that may be given several times; empty when it was not given. */
+export function textFlags({ flags }: Invocation, name: string): readonly string[] {
+  const value = flags[name];
+  return Array.isArray(value) ? value : [];
 }

@@ -48,7 +48,7 @@ export function oomScoreSupport(folder = "/proc/self"): Support {
   const effective = /^CapEff:\s*([0-9a-f]+)$/m.exec(readOrNull(`${folder}/status`) ?? "")?.[1];
   if (score < 0) return fine(what, `${score}: the kernel kills conductor late`);
   if (effective && (BigInt(`0x${effective}`) & resourceCapability) !== 0n)
-    return fine(what, `${score}, and may be lowered; OOMScoreAdjust in the systemd unit does`);
+    return fine(what, `${score}, and may be lowered: conductor serve takes -900`);
   return {
     what,
     mechanism: null,

@@ -2,6 +2,7 @@ import { type Clock, SystemClock } from "../clock.ts";
 import { type RunningConductor, startConductor } from "../conductor.ts";
 import { ConfigError, type LoadedConfig } from "../config/load.ts";
 import { createLog, type Log } from "../log.ts";
+import { protectOwnProcess } from "../plugins/oom-score.ts";
 import { commit, version } from "../version.ts";
 import { CliError, type Command, configOption, exitCode, type Invocation } from "./command.ts";
 import { configuration } from "./configuration.ts";
@@ -66,7 +67,14 @@ async function runUntilSignal(
   onStarted: (conductor: RunningConductor) => void,
 ): Promise<number> {
   const { environment } = invocation;
-  log.info("conductor.starting", { version, commit, pid: process.pid, config: loaded.file ?? "defaults" });
+  const oomScoreAdj = protectOwnProcess();
+  log.info("conductor.starting", {
+    version,
+    commit,
+    pid: process.pid,
+    oomScoreAdj,
+    config: loaded.file ?? "defaults",
+  });
   const ended = Promise.withResolvers<string>();
   const onSignal = (signal: NodeJS.Signals) => ended.resolve(signal);
   process.on("SIGTERM", onSignal).on("SIGINT", onSignal);

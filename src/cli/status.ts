@@ -12,6 +12,8 @@ interface ScalingStatus {
   forecast: ForecastView | null;
   verdict: { rule: string; reason: string } | null;
   shedding: boolean;
+  /** Conductor's own; null where the system has none. */
+  oomScoreAdj: number | null;
   reservations: { kind: string; name: string; bytes: number; takenBytes: number }[];
 }
 
@@ -38,6 +40,16 @@ export const statusCommand: Command = {
   },
 };
 
+/** How late the kernel kills conductor itself when it runs out of memory. */
+function rankText(oomScoreAdj: number | null): string {
+  if (oomScoreAdj === null) return "this system ranks no processes";
+  const rank =
+    oomScoreAdj < 0
+      ? "the kernel kills conductor late"
+      : "to the kernel conductor is a program like any other";
+  return `${rank} (oom_score_adj ${oomScoreAdj})`;
+}
+
 /** "promised  2.25 GiB: 2.00 GiB to backup (lease), 256 MiB to voice (start)"; no line where nothing is promised. */
 function promisedLines(reservations: ScalingStatus["reservations"]): string[] {
   const owed = reservations
@@ -52,7 +64,7 @@ function promisedLines(reservations: ScalingStatus["reservations"]): string[] {
 }
 
 function describe(scaling: ScalingStatus, plugins: PluginRow[]): string {
-  const { measured, forecast, verdict, shedding, reservations } = scaling;
+  const { measured, forecast, verdict, shedding, oomScoreAdj, reservations } = scaling;
   const memory = measured
     ? `${formatBytes(measured.usedBytes)} of ${formatBytes(measured.budgetBytes)} (${formatPercent(measured.usedRatio)})`
     : "not measured yet";
@@ -65,6 +77,7 @@ function describe(scaling: ScalingStatus, plugins: PluginRow[]): string {
     `forecast  ${ahead}`,
     ...modeLines(scaling),
     `scaler    ${shedding ? "shedding: " : ""}${verdict?.reason ?? "no evaluation yet"}`,
+    `itself    ${rankText(oomScoreAdj)}`,
     "",
     pluginTable(plugins),
   ].join("\n");

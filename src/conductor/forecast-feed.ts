@@ -47,7 +47,7 @@ export class ForecastFeed {
     const before = this.#running;
     const running = runningIn(sample) ?? before;
     this.#running = running;
-    if (before && running && before.symmetricDifference(running).size > 0) {
+    if (before && running && !isSame(before, running)) {
       this.rebuild(sample.atMs, describeChange(before, running), running);
       return;
     }
@@ -96,6 +96,13 @@ export class ForecastFeed {
 
 function runningIn({ footprints }: Sample): ReadonlySet<string> | null {
   return footprints && new Set(footprints.map(({ plugin }) => plugin));
+}
+
+/** Asked at each sample: nothing is made for the answer. */
+function isSame(one: ReadonlySet<string>, other: ReadonlySet<string>): boolean {
+  if (one.size !== other.size) return false;
+  for (const name of one) if (!other.has(name)) return false;
+  return true;
 }
 
 function describeChange(before: ReadonlySet<string>, now: ReadonlySet<string>): string {

@@ -51,9 +51,16 @@ export function actuatorOf(manager: PluginManager, watch: MemoryWatch, learned: 
           footprintBytes,
           learnedBytes: learned.usualBytes(name),
           requires,
-          startBytes: learned.startBytes(name),
-          peakBytes: learned.peakBytes(name),
-          growthPerSecond: held ? learned.growthPerSecond(name) : null,
+          // Asked for where a plugin is to be shed or restored, which most readings of memory do not come to.
+          get startBytes() {
+            return learned.startBytes(name);
+          },
+          get peakBytes() {
+            return learned.peakBytes(name);
+          },
+          get growthPerSecond() {
+            return held ? learned.growthPerSecond(name) : null;
+          },
           ...(inFlight > 0 ? { inFlight } : {}),
           ...(priority === 0 ? {} : { priority }),
           ...(expectedBytes === null ? {} : { hintBytes: expectedBytes }),
@@ -63,6 +70,7 @@ export function actuatorOf(manager: PluginManager, watch: MemoryWatch, learned: 
       return facts;
     },
     footprintBytes: (plugin) => watch.measureFootprint(plugin),
+    strike: manager.strike,
     hasten: (plugin) => manager.hasten(plugin),
     shed: async (plugin, how): Promise<Carried> => {
       const stopped = await manager.shed(plugin, how);

@@ -7,7 +7,7 @@ import type { Storage } from "../storage/storage.ts";
 
 /** Writes each decision to storage with everything it was made from, so that it can be explained and made again. */
 export class AuditRecorder implements Recorder {
-  readonly #rules = new Map<number, { rule: string; actions: number }>();
+  readonly #rules = new Map<number, { rule: string; actions: number; counted: number }>();
 
   constructor(
     private readonly storage: Storage,
@@ -35,7 +35,7 @@ export class AuditRecorder implements Recorder {
       this.storage.decisions.setOutcome(id, { observed: true }, nowMs);
       this.metrics.countDecision(rule, "observed");
     } else if (record.actions.length === 0) this.metrics.countDecision(record.rule, "none");
-    else this.#rules.set(id, { rule: record.rule, actions: record.actions.length });
+    else this.#rules.set(id, { rule: record.rule, actions: record.actions.length, counted: 0 });
     return id;
   }
 
@@ -46,10 +46,12 @@ export class AuditRecorder implements Recorder {
       startedAt: new Date(startedAtMs).toISOString(),
     }));
     this.storage.decisions.setOutcome(id, flat, this.clock.nowMs());
-    const latest = outcomes.at(-1);
-    if (latest) this.#count(latest);
     const open = this.#rules.get(id);
-    if (!open || outcomes.length < open.actions) return;
+    if (!open) return;
+    // In an emergency several come at once.
+    for (const outcome of outcomes.slice(open.counted)) this.#count(outcome);
+    open.counted = outcomes.length;
+    if (outcomes.length < open.actions) return;
     this.#rules.delete(id);
     this.metrics.countDecision(open.rule, outcomes.every(({ carried }) => carried.done) ? "done" : "failed");
   }

@@ -19,7 +19,7 @@ const presets = {
     restore: 0.9,
     emergency: 0.97,
     margin: 0.03,
-    dwell: 500,
+    dwell: 200,
     victims: "spare",
     putOff: { initial: 1_000, max: 300_000, relapse: 60_000 },
   },
@@ -59,7 +59,7 @@ const policyShape = z.strictObject({
   dwell: duration(0)
     .optional()
     .describe(
-      `Shortest time from a change to a restore, or to a shed on forecast alone; ${either("30s", "500ms")}`,
+      `Shortest time from a change to a restore, or to a shed on forecast alone; ${either("30s", "200ms")}`,
     ),
   victims: z
     .enum(["order", "culprit", "largest", "spare"])

@@ -138,8 +138,8 @@ export class MemoryForecast {
    * outcomes that its interval is judged by.
    */
   report(): MemoryForecastReport | null {
-    const mixed = this.#options.method === "adaptive" && (this.mix()?.judged ?? 0) > 0;
-    return mixed ? this.adaptiveReport() : this.lineReport();
+    const mix = this.#options.method === "adaptive" ? this.mix() : null;
+    return mix && mix.judged > 0 ? this.#reportOf(mix) : this.lineReport();
   }
 
   /** The line's forecast, whoever is in charge. */
@@ -159,7 +159,10 @@ export class MemoryForecast {
 
   adaptiveReport(): MemoryForecastReport | null {
     const forecast = this.mix();
-    if (!forecast) return null;
+    return forecast && this.#reportOf(forecast);
+  }
+
+  #reportOf(forecast: AdaptiveForecast): MemoryForecastReport {
     const enough = forecast.points >= this.#options.minPoints;
     return { ...mixReport(forecast), state: enough ? "ready" : "cold" };
   }

@@ -2,6 +2,7 @@
 
 import { Hono, type MiddlewareHandler } from "hono";
 import * as z from "zod";
+import { ownOomScoreAdj } from "../plugins/oom-score.ts";
 import { shedLine } from "../scaler/latest-line.ts";
 import type { Policy, Situation } from "../scaler/situation.ts";
 import { decisionView, isoTimesIn } from "./decision-view.ts";
@@ -96,6 +97,7 @@ function statusView({ scaler, shadows, policy: inForce, clock }: Services) {
       dwellMs: policy.dwellMs,
     },
     order: policy.order,
+    oomScoreAdj: ownOomScoreAdj(),
     shedLineRatio: now && shedLine(now, policy),
     shedding,
     stopping: acting,

@@ -26,7 +26,7 @@ import { type ExitStatus, type PluginProcess, type SpawnOptions, spawnPlugin } f
 import type { ProcessId } from "./proc-table.ts";
 import { signalProcess } from "./process-family.ts";
 import { takeNotice } from "./take-notice.ts";
-import { type Target, terminate } from "./termination.ts";
+import { strike, type Target, terminate } from "./termination.ts";
 import {
   type CallOptions,
   type CallResult,
@@ -86,6 +86,7 @@ export class Instance {
   #open: OpenTransport | null = null;
   #stopping: Promise<EndReport> | null = null;
   #stoppedByUs: ExitFacts["stoppedByUs"] = "no";
+  #struck = false;
   /** Its process ended before anyone stopped it. */
   endedByItself = false;
   #stopWatch: (() => void) | null = null;
@@ -336,8 +337,15 @@ export class Instance {
     return whole;
   }
 
-  /** Kills at once what `stop` is still ending gently. */
+  /**
+   * Kills at once what `stop` is still ending gently, or what an urgent `stop` is about to end in the same turn: the signal
+   * is sent when this returns. Called again it does nothing.
+   */
   hasten(): void {
+    if (this.#process && !this.#struck && !this.endedByItself) {
+      this.#struck = true;
+      strike(this.#target(this.#process));
+    }
     this.#urgent.abort();
   }
 
@@ -361,9 +369,11 @@ export class Instance {
       urgent: this.#urgent.signal,
       clock: this.#clock,
     });
-    if (done.killed) this.#stoppedByUs = this.#urgent.signal.aborted ? "urgent" : "kill";
     const status = done.gone ? await child.exited : { exitCode: null, signal: null };
-    return this.#finish(child, { ...done, status, cause: this.#cause(status) });
+    // Once struck it may be gone before `terminate` looks; one that ended by itself just before was not killed.
+    const killed = done.killed || (this.#struck && status.signal === "SIGKILL");
+    if (killed) this.#stoppedByUs = this.#urgent.signal.aborted ? "urgent" : "kill";
+    return this.#finish(child, { ...done, killed, status, cause: this.#cause(status) });
   }
 
   /** Waits for requests in flight, then asks it to shut down; all within `graceMs`. */

@@ -23,6 +23,7 @@ import { Roster, versionFound } from "./roster.ts";
 import { stopInOrder } from "./shutdown.ts";
 import type { Standing } from "./standing.ts";
 import { StatmWatch } from "./statm-watch.ts";
+import { strike } from "./strike.ts";
 import { Supervisor } from "./supervisor.ts";
 import type { Permission, StopIntent, SupervisorPorts } from "./supervisor-ports.ts";
 import { takeCgroups } from "./take-cgroups.ts";
@@ -271,6 +272,9 @@ export class PluginManager {
   shed(name: string, how: HowToStop): Promise<Stopped> {
     return this.#stop(name, "shed", how);
   }
+
+  /** Sends SIGKILL to all that runs of it; an urgent `shed`, which does the rest, has to follow in the same turn. */
+  strike = (name: string): void => strike(this.#roster.supervisor(name));
 
   /** Kills at once what is being stopped gently, those that require it too. */
   hasten(name: string): void {

@@ -1,6 +1,6 @@
 /** Whom the kernel kills first when memory runs out: /proc/PID/oom_score_adj. */
 
-import { writeFileSync } from "node:fs";
+import { readFileSync, writeFileSync } from "node:fs";
 
 const highest = 1_000;
 const lowest = 100;
@@ -14,6 +14,29 @@ export function oomScoreAdj(index: number, count: number): number {
   if (count <= 1) return lowest;
   const place = Math.min(Math.max(0, index), count - 1);
   return Math.round(highest - ((highest - lowest) * place) / (count - 1));
+}
+
+/** Conductor's own, as systemd's OOMScoreAdjust would have it: after every plugin and nearly everything else. */
+const ownScore = -900;
+
+/** The score of this process; null where the system has none. */
+export function ownOomScoreAdj(): number | null {
+  try {
+    return Number.parseInt(readFileSync("/proc/self/oom_score_adj", "utf8"), 10);
+  } catch {
+    return null; // No /proc, or no such file in it.
+  }
+}
+
+/**
+ * Has the kernel kill this process late, where that is allowed (CAP_SYS_RESOURCE); yields the score that took effect, null
+ * where there is none. What it starts inherits the score: plugins are given their own, the guard keeps it.
+ */
+export function protectOwnProcess(): number | null {
+  const score = ownOomScoreAdj();
+  if (score === null || score <= ownScore) return score;
+  setOomScoreAdj(process.pid, ownScore);
+  return ownOomScoreAdj();
 }
 
 /** Sets the score of a running process; false where that is not allowed or there is no such file. */

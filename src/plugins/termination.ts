@@ -89,7 +89,9 @@ async function killAll(
     if (target.cgroup?.version === 2) killCgroup(target.cgroup.folder);
     signalAll(target, alive, "SIGKILL");
     if (clock.monotonicMs() >= endMs) return { gone: false, leftBehind: killed.size };
-    await sleep(clock, pollMs);
+    // A look at those it knows costs less than another reading of all.
+    do await sleep(clock, pollMs);
+    while (roll.anyoneAlive && clock.monotonicMs() < endMs);
   }
 }
 
@@ -107,6 +109,20 @@ async function waitGone(roll: Roll, clock: Clock, graceMs: number, urgent: Abort
   }
 }
 
+/**
+ * The first blow of an emergency: when this returns, SIGKILL is on its way to all that is known of the target, and nothing
+ * else was done before. Where a cgroup holds the family that is one call to the kernel; else the family is looked up
+ * first, for its descendants are nobody's once the root has ended. `terminate` has to follow: it finds what was missed.
+ */
+export function strike(target: Target): void {
+  const { cgroup, root, mark, never } = target;
+  if (cgroup?.version !== 2 || !killCgroup(cgroup.folder)) {
+    const ties = { members: [root], cgroupPids: [], mark, markedSinceTicks: root.startTicks, never };
+    signalAll(target, cgroup ? [] : findFamily(ties), "SIGKILL");
+  }
+  target.beforeKill();
+}
+
 /** Ends the target. With `urgent` aborted, at once or on the way, it kills without waiting. */
 export async function terminate(
   target: Target,
@@ -115,7 +131,7 @@ export async function terminate(
   const { clock, urgent } = options;
   // Who belongs to it is found before anything ends: afterwards the descendants are nobody's.
   const roll = new Roll(target);
-  const before = await roll.read(urgent.aborted);
+  const before = urgent.aborted ? [] : await roll.read(false);
   if (!urgent.aborted && before.length > 0) {
     signalAll(target, before, "SIGTERM");
     // A stopped process (SIGSTOP) would never see the TERM.

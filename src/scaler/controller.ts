@@ -16,6 +16,8 @@ import type { ForecastFacts, Measured, PluginFacts, Policy, Situation, Verdict }
 const reclaimsKept = 8;
 const reclaimQuantile = 0.75;
 const mostReclaimMs = 10_000;
+/** A plugin that starts fills memory as fast as it goes and then stops: for so long its pace says nothing of what comes. */
+const startMs = 3_000;
 /** How far the time of day is looked ahead. */
 const lookAheadMs = 15 * 60_000;
 
@@ -25,6 +27,7 @@ export class Controller {
   #lastChangeMs: number | null = null;
   #stallPercent: number | null = null;
   #reservedBytes = 0;
+  #startedAtMs = Number.NEGATIVE_INFINITY;
   readonly #reclaims: number[] = [];
   readonly #growth = new Growth();
   readonly #putOffs = new PutOffs();
@@ -55,6 +58,7 @@ export class Controller {
   /** A reading of memory. Those of one clock tick count once. */
   observe(measured: Measured, nowMs: number): void {
     this.#growth.add(nowMs, measured.usedBytes);
+    if (!this.#shedding) return;
     const situation = this.situation(nowMs, measured, []);
     if (measured.usedBytes / measured.budgetBytes < shedTarget(situation, this.#policy))
       this.#shedding = false;
@@ -82,14 +86,14 @@ export class Controller {
 
   /** The situation as it would be judged now. `plugins` as the host has them; who was put off is added here. */
   situation(nowMs: number, measured: Measured, plugins: readonly PluginFacts[]): Situation {
-    const growthPerSecond = this.#growth.perSecond;
+    const starting = nowMs - this.#startedAtMs < startMs || plugins.some(({ state }) => state === "starting");
+    const growthPerSecond = starting ? 0 : this.#growth.perSecond;
     return {
       nowMs,
       measured,
-      plugins: plugins.map((plugin) => {
-        const untilMs = plugin.state === "shed" ? this.#putOffs.untilMs(plugin.name, nowMs) : undefined;
-        return untilMs === undefined ? plugin : { ...plugin, putOffUntilMs: untilMs };
-      }),
+      plugins: plugins.map((plugin) =>
+        plugin.state === "shed" ? { ...plugin, ...this.#putOffs.facts(plugin.name, nowMs) } : plugin,
+      ),
       shedding: this.#shedding,
       lastChangeMs: this.#lastChangeMs,
       growthPerSecond,
@@ -134,7 +138,13 @@ export class Controller {
   /** A restore began. */
   restoreBegins(plugin: string, nowMs: number): void {
     this.#putOffs.restored(plugin, nowMs);
+    this.started(nowMs);
     this.changed(nowMs);
+  }
+
+  /** A plugin starts, whoever ordered it. */
+  started(nowMs: number): void {
+    this.#startedAtMs = nowMs;
   }
 
   /** What runs has changed: the pace of before says nothing any more. */
@@ -147,6 +157,7 @@ export class Controller {
   clockMoved(byMs: number): void {
     if (this.#lastChangeMs !== null) this.#lastChangeMs += byMs;
     this.#growth.reset();
+    this.#startedAtMs += byMs;
     this.#putOffs.shift(byMs);
   }
 }

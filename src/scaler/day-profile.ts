@@ -16,10 +16,15 @@ export class DayProfile {
     () => [],
   );
 
+  /** The median of each quarter's means; undefined since it learned. */
+  readonly #medians: (number | null | undefined)[] = Array.from({ length: binsPerDay }, () => null);
+
   learn(atMs: number, usedRatio: number): void {
     const day = Math.floor(atMs / dayMs);
-    const bin = this.#days[Math.floor((atMs % dayMs) / binMs)];
+    const index = Math.floor((atMs % dayMs) / binMs);
+    const bin = this.#days[index];
     if (!bin) return;
+    this.#medians[index] = undefined;
     const known = bin.find((each) => each.day === day);
     if (known) {
       known.sum += usedRatio;
@@ -48,7 +53,17 @@ export class DayProfile {
 
   /** The median of the days' means at this time. */
   #usual(atMs: number): number | null {
-    const days = this.#days[Math.floor((atMs % dayMs) / binMs)] ?? [];
+    const index = Math.floor((atMs % dayMs) / binMs);
+    let usual = this.#medians[index];
+    if (usual === undefined) {
+      usual = this.#median(index);
+      this.#medians[index] = usual;
+    }
+    return usual;
+  }
+
+  #median(index: number): number | null {
+    const days = this.#days[index] ?? [];
     if (days.length < leastDays) return null;
     const means = days.map(({ sum, count }) => sum / count).toSorted((a, b) => a - b);
     return means[means.length >> 1] ?? null;

@@ -12,6 +12,14 @@ export interface ExecutionOptions {
   measureNow: MeasureNow;
 }
 
+/** A reading of memory that was acted on. */
+export interface Seen {
+  measured: Measured;
+  atMonotonicMs: number;
+  /** Since the line was crossed; null: not known. */
+  noticedMs: number | null;
+}
+
 /** What is measured before an action, for comparison after it. */
 interface Begun {
   startedAtMs: number;
@@ -25,8 +33,17 @@ function difference(from: Measured | null, to: Measured | null): number | null {
   return to.usedBytes - from.usedBytes;
 }
 
+/** The outcome of one of several that were killed together: told from the reading before its end on. */
+export const sinceReading = (outcome: Outcome, before: Measured, after: Measured | null): Outcome => ({
+  ...outcome,
+  beforeBytes: before.usedBytes,
+  actualBytes: difference(after, before),
+});
+
 export class Execution {
   readonly #options: ExecutionOptions;
+  /** Those that were struck and are not being shed yet. */
+  readonly #signalledMs = new Map<string, number>();
   #stopping: { plugin: string; urgent: boolean } | null = null;
 
   constructor(options: ExecutionOptions) {
@@ -43,21 +60,39 @@ export class Execution {
     const stopping = this.#stopping;
     if (!stopping || stopping.urgent) return;
     stopping.urgent = true;
-    this.#options.log.warn("scaler.hastened", { plugin: stopping.plugin, usedBytes });
     this.#options.actuator.hasten(stopping.plugin);
+    this.#options.log.warn("scaler.hastened", { plugin: stopping.plugin, usedBytes });
   }
 
-  /** Sheds a plugin and measures what came back. An urgent one is signalled before this first waits. */
-  async shed(action: Action, reason: string): Promise<{ outcome: Outcome; measured: Measured | null }> {
-    const { actuator, measureNow, log } = this.#options;
-    const expectedBytes = actuator.footprintBytes(action.plugin) ?? action.expectedBytes;
-    const begun = this.#begin();
-    const stopping = { plugin: action.plugin, urgent: action.urgent };
+  /** Kills these, in their order, before anything else is done; `shed` has to follow for each of them in the same turn. */
+  strike(plugins: readonly string[]): void {
+    for (const plugin of plugins) {
+      this.#options.actuator.strike(plugin);
+      this.#signalledMs.set(plugin, this.#options.clock.monotonicMs());
+    }
+  }
+
+  /**
+   * Sheds a plugin and measures what came back. `seen` is the reading that it is shed for. An urgent one is signalled before
+   * this first waits, and before anything is measured: what it holds and the use are told as they were last read.
+   */
+  async shed(
+    action: Action,
+    reason: string,
+    seen: Seen,
+  ): Promise<{ outcome: Outcome; measured: Measured | null }> {
+    const { actuator, measureNow, log, clock } = this.#options;
+    const { plugin, urgent, drainMs } = action;
+    if (urgent && !this.#signalledMs.has(plugin)) this.strike([plugin]);
+    const signalMs = (this.#signalledMs.get(plugin) ?? clock.monotonicMs()) - seen.atMonotonicMs;
+    this.#signalledMs.delete(plugin);
+    const expectedBytes = (urgent ? null : actuator.footprintBytes(plugin)) ?? action.expectedBytes;
+    const begun = this.#begin(urgent ? seen.measured : measureNow());
+    const stopping = { plugin, urgent };
     this.#stopping = stopping;
-    const { urgent, drainMs } = action;
     const how = { urgent, reason, ...(drainMs === undefined ? {} : { drainMs }) };
-    const carried = await actuator.shed(action.plugin, how).finally(() => {
-      this.#stopping = null;
+    const carried = await actuator.shed(plugin, how).finally(() => {
+      if (this.#stopping === stopping) this.#stopping = null;
     });
     const measured = measureNow();
     const outcome: Outcome = {
@@ -65,6 +100,8 @@ export class Execution {
       urgent: stopping.urgent,
       expectedBytes,
       actualBytes: difference(measured, begun.before),
+      ...(seen.noticedMs === null ? {} : { noticedMs: seen.noticedMs }),
+      signalMs,
       ...this.#ended(begun, measured),
       carried,
     };
@@ -75,7 +112,7 @@ export class Execution {
   /** Restores a plugin and measures what it took. */
   async restore(action: Action, reason: string): Promise<Outcome> {
     const { actuator, measureNow, log } = this.#options;
-    const begun = this.#begin();
+    const begun = this.#begin(measureNow());
     const carried = await actuator.restore(action.plugin, reason);
     const measured = measureNow();
     const taken = difference(begun.before, measured);
@@ -84,9 +121,9 @@ export class Execution {
     return outcome;
   }
 
-  #begin(): Begun {
-    const { clock, measureNow } = this.#options;
-    return { startedAtMs: clock.nowMs(), monotonicMs: clock.monotonicMs(), before: measureNow() };
+  #begin(before: Measured | null): Begun {
+    const { clock } = this.#options;
+    return { startedAtMs: clock.nowMs(), monotonicMs: clock.monotonicMs(), before };
   }
 
   #ended({ startedAtMs, monotonicMs, before }: Begun, after: Measured | null) {

@@ -9,7 +9,7 @@ const mostPlugins = 1_000;
 /** From a start on, for so long, what it holds is what it takes to start. */
 const startMs = 3_000;
 /** Starts that are remembered. */
-const mostStarts = 16;
+const mostStarts = 9;
 /** Lives whose peak is remembered. */
 export const mostPeaks = 32;
 /** A start reserves this quantile of the peaks, and this much more. */
@@ -18,6 +18,8 @@ const peakMargin = 1.1;
 
 interface History {
   bytes: number[];
+  /** Their median; undefined since they changed. */
+  usual: number | null | undefined;
   /** One measurement in so many is kept. */
   stride: number;
   seen: number;
@@ -46,7 +48,10 @@ export class LearnedFootprints {
   /** Adds one measured footprint, measured at `atMs`. */
   learn(plugin: string, bytes: number, atMs?: number): void {
     const history = this.#take(plugin);
-    if (history.seen++ % history.stride === 0) history.bytes.push(bytes);
+    if (history.seen++ % history.stride === 0) {
+      history.bytes.push(bytes);
+      history.usual = undefined;
+    }
     if (history.bytes.length > kept) {
       history.bytes = history.bytes.filter((_, index) => index % 2 === 0);
       history.stride *= 2;
@@ -85,13 +90,15 @@ export class LearnedFootprints {
    * must not stay away for ever.
    */
   usualBytes(plugin: string): number | null {
-    return median(this.#byPlugin.get(plugin)?.bytes ?? []);
+    const history = this.#byPlugin.get(plugin);
+    if (!history) return null;
+    if (history.usual === undefined) history.usual = median(history.bytes);
+    return history.usual;
   }
 
-  /** Bytes that it holds some seconds after a start, the most of its last starts; null before one was measured. */
+  /** Bytes that it holds some seconds after a start, the median of its last starts; null before one was measured. */
   startBytes(plugin: string): number | null {
-    const most = Math.max(0, ...(this.#byPlugin.get(plugin)?.starts ?? []));
-    return most > 0 ? most : null;
+    return median((this.#byPlugin.get(plugin)?.starts ?? []).filter((bytes) => bytes > 0));
   }
 
   /** Bytes that a start reserves: the 95 % quantile of the peaks of its lives, and a tenth more; null before there is one. */
@@ -109,6 +116,7 @@ export class LearnedFootprints {
   #take(plugin: string): History {
     const history = this.#byPlugin.get(plugin) ?? {
       bytes: [],
+      usual: null,
       stride: 1,
       seen: 0,
       starts: [],

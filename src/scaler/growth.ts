@@ -33,10 +33,16 @@ export class Growth {
   }
 
   #over(spanMs: number): number {
-    const last = this.#readings.at(-1);
+    const readings = this.#readings;
+    const last = readings.at(-1);
     if (!last) return 0;
-    const first = this.#readings.find(({ atMs }) => atMs >= last.atMs - spanMs);
-    if (!first || last.atMs - first.atMs < leastMs) return 0;
+    let first = last;
+    for (let index = readings.length - 2; index >= 0; index--) {
+      const reading = readings[index];
+      if (!reading || reading.atMs < last.atMs - spanMs) break;
+      first = reading;
+    }
+    if (last.atMs - first.atMs < leastMs) return 0;
     return ((last.bytes - first.bytes) * 1_000) / (last.atMs - first.atMs);
   }
 }

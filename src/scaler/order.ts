@@ -22,8 +22,12 @@ export function neverShed(order: readonly PluginFacts[]): ReadonlySet<PluginFact
   const last = order.at(-1);
   if (!last) return new Set();
   const kept = withRequirements(last, order);
-  for (const plugin of order)
-    if (plugin.protect) for (const each of withRequirements(plugin, order)) kept.add(each);
+  for (const plugin of order) {
+    if (!plugin.protect) continue;
+    kept.add(plugin);
+    // Most require nothing, and this is asked with every reading.
+    if (plugin.requires?.length) for (const each of withRequirements(plugin, order)) kept.add(each);
+  }
   return kept;
 }
 

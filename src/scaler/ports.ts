@@ -35,6 +35,11 @@ export interface Actuator {
   plugins(): readonly PluginFacts[];
   /** The footprint measured now; null when it cannot be read. */
   footprintBytes(plugin: string): number | null;
+  /**
+   * Sends SIGKILL to all that runs of a plugin, and does nothing else: no line, no row, no reading comes before it. An urgent
+   * `shed` follows in the same turn.
+   */
+  strike(plugin: string): void;
   /** Stops a plugin for memory and waits until its processes are gone. An urgent one is signalled before this returns. */
   shed(plugin: string, options: ShedOptions): Promise<Carried>;
   /** Kills at once what `shed` is still stopping gently. */
@@ -49,10 +54,20 @@ export type MeasureNow = () => Measured | null;
 /** An action and what came of it. */
 export interface Outcome extends Action {
   startedAtMs: number;
+  /**
+   * Of a shed for a measured line: from the crossing of the line, as far as two readings tell it, to the reading that saw
+   * it. Absent: not known, or not the first of its decision.
+   */
+  noticedMs?: number;
+  /** Of a shed: from that reading to the order to stop, which is the SIGKILL when it is urgent. */
+  signalMs?: number;
   durationMs: number;
   beforeBytes: number | null;
   afterBytes: number | null;
-  /** Bytes freed (shed) or taken (restore) as measured; null when memory could not be read. */
+  /**
+   * Bytes freed (shed) or taken (restore) as measured; null when memory could not be read. Of several that were killed
+   * together: what came back since the one before was gone.
+   */
   actualBytes: number | null;
   carried: Carried;
 }

@@ -9,6 +9,7 @@
 import type { PutOff } from "./situation.ts";
 
 interface History {
+  shedAtMs: number | null;
   restoredAtMs: number | null;
   relapses: number;
   untilMs: number;
@@ -25,6 +26,7 @@ export class PutOffs {
   restored(plugin: string, nowMs: number): void {
     const history = this.#take(plugin);
     history.restoredAtMs = nowMs;
+    history.shedAtMs = null;
   }
 
   shed(plugin: string, nowMs: number, putOff: PutOff | undefined): void {
@@ -34,6 +36,7 @@ export class PutOffs {
       putOff !== undefined && restoredAtMs !== null && nowMs - restoredAtMs <= putOff.relapseMs;
     history.relapses = relapsed ? Math.min(mostDoublings, history.relapses + 1) : 0;
     history.restoredAtMs = null;
+    history.shedAtMs = nowMs;
     const waitMs = relapsed ? Math.min(putOff.mostMs, putOff.initialMs * 2 ** (history.relapses - 1)) : 0;
     history.untilMs = nowMs + waitMs;
   }
@@ -44,16 +47,32 @@ export class PutOffs {
     return untilMs > nowMs ? untilMs : undefined;
   }
 
+  /** What a plugin that is shed is judged by: how long it has been away, and until when it stays away. */
+  facts(plugin: string, nowMs: number): { awayMs?: number; putOffUntilMs?: number } {
+    const shedAtMs = this.#byPlugin.get(plugin)?.shedAtMs ?? null;
+    const putOffUntilMs = this.untilMs(plugin, nowMs);
+    return {
+      ...(shedAtMs === null ? {} : { awayMs: nowMs - shedAtMs }),
+      ...(putOffUntilMs === undefined ? {} : { putOffUntilMs }),
+    };
+  }
+
   /** The clock was set by so much. */
   shift(byMs: number): void {
     for (const history of this.#byPlugin.values()) {
       history.untilMs += byMs;
       if (history.restoredAtMs !== null) history.restoredAtMs += byMs;
+      if (history.shedAtMs !== null) history.shedAtMs += byMs;
     }
   }
 
   #take(plugin: string): History {
-    const history = this.#byPlugin.get(plugin) ?? { restoredAtMs: null, relapses: 0, untilMs: 0 };
+    const history = this.#byPlugin.get(plugin) ?? {
+      shedAtMs: null,
+      restoredAtMs: null,
+      relapses: 0,
+      untilMs: 0,
+    };
     this.#byPlugin.delete(plugin);
     this.#byPlugin.set(plugin, history);
     const [oldest] = this.#byPlugin.keys();

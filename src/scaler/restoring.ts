@@ -66,12 +66,18 @@ export function restoreOne(
   };
 }
 
+/** Away for so long, a plugin is tried with less. */
+const patienceMs = 300_000;
+
 /**
  * What a plugin is expected to take. `adaptive`: what it holds once it has started, for it can be shed again in time; `mission`:
  * what it usually holds. Null: not known.
  */
-const neededBytes = (plugin: PluginFacts, policy: Policy): number | null =>
-  policy.kind === "adaptive" ? (plugin.startBytes ?? plugin.learnedBytes) : plugin.learnedBytes;
+function neededBytes({ startBytes, learnedBytes, awayMs = 0 }: PluginFacts, policy: Policy): number | null {
+  if (policy.kind !== "adaptive" || typeof startBytes !== "number") return learnedBytes;
+  // A start that was unusually large must not keep it away for ever: after a while what it usually holds will do.
+  return awayMs < patienceMs ? startBytes : Math.min(startBytes, learnedBytes ?? startBytes);
+}
 
 /** What it requires, directly or through others, is not shed: that comes back first, whatever the order says. */
 function requiresNoneShed(plugin: PluginFacts, plugins: readonly PluginFacts[]): boolean {

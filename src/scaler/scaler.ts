@@ -5,12 +5,15 @@
 
 import { Admission, type MemoryNow, type Permission } from "./admission.ts";
 import { Controller } from "./controller.ts";
-import { Execution } from "./execution.ts";
+import { Execution, type Seen } from "./execution.ts";
+import { Exhaustion } from "./exhaustion.ts";
+import { killAll } from "./kill-all.ts";
 import { Leases } from "./leases.ts";
 import type { DecisionRecord, Outcome } from "./ports.ts";
 import { Preflight } from "./preflight.ts";
 import type { Promised } from "./room.ts";
 import type { ScalerMode, ScalerOptions, ScalerStatus } from "./scaler-options.ts";
+import { Sightings } from "./sightings.ts";
 import type {
   Action,
   ForecastFacts,
@@ -41,6 +44,7 @@ export class Scaler {
   readonly #controller: Controller;
   readonly #wishes: Wishes;
   #mode: ScalerMode;
+  readonly #sightings = new Sightings();
   /** Memory for operations that are no plugins. */
   readonly preflight: Preflight;
   #forecast: ForecastFacts | null = null;
@@ -50,7 +54,7 @@ export class Scaler {
   #wallAheadMs: number;
   #running: Promise<void> | null = null;
   #restoring: { plugin: string; done: Promise<void> } | null = null;
-  #exhausted = false;
+  readonly #exhaustion = new Exhaustion();
   #stopped = false;
 
   constructor(options: ScalerOptions) {
@@ -125,6 +129,7 @@ export class Scaler {
    */
   onReading(measured: Measured): void {
     this.#measured = measured;
+    this.#sightings.add(measured, this.#options.clock.monotonicMs());
     if (this.#stopped) return;
     this.#followWallClock();
     if (this.#running) {
@@ -159,8 +164,13 @@ export class Scaler {
 
   /** The situation as it would be judged now. */
   situation(measured: Measured): Situation {
-    this.#controller.reserved(this.#admission.reservedBytes());
-    return this.#controller.situation(this.#options.clock.nowMs(), measured, this.#plugins());
+    return this.#situation(measured, this.#plugins());
+  }
+
+  #situation(measured: Measured, plugins: readonly PluginFacts[]): Situation {
+    // It measures what starts, which takes time that an emergency does not have: the promises of before will do.
+    if (!this.#isEmergency(measured)) this.#controller.reserved(this.#admission.reservedBytes());
+    return this.#controller.situation(this.#options.clock.nowMs(), measured, plugins);
   }
 
   /**
@@ -184,6 +194,10 @@ export class Scaler {
 
   /** A plugin moved to `state`: what it was promised is used up, or begins to be. */
   onPluginState(plugin: string, state: PluginFacts["state"]): void {
+    if (state === "starting") {
+      const nowMs = this.#options.clock.nowMs();
+      this.#tell((each) => each.started(nowMs));
+    }
     this.#admission.moved(plugin, state, () => this.#memoryNow());
   }
 
@@ -223,7 +237,8 @@ export class Scaler {
         this.#open({ ...this.#recordOf(situation, verdict), observed: true });
         return;
       }
-      measured = await this.#shedAll(this.#recordOf(situation, verdict), verdict);
+      const seen = { measured, atMonotonicMs: this.#options.clock.monotonicMs(), noticedMs: null };
+      measured = await this.#shedAll(this.#recordOf(situation, verdict), verdict, seen);
     }
   }
 
@@ -249,15 +264,18 @@ export class Scaler {
     let measured: Measured | null = first;
     while (measured && !this.#stopped) {
       const nowMs = this.#options.clock.nowMs();
-      const plugins = this.#plugins();
-      const reservedBytes = this.#admission.reservedBytes();
+      if (measured !== first) this.#sightings.add(measured, this.#options.clock.monotonicMs());
       this.#controller.observe(measured, nowMs);
-      this.#controller.reserved(reservedBytes);
-      const situation = this.#controller.situation(nowMs, measured, plugins);
+      const plugins = this.#plugins();
+      const situation = this.#situation(measured, plugins);
       const verdict = this.#controller.decide(situation, this.#forecast);
       const acts = this.#mode === "act";
+      const { reservedBytes = 0 } = situation;
       const judged = { nowMs, measured, plugins, reservedBytes, forecast: this.#forecast, verdict, acts };
-      this.#noteExhaustion(situation, verdict);
+      if (this.#exhaustion.begins(situation, verdict, this.#controller.policy)) {
+        this.#open(this.#recordOf(situation, verdict));
+        this.#options.log.error("scaler.exhausted", { reason: verdict.reason, ...measured });
+      }
       this.#verdict = verdict;
       if (!acts) this.#wishes.follow(verdict, nowMs, () => this.#recordOf(situation, verdict));
       if (!acts || verdict.actions.length === 0 || verdict.rule === "restore") {
@@ -267,7 +285,11 @@ export class Scaler {
         return;
       }
       this.#controller.shedBegins();
-      const shedding = this.#shedAll(this.#recordOf(situation, verdict), verdict);
+      const record = this.#recordOf(situation, verdict);
+      const seen = this.#sightings.seenFor(verdict.rule, situation, this.#controller.policy);
+      const shedding: Promise<Measured | null> = verdict.actions.every(({ urgent }) => urgent)
+        ? this.#killAll(record, verdict, seen)
+        : this.#shedAll(record, verdict, seen);
       // The first victim has been signalled: nothing waits for the shadows.
       this.#options.shadows?.judge(judged);
       measured = await shedding;
@@ -278,15 +300,16 @@ export class Scaler {
    * Sheds the verdict's victims in order; yields the reading after the last one, null when one could not be stopped.
    * The decision is written once the first victim has been signalled: the disk may be slow when memory is short.
    */
-  async #shedAll(record: DecisionRecord, verdict: Verdict): Promise<Measured | null> {
+  async #shedAll(record: DecisionRecord, verdict: Verdict, seen: Seen): Promise<Measured | null> {
     const outcomes: Outcome[] = [];
     const begun: Promise<void>[] = [];
     let id: number | null = null;
     let after: Measured | null = null;
+    let due: Seen = seen;
     for (const action of verdict.actions) {
       // Those who require the victim go first; memory may reach the emergency line while they are being stopped.
       const urgent = action.urgent || (this.#measured !== null && this.#isEmergency(this.#measured));
-      const shedding = this.#execution.shed({ ...action, urgent }, verdict.reason);
+      const shedding = this.#execution.shed({ ...action, urgent }, verdict.reason, due);
       const decisionId: number = id ?? this.#open(record);
       id = decisionId;
       const recorded = shedding.then(({ outcome, measured }) => {
@@ -299,9 +322,22 @@ export class Scaler {
       begun.push(recorded);
       // One at a time; but in an emergency one that is stuck in the kernel must not hold up the next.
       await (urgent ? Promise.race([recorded, this.#patience()]) : recorded);
+      due = this.#sightings.seen(after ?? seen.measured, Number.POSITIVE_INFINITY);
     }
     await Promise.all(begun);
     return outcomes.every(({ carried }) => carried.done) ? after : null;
+  }
+
+  /** An emergency: the decision is written and announced once every victim is signalled. Yields as `#shedAll`. */
+  async #killAll(record: DecisionRecord, verdict: Verdict, seen: Seen): Promise<Measured | null> {
+    const killing = killAll(this.#execution, verdict, seen, (action, outcome) =>
+      this.#noteShed(action, outcome, verdict),
+    );
+    const id = this.#open(record);
+    const outcomes = await killing;
+    for (const { plugin } of outcomes) this.#intervened(`${plugin} was shed`);
+    this.#options.recorder.close(id, outcomes);
+    return outcomes.every(({ carried }) => carried.done) ? this.#options.measureNow() : null;
   }
 
   /** One that made room for an operation did not bring pressure: it is not put off. */
@@ -344,20 +380,9 @@ export class Scaler {
     this.#options.onIntervention(this.#options.clock.nowMs(), what);
   }
 
-  #recordOf(situation: Situation, verdict: Verdict): DecisionRecord {
-    const { rule, reason, actions, rejected, plan } = verdict;
-    const policy = this.#controller.policy;
-    return {
-      situation,
-      forecast: this.#forecast,
-      policy,
-      rule,
-      reason,
-      actions,
-      rejected,
-      plan,
-      outcomes: [],
-    };
+  #recordOf(situation: Situation, { rule, reason, actions, rejected, plan }: Verdict): DecisionRecord {
+    const made = { situation, forecast: this.#forecast, policy: this.#controller.policy };
+    return { ...made, rule, reason, actions, rejected, plan, outcomes: [] };
   }
 
   /** Records a decision and announces it; yields its id. */
@@ -369,20 +394,5 @@ export class Scaler {
     this.#options.log.warn(observed ? "scaler.observed" : "scaler.decided", facts);
     this.#options.publisher.publish("scaling.decision", facts);
     return decisionId;
-  }
-
-  /** Over the shed line with nothing left to shed: recorded once, when it begins. */
-  #noteExhaustion(situation: Situation, verdict: Verdict): void {
-    const { usedBytes, budgetBytes } = situation.measured;
-    const exhausted =
-      verdict.actions.length === 0 && usedBytes / budgetBytes >= this.#controller.policy.shedRatio;
-    if (exhausted && !this.#exhausted) {
-      this.#open(this.#recordOf(situation, verdict));
-      this.#options.log.error("scaler.exhausted", { reason: verdict.reason, usedBytes, budgetBytes });
-    }
-    // Only once memory is well under the line: hovering at it is one and the same trouble.
-    const calm =
-      usedBytes / budgetBytes < this.#controller.policy.shedRatio - this.#controller.policy.marginRatio;
-    this.#exhausted = exhausted || (this.#exhausted && !calm);
   }
 }

@@ -28,6 +28,8 @@ export interface PluginFacts {
   startBytes?: number | null;
   /** Bytes that it takes on each second, as last measured; absent or null: not known. */
   growthPerSecond?: number | null;
+  /** Milliseconds since it was shed; absent: it is not, or that is not known. */
+  awayMs?: number;
   /** Not restored before: it brought the pressure back when it was. Absent: may be. */
   putOffUntilMs?: number;
 }

@@ -108,7 +108,9 @@ function spare({ order, candidates, situation, targetRatio }: Choosing): Chosen 
         const without = chosen.filter((each) => each !== plugin);
         if (without.length > 0 && group(without) >= need) chosen = without;
       }
-      return [chosen, chosen[0] === candidates[0] ? inOrder : because];
+      // The one that frees most first: it may be enough, for memory is measured after each.
+      const sequence = chosen.toSorted((a, b) => of(b) - of(a));
+      return [sequence, sequence[0] === candidates[0] ? inOrder : because];
     }
   return [candidates, inOrder];
 }

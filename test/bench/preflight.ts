@@ -54,6 +54,7 @@ function scalerWith(): Scaler {
       footprintBytes: () => 100 * MiB,
       shed: nothing,
       restore: nothing,
+      strike: () => undefined,
       hasten: () => undefined,
     },
     measureNow: () => ({ usedBytes: 500 * MiB, budgetBytes: 1_000 * MiB }),

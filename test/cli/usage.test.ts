@@ -19,8 +19,11 @@ const commands = [
   "dead-letters",
   "forecast",
   "preflight",
+  "replay",
+  "compare",
   "routes",
   "bench",
+  "drill",
   "doctor",
   "schema",
 ];
@@ -69,6 +72,9 @@ test.each([
   [["shadow", "rollback", "late"], "late: unexpected argument"],
   [["shadow", "compare", "--since", "soon"], '--since soon: expected a number with a unit, such as "30s"'],
   [["schema", "tables"], "tables: expected one of conductor, plugin"],
+  [["drill", "flood"], "flood: expected one of leak, step, burst, sawtooth, all"],
+  [["drill", "--size", "1MiB"], "--size 1MiB: expected 48.0 MiB to 4.00 GiB"],
+  [["drill", "--policy", "none"], "--policy none: expected mission or adaptive"],
   [["serve", "--port"], "Option '-p, --port <value>' argument missing; see conductor serve --help"],
 ])("%j is wrong usage: one line, exit 2", async (args, line) => {
   const { code, out, err } = await conductor(args, { cwd: scratchFolder(defer) });

@@ -45,8 +45,10 @@ export class MemoryCgroup {
   readonly version: 1 | 2;
   readonly folder: string;
   readonly #oomKillsBefore = hostOomKills();
+  readonly #limitBytes: number;
 
   constructor(name: string, limitBytes: number) {
+    this.#limitBytes = limitBytes;
     const parent = parentFolder();
     this.version = parent.version;
     this.folder = join(parent.folder, `${name}-${process.pid}`);
@@ -70,6 +72,17 @@ export class MemoryCgroup {
    */
   oomKills(): number {
     return hostOomKills() - this.#oomKillsBefore;
+  }
+
+  /**
+   * Processes that the kernel can have killed for want of memory in here: none while the limit was never reached, which is
+   * certain whatever else runs on the machine; else as `oomKills`.
+   */
+  ownKills(): number {
+    const file = this.version === 1 ? "memory.max_usage_in_bytes" : "memory.peak";
+    const path = join(this.folder, file);
+    if (existsSync(path) && Number(readFileSync(path, "utf8")) < this.#limitBytes) return 0;
+    return this.oomKills();
   }
 
   usedBytes(): number {

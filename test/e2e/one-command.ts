@@ -10,10 +10,15 @@ export interface Ended {
   problems: string[];
 }
 
-/** Runs `conductor ARGS…` in `cwd` with nothing in its environment but PATH and `environment`; killed after 15 s. */
+/** Runs `conductor ARGS…` in `cwd` with nothing in its environment but PATH and `environment`; killed after `timeoutMs` (15 s). */
 export async function conductor(
   args: readonly string[],
-  { cwd, environment = {}, wrap }: { cwd: string; environment?: Record<string, string>; wrap?: string[] },
+  {
+    cwd,
+    environment = {},
+    wrap,
+    timeoutMs = 15_000,
+  }: { cwd: string; environment?: Record<string, string>; wrap?: string[]; timeoutMs?: number },
 ): Promise<Ended> {
   const child = Bun.spawn([...(wrap ?? []), executable, ...args], {
     cwd,
@@ -21,7 +26,7 @@ export async function conductor(
     stdin: "ignore",
     stdout: "pipe",
     stderr: "pipe",
-    timeout: 15_000,
+    timeout: timeoutMs,
     killSignal: "SIGKILL",
   });
   const [out, err, code] = await Promise.all([

@@ -133,8 +133,8 @@ describe("shedding", () => {
       "stop android",
       "hasten android",
       "gone android",
+      "strike voice",
       "kill voice",
-      "gone voice",
     ]);
     expect(host.records[0]?.outcomes.map(({ urgent }) => urgent)).toEqual([true, true]);
   });

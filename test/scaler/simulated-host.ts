@@ -70,6 +70,10 @@ export class SimulatedHost implements Actuator, Recorder {
     return state === "running" || state === "starting" ? bytes : null;
   }
 
+  strike(name: string): void {
+    this.log.push(`strike ${name}`);
+  }
+
   async shed(name: string, { urgent }: { urgent: boolean }): Promise<Carried> {
     this.log.push(`${urgent ? "kill" : "stop"} ${name}`);
     if (this.stuck) return { done: false, killed: true, detail: "still there" };

@@ -9,7 +9,7 @@ import { kernelView, limitsHeld, limitsWithoutCgroups } from "./limit-checks.ts"
 import { permissions } from "./permission-checks.ts";
 import { check, checks, part } from "./recorder.ts";
 import { eventually, pluginProcesses, Service } from "./service.ts";
-import { doctor, startUp } from "./told-checks.ts";
+import { doctor, drilled, startUp } from "./told-checks.ts";
 
 const out = "/duel/out";
 
@@ -35,6 +35,7 @@ async function scenario(as: "root" | "nobody"): Promise<void> {
     service.prepare(plugins);
     await doctor(service);
   });
+  await part(as, "drill", () => drilled(service));
   await part(as, "start", () => startUp(service));
   await part(as, "kernel", () => kernelView(service));
   await part(as, "permissions", () => permissions(service));

@@ -90,3 +90,19 @@ export async function doctor(service: Service): Promise<void> {
     );
   }
 }
+
+/** A drill sheds and restores in a delegated unit, with nothing killed by the kernel; how fast says little of a machine without hardware virtualisation. */
+export async function drilled(service: Service): Promise<void> {
+  const { out: text, err } = await service.command("drill", "burst", "-o", "json");
+  const { drills = [] } = JSON.parse(text || "{}") as {
+    drills?: { shed: string[]; restoreMs: number | null; kernelKills: number }[];
+  };
+  const [report] = drills;
+  const held = report?.shed.includes("hog") && report.restoreMs !== null && report.kernelKills === 0;
+  check(
+    service.as,
+    "a drill is shed and restored, and the kernel kills nothing",
+    held === true,
+    report ?? err,
+  );
+}

@@ -54,7 +54,9 @@ function actionText(action: ActionFacts, decision: DecisionFacts, isFirst: boole
   const actual = bytesOr(actualBytes, "an unmeasured amount");
   const lines = [`${kind} ${plugin}${how}: ${expected}, ${actual} ${verb} in ${formatDuration(durationMs)}`];
   lines.push(
-    ...[timing(action, decision, isFirst), change(action, decision)].filter((line) => line !== null),
+    ...[notice(action), timing(action, decision, isFirst), change(action, decision)].filter(
+      (line) => line !== null,
+    ),
   );
   if (action.drainMs !== null && action.drainMs !== undefined)
     lines.push(
@@ -63,6 +65,15 @@ function actionText(action: ActionFacts, decision: DecisionFacts, isFirst: boole
   if (detail && kind === "shed") lines.push(`its end: ${detail}`);
   else if (detail && done !== true) lines.push(detail);
   return lines;
+}
+
+/** From the crossing of the line to the reading, and from that to the order to stop. Null where it is not known. */
+function notice({ kind, urgent, noticedMs, signalMs }: ActionFacts): string | null {
+  if (kind !== "shed" || typeof signalMs !== "number") return null;
+  const ordered = `${urgent ? "killed" : "told to stop"} ${formatDuration(signalMs)} after the reading`;
+  return typeof noticedMs === "number"
+    ? `the line was crossed ${formatDuration(noticedMs)} before the reading that saw it; ${ordered}`
+    : ordered;
 }
 
 /** From the decision to the signal to the memory. The later victims of one decision wait for the ones before them. */

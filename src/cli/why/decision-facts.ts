@@ -74,6 +74,8 @@ const actionSchema = z.object({
   expectedBytes: number,
   drainMs: number,
   startedAt: text,
+  noticedMs: number,
+  signalMs: number,
   durationMs: number,
   beforeBytes: number,
   afterBytes: number,

@@ -1,0 +1,61 @@
+/** A policy with everything that it needs to be run on simulated hosts, one after the other. */
+
+import type { Config } from "../config/schema.ts";
+import type { AdaptiveKernel } from "../forecast/adaptive.ts";
+import type { Kernel } from "../forecast/forecaster.ts";
+import type { HostModel } from "../replay/host.ts";
+import { ScalerJudge, type ScalerJudgeOptions } from "../replay/scaler-judge.ts";
+import { type SimulationOptions, simulate } from "../replay/simulation.ts";
+import type { Tally } from "../replay/tally.ts";
+import { policyOf } from "../scaler/policy.ts";
+import type { Policy } from "../scaler/situation.ts";
+import { ReplayForecasts } from "./replay-forecast.ts";
+
+export interface Kernels {
+  kernel: Kernel;
+  adaptive: AdaptiveKernel;
+}
+
+export type RunListeners = Pick<SimulationOptions, "onDecision" | "onTick" | "onState" | "onOom"> &
+  Pick<ScalerJudgeOptions, "onVerdict" | "thorough">;
+
+export class PolicyRunner {
+  readonly #settings: Pick<Config, "scaler" | "forecast" | "monitor" | "plugins">;
+  readonly #forecasts: ReplayForecasts;
+
+  /** `policy` in place of the settings'. Throws as `Kernel.createSeries` does. */
+  constructor(
+    settings: Pick<Config, "scaler" | "forecast" | "monitor" | "plugins">,
+    kernels: Kernels,
+    readonly policy: Policy = policyOf(settings.scaler),
+  ) {
+    const { forecast, monitor } = settings;
+    this.#settings = settings;
+    this.#forecasts = new ReplayForecasts({ ...kernels, forecast, window: monitor.window });
+  }
+
+  /** What became of the host under the policy. */
+  run(model: HostModel, { onVerdict, thorough, ...listeners }: RunListeners = {}): Tally {
+    const { forecast, monitor, plugins } = this.#settings;
+    const judge = new ScalerJudge({
+      policy: this.policy,
+      forecast: this.#forecasts.next,
+      reflex: { slowestMs: monitor.reflex.slowest, fastestMs: monitor.reflex.fastest },
+      reservationMs: plugins.startTimeout,
+      horizonMs: forecast.horizon,
+      ...(onVerdict ? { onVerdict } : {}),
+      ...(thorough ? { thorough } : {}),
+    });
+    return simulate(model, judge, {
+      intervalMs: monitor.interval,
+      horizonMs: forecast.horizon,
+      order: this.policy.order,
+      ...listeners,
+    });
+  }
+
+  /** Gives the kernel's memory back; nothing is run afterwards. */
+  dispose(): void {
+    this.#forecasts.dispose();
+  }
+}
