@@ -155,12 +155,13 @@ export class ModelManager {
     if (index > before) this.#gaveUp = leaving;
   }
 
-  /** Most that was asked for lately and that a model can hold at all: a wish beyond every model leaves none of them. */
+  /** Most that was asked for lately: no model is cut under it. */
   #contextWanted(nowMs: number): number {
     if (this.#wanted !== null && nowMs - this.#wanted.atMs > wantedForMs) this.#wanted = null;
     return this.#wanted?.tokens ?? 0;
   }
 
+  /** No more than each of them can hold: a long question shall not rule out the models that answer the short ones. */
   #wants(tokens: number): void {
     const nowMs = this.#ports.clock.monotonicMs();
     const least = Math.min(...this.#models.map(({ tier }) => tier.contextTokens));

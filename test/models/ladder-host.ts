@@ -50,8 +50,11 @@ export class LadderHost {
     this.manager = new ModelManager(tiers, {
       clock: this.clock,
       log: silentLog,
-      makeEngine: ({ name }, contextTokens) => {
-        const driver = new ScriptedDriver(name, contextTokens, this.scripts[name as RungName], this.clock);
+      makeEngine: ({ name, bytes, contextTokens: whole }, contextTokens) => {
+        const script = this.scripts[name as RungName];
+        // Less by the cache that is not asked for.
+        const heldBytes = script.bytes - (bytes.kvPerToken ?? 0) * (whole - contextTokens);
+        const driver = new ScriptedDriver(name, contextTokens, script, this.clock, heldBytes);
         this.drivers.set(name, driver);
         const engine = new ManagedEngine(driver, this.clock);
         engine.onChange((state) => {

@@ -148,6 +148,30 @@ describe("the ladder of a live host", () => {
     expect([host.ready, host.usedBytes]).toEqual(["", 850 * MiB]);
   });
 
+  test("goes on with half of its context when that is enough, and takes it all again after calm", async () => {
+    // 4,096 tokens are 300 MiB: half of them frees 150, and 82 - 80 + 5 points are 70.
+    const kvPerToken = (300 * MiB) / 4_096;
+    const host = await started({}, { bytes: { declared: null, weights: 100 * MiB, kvPerToken } });
+    host.othersBytes = 420 * MiB;
+    await host.run(minute);
+    expect(host.verdicts.at(-1)).toBe("threshold trim large");
+    expect([host.ready, host.usedBytes]).toEqual(["large", 670 * MiB]);
+    expect(host.events.at(-1)).toMatchObject({
+      from: "large",
+      to: "large",
+      old: { contextTokens: 4_096 },
+      new: { contextTokens: 2_048 },
+    });
+    const { parts, done } = host.ask({ maxTokens: 3_000 });
+    await host.run(3_000);
+    await done;
+    expect(endOf(parts).refusal).not.toBeNull();
+    host.othersBytes = 100 * MiB;
+    await host.run(6 * minute);
+    expect([host.ready, host.usedBytes]).toEqual(["large", 500 * MiB]);
+    expect(host.events.at(-1)).toMatchObject({ to: "large", new: { contextTokens: 4_096 } });
+  });
+
   test("a slow model gives way with memory free, and does not come back at once", async () => {
     const host = await started({ large: { tokenMs: 1_000 } }, { slowestTokensPerSecond: 2 });
     for (let each = 0; each < 3; each++) {

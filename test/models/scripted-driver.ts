@@ -33,33 +33,34 @@ export const script = (more: Partial<Script> = {}): Script => ({
 
 export class ScriptedDriver implements Driver {
   readonly kind = "command";
-  readonly mostGenerations: number;
+  readonly mostGenerations = 4;
   onEnded: ((failure: EngineFailure) => void) | null = null;
   heldBytes = 0;
   loads = 0;
   readonly #clock: Clock;
+  readonly #bytes: number;
 
   constructor(
     readonly model: string,
     readonly contextTokens: number,
     readonly script: Script,
     clock: Clock,
-    mostGenerations = 4,
+    bytes = script.bytes,
   ) {
     this.#clock = clock;
-    this.mostGenerations = mostGenerations;
+    this.#bytes = bytes;
   }
 
   async load(signal: AbortSignal): Promise<{ contextTokens: number }> {
     this.loads++;
     // Half of it is read when half of the time is over.
-    this.heldBytes = this.script.bytes / 2;
+    this.heldBytes = this.#bytes / 2;
     await sleep(this.#clock, this.script.loadMs, signal);
     if (this.script.failLoads > 0) {
       this.script.failLoads--;
       throw engineError("model-broken", "it does not load", "take another");
     }
-    this.heldBytes = this.script.bytes;
+    this.heldBytes = this.#bytes;
     return { contextTokens: this.contextTokens };
   }
 
