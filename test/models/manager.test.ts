@@ -60,6 +60,20 @@ describe("the ladder of a live host", () => {
     expect(lastOf(host.events)).toBe("medium>large");
   });
 
+  test("calm begins anew when a model gives way, also under a line of its own", async () => {
+    const host = await started({}, { stepDownRatio: 0.5 });
+    // Loaded for longer than counts as having brought the pressure back, and calm by the policy's own line.
+    await host.run(11 * minute);
+    host.othersBytes = 120 * MiB;
+    await host.run(minute);
+    expect(host.ready).toBe("medium");
+    host.othersBytes = 0;
+    await host.run(3 * minute);
+    expect(host.ready).toBe("medium");
+    await host.run(2 * minute);
+    expect(host.ready).toBe("large");
+  });
+
   test("a better model that brings the pressure back is put off, each time longer", async () => {
     const host = await started();
     const upgradesAfter: number[] = [];
