@@ -1,0 +1,72 @@
+/** What the model manager is told and needs from the rest of the house. */
+
+import type { Clock } from "../clock.ts";
+import type { Log } from "../log.ts";
+import type { Engine, Part } from "./engine.ts";
+import type { LadderMemory, LadderSituation, LadderVerdict, ModelBytes } from "./ladder-facts.ts";
+import type { ModelBlocker } from "./preflight.ts";
+
+/** One rung as it is set up; from the configuration and the header of its file. */
+export interface ModelTier {
+  name: string;
+  quality: number;
+  contextTokens: number;
+  mostParallel: number;
+  bytes: Omit<ModelBytes, "learned">;
+  stepDownRatio: number | null;
+  slowestTokensPerSecond: number | null;
+}
+
+export interface Capability {
+  quality: number;
+  contextTokens: number;
+}
+
+/** The model that answers has changed; null: none does. For the event `model.changed`. */
+export interface ModelChanged {
+  from: string | null;
+  to: string | null;
+  old: Capability | null;
+  new: Capability | null;
+  reason: string;
+}
+
+export interface MemoryReading {
+  memory: LadderMemory;
+  /** Null: not known yet. */
+  forecast: LadderSituation["forecast"];
+}
+
+export interface ManagerPorts {
+  clock: Clock;
+  log: Log;
+  /** An engine that would load this tier with so much context; loads nothing yet, never throws. */
+  makeEngine(tier: ModelTier, contextTokens: number): Engine;
+  /** As last measured; null: not yet. */
+  memory(): MemoryReading | null;
+  /** Promises bytes to a load until what it returns is called: nobody else gets them meanwhile. */
+  reserve(model: string, bytes: number): () => void;
+  changed(event: ModelChanged): void;
+  /** Each decision with what it was made from: for the record. Holds come as often as is evaluated. */
+  decided(situation: LadderSituation, verdict: LadderVerdict): void;
+}
+
+/** Why no model answered. */
+export interface ModelRefusal {
+  reason: string;
+  /** Null: as the configuration is, never. */
+  retryAfterMs: number | null;
+  blockedBy: readonly ModelBlocker[];
+}
+
+/** A part of an answer. First, before any text, who answers; last, and only once, the end. */
+export type ModelPart =
+  | { kind: "model"; model: string; insteadOf: string | null }
+  | { kind: "text"; text: string }
+  | (Extract<Part, { kind: "end" }> & {
+      /** Who answered last; null: nobody did. */
+      model: string | null;
+      /** For the user, when the answer is not what it could be; null: it is. */
+      note: string | null;
+      refusal: ModelRefusal | null;
+    });

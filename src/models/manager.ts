@@ -1,0 +1,236 @@
+/**
+ * Holds the best model that fits: drives the engines by what `decideModel` says, one change at a time.
+ *
+ *   still --evaluate: load, unload, switch, trim, cut--> changing --it ended, however--> still
+ *                                                           |
+ *                                   emergency: its load is given up, and it ends
+ *
+ * A model answers only while its engine is ready: what is loading, or has failed, is asked for nothing.
+ */
+
+import { type AnswerTerms, answer } from "./answers.ts";
+import { Calm } from "./calm.ts";
+import { TokenEstimate } from "./conversation.ts";
+import type { GenerateRequest } from "./engine.ts";
+import type { ModelFeedback } from "./feedback.ts";
+import { HeldModel } from "./held-model.ts";
+import { decideModel } from "./ladder.ts";
+import {
+  holding,
+  type LadderPolicy,
+  type LadderSituation,
+  type LadderVerdict,
+  ladderPolicy,
+  type ModelFacts,
+} from "./ladder-facts.ts";
+import type { ManagerPorts, ModelPart, ModelTier } from "./manager-ports.ts";
+import { ModelChanges } from "./model-changes.ts";
+import { type LearnedPeak, ModelFootprints } from "./model-footprints.ts";
+import { ModelPutOffs, type ModelPutOffTerms, modelPutOffTerms } from "./model-put-offs.ts";
+import { type ModelAsk, type ModelPreflightAnswer, preflight } from "./preflight.ts";
+import { firstAllowed } from "./step-up.ts";
+import { Waiters } from "./waiters.ts";
+
+export interface ManagerTerms {
+  policy: LadderPolicy;
+  putOffs: ModelPutOffTerms;
+}
+
+/** For so long the longest context that was asked for counts. */
+const wantedForMs = 600_000;
+const memoryRules = new Set(["threshold", "forecast", "emergency"]);
+
+export class ModelManager {
+  readonly #ports: ManagerPorts;
+  readonly #policy: LadderPolicy;
+  readonly #models: readonly HeldModel[];
+  readonly #putOffs: ModelPutOffs;
+  readonly #footprints = new ModelFootprints();
+  readonly #calm = new Calm();
+  readonly #estimate = new TokenEstimate();
+  readonly #waiters: Waiters;
+  readonly #changes: ModelChanges;
+  #finishing: string | null = null;
+  #gaveUp: string | null = null;
+  #wanted: { tokens: number; atMs: number } | null = null;
+  #closed = false;
+
+  /** `tiers`: the best first. */
+  constructor(tiers: readonly ModelTier[], ports: ManagerPorts, terms: Partial<ManagerTerms> = {}) {
+    this.#ports = ports;
+    this.#policy = terms.policy ?? ladderPolicy;
+    this.#putOffs = new ModelPutOffs(terms.putOffs ?? modelPutOffTerms);
+    this.#models = tiers.map((tier) => new HeldModel(tier));
+    this.#waiters = new Waiters(ports.clock);
+    this.#changes = new ModelChanges(this.#models, ports, this.#putOffs, this.#footprints, () => {
+      this.#finishing = null;
+      this.#waiters.wake();
+    });
+  }
+
+  /** Every model as it stands, the best first. */
+  facts(): ModelFacts[] {
+    const nowMs = this.#ports.clock.monotonicMs();
+    const { target } = this.#changes;
+    return this.#models.map((model) => {
+      const facts = model.facts(this.#footprints.peaks(model.name), this.#putOffs.untilMs(model.name, nowMs));
+      // Through the whole change, also between the end of one model and the begin of the next.
+      return target?.name === model.name ? { ...facts, state: target.state } : facts;
+    });
+  }
+
+  /** Tokens of texts, corrected by what the engines counted so far; for cutting a conversation to a context. */
+  get estimate(): TokenEstimate {
+    return this.#estimate;
+  }
+
+  feedback(model: string): ModelFeedback | null {
+    return this.#models.find(({ name }) => name === model)?.feedback.summary() ?? null;
+  }
+
+  /** What was learned of it; to be kept, and remembered by the next run. */
+  peaks(model: string): LearnedPeak[] {
+    return this.#footprints.peaks(model);
+  }
+
+  remember(model: string, peaks: readonly LearnedPeak[]): void {
+    this.#footprints.remember(model, peaks);
+  }
+
+  /** Decides and begins what is to be done; call it with every reading of memory. What it began is told by `settled`. */
+  evaluate(): LadderVerdict {
+    const reading = this.#ports.memory();
+    if (this.#closed) return holding("conductor stops");
+    if (reading === null) return holding("memory was not measured yet");
+    const { clock } = this.#ports;
+    const nowMs = clock.monotonicMs();
+    const calmSinceMs = this.#calm.read({ nowMs, ...reading }, this.#policy);
+    if (calmSinceMs !== null && nowMs - calmSinceMs >= this.#policy.calmMs) this.#gaveUp = null;
+    const situation: LadderSituation = {
+      nowMs,
+      ...reading,
+      models: this.facts(),
+      contextWanted: this.#contextWanted(nowMs),
+      lastChangeMs: this.#changes.lastChangeMs,
+      calmSinceMs,
+      gaveUp: this.#gaveUp,
+    };
+    const verdict = decideModel(situation, this.#policy);
+    this.#ports.decided(situation, verdict);
+    this.#act(verdict, nowMs);
+    return verdict;
+  }
+
+  #act(verdict: LadderVerdict, nowMs: number): void {
+    const { rule, action, model } = verdict;
+    if (!this.#changes.underWay) this.#finishing = rule === "finish" ? model : null;
+    if (action === "hold") {
+      if (!this.#changes.underWay && rule !== "finish") this.#waiters.wake();
+      return;
+    }
+    const leaving = action === "switch" ? verdict.from : action === "load" ? null : model;
+    const goesFirst = leaving !== null && !(action === "switch" && verdict.beside);
+    // Noted before the change begins: it is what the next decision goes by, also if the change fails.
+    const down = rule === "slow" || rule === "failing" || memoryRules.has(rule);
+    if (down && leaving !== null && action !== "trim") this.#gaveWay(leaving, rule, nowMs);
+    if (down) this.#calm.restart();
+    this.#changes.begin(verdict);
+    if (goesFirst && this.#changes.underWay) this.#finishing = leaving;
+  }
+
+  /** The lowest that was given up counts: what stands over it waits for calm. */
+  #gaveWay(leaving: string, rule: string, nowMs: number): void {
+    const model = this.#models.find(({ name }) => name === leaving);
+    if (!memoryRules.has(rule)) {
+      this.#putOffs.failed(leaving, nowMs);
+      model?.feedback.forget();
+      return;
+    }
+    // The last one is never put off for memory: its own line and `serviceMs` keep it from coming and going.
+    if (model !== this.#models.at(-1)) this.#putOffs.gaveWay(leaving, nowMs);
+    const active = this.#models.findIndex(({ ready }) => ready);
+    const index = model ? this.#models.indexOf(model) : -1;
+    if (active >= 0 && index > active) return; // An idle one beside the one that answers.
+    const before = this.#models.findIndex(({ name }) => name === this.#gaveUp);
+    if (index > before) this.#gaveUp = leaving;
+  }
+
+  /** Most that was asked for lately: no model is cut under it. */
+  #contextWanted(nowMs: number): number {
+    if (this.#wanted !== null && nowMs - this.#wanted.atMs > wantedForMs) this.#wanted = null;
+    return this.#wanted?.tokens ?? 0;
+  }
+
+  /** No more than each of them can hold: a long question shall not rule out the models that answer the short ones. */
+  #wants(tokens: number): void {
+    const nowMs = this.#ports.clock.monotonicMs();
+    const least = Math.min(...this.#models.map(({ tier }) => tier.contextTokens));
+    const within = Math.min(tokens, least);
+    if (within >= this.#contextWanted(nowMs)) this.#wanted = { tokens: within, atMs: nowMs };
+  }
+
+  /** Which model would answer this now, or why none; changes nothing. */
+  preflight(ask: ModelAsk, without: readonly string[] = []): ModelPreflightAnswer {
+    const nowMs = this.#ports.clock.monotonicMs();
+    const models = this.facts();
+    const sinceChangeMs = nowMs - (this.#changes.lastChangeMs ?? nowMs);
+    const from = firstAllowed(models, this.#gaveUp, sinceChangeMs, this.#policy);
+    const facts = {
+      nowMs,
+      models,
+      memory: this.#ports.memory()?.memory ?? null,
+      changing: this.#changes.target?.name ?? null,
+      finishing: this.#finishing,
+      without,
+      held: models.slice(0, from).map(({ name }) => name),
+    };
+    return preflight(ask, facts, this.#policy);
+  }
+
+  /**
+   * Answers with the best model that is loaded, or with `model`; with the next smaller one when that fails before its first
+   * text. Never throws. Waits at most `mostWaitMs` for a model; whoever leaves the iteration early stops it.
+   */
+  generate(
+    request: GenerateRequest,
+    signal: AbortSignal,
+    model: string | null = null,
+  ): AsyncIterable<ModelPart> {
+    const terms: AnswerTerms = {
+      ports: this.#ports,
+      models: this.#models,
+      waiters: this.#waiters,
+      estimate: this.#estimate,
+      preflight: (ask, without) => {
+        this.#wants(ask.contextTokens);
+        return this.#closed
+          ? { decision: "refuse", retryAfterMs: null, reason: "conductor stops", blockedBy: [] }
+          : this.preflight(ask, without);
+      },
+      load: (name, needBytes) => this.#changes.loadOnDemand(name, needBytes),
+      ended: (held) => {
+        void this.#changes.measure(held);
+        this.#waiters.wake();
+        this.evaluate();
+      },
+    };
+    return answer(request, model, terms, signal);
+  }
+
+  /** Measures what the loaded models hold, to learn from it. */
+  async measure(): Promise<void> {
+    await Promise.all(this.#models.map((model) => this.#changes.measure(model)));
+  }
+
+  /** Resolves when no change is under way. */
+  settled(): Promise<void> {
+    return this.#changes.settled();
+  }
+
+  /** Gives everything back; nothing is loaded any more. */
+  async close(): Promise<void> {
+    this.#closed = true;
+    this.#waiters.wake();
+    await this.#changes.close();
+  }
+}

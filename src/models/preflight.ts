@@ -1,0 +1,176 @@
+/**
+ * Asked before each answer: which model gives it, or why none does. Pure, and cheap enough to stand before every request.
+ * Whatever is loaded holds its memory already, with the cache for its whole context; only a load takes more.
+ */
+
+import { formatBytes } from "../config/units.ts";
+import type { LadderMemory, LadderPolicy, ModelFacts } from "./ladder-facts.ts";
+import { isIdle, isReady, lineOf, marginAlone } from "./ladder-room.ts";
+import { needOf } from "./need.ts";
+
+export interface ModelAsk {
+  /** By name; null: the best that is loaded. */
+  model: string | null;
+  /** Tokens of prompt and answer together. */
+  contextTokens: number;
+}
+
+export interface ModelPreflightFacts {
+  nowMs: number;
+  /** The best first. */
+  models: readonly ModelFacts[];
+  memory: LadderMemory | null;
+  /** The model that is loading or unloading, and the one that takes no new answers; null: none. */
+  changing: string | null;
+  finishing: string | null;
+  /** Not asked any more: they failed this request. */
+  without: readonly string[];
+  /** Not loaded before it is calm: given up for memory, or better than what was. */
+  held: readonly string[];
+}
+
+export interface ModelBlocker {
+  /** A model, or "others": whatever else uses the host's memory. */
+  name: string;
+  bytes: number;
+}
+
+export type ModelPreflightAnswer =
+  /** `load`: it has to be loaded first; what it takes. */
+  | { decision: "proceed"; model: string; load: boolean; needBytes: number; reason: string }
+  | { decision: "smaller"; model: string; insteadOf: string; reason: string }
+  /** Something is about to end; at most `waitMs`. */
+  | { decision: "wait"; waitMs: number; reason: string; blockedBy: readonly ModelBlocker[] }
+  /** `retryAfterMs` null: as long as the configuration is as it is, never. */
+  | {
+      decision: "refuse";
+      retryAfterMs: number | null;
+      reason: string;
+      blockedBy: readonly ModelBlocker[];
+    };
+
+/** Longest that a request waits for a change, or for a place. */
+export const mostWaitMs = 30_000;
+/** Until memory may have changed enough to ask again. */
+const passesMs = 30_000;
+
+export function preflight(
+  ask: ModelAsk,
+  facts: ModelPreflightFacts,
+  policy: LadderPolicy,
+): ModelPreflightAnswer {
+  const { models, without } = facts;
+  const start = ask.model === null ? 0 : models.findIndex(({ name }) => name === ask.model);
+  if (start < 0)
+    return never(`there is no model "${ask.model}"; known: ${models.map(({ name }) => name).join(", ")}`);
+  const candidates = models.slice(start).filter(({ name }) => !without.includes(name));
+  const able = candidates.filter(({ contextTokens }) => contextTokens >= ask.contextTokens);
+  const [wanted] = able;
+  if (!wanted)
+    return candidates.length === 0
+      ? { decision: "refuse", retryAfterMs: passesMs, reason: "every model failed", blockedBy: [] }
+      : never(`${ask.contextTokens} tokens are asked for, and the longest context is ${longest(candidates)}`);
+  const open = able.find((model) => isOpen(model, ask, facts));
+  if (open && (open === wanted || ask.model === null)) return proceed(open);
+  const free = facts.changing === null ? loadable(able, ask, facts, policy) : null;
+  if (free) return free;
+  if (open)
+    return {
+      decision: "smaller",
+      model: open.name,
+      insteadOf: wanted.name,
+      reason: `${wanted.name} ${isReady(wanted) ? "is busy" : "is not loaded and does not fit"}: ${open.name} answers`,
+    };
+  return waitOr(able, facts, ask);
+}
+
+const longest = (models: readonly ModelFacts[]): number =>
+  Math.max(...models.map(({ contextTokens }) => contextTokens));
+
+const never = (reason: string): ModelPreflightAnswer => ({
+  decision: "refuse",
+  retryAfterMs: null,
+  reason,
+  blockedBy: [],
+});
+
+const proceed = ({ name }: ModelFacts): ModelPreflightAnswer => ({
+  decision: "proceed",
+  model: name,
+  load: false,
+  needBytes: 0,
+  reason: `${name} is loaded`,
+});
+
+const holds = (model: ModelFacts, { contextTokens }: ModelAsk): boolean =>
+  isReady(model) && (model.loadedContextTokens ?? model.contextTokens) >= contextTokens;
+
+const isOpen = (model: ModelFacts, ask: ModelAsk, { finishing, changing }: ModelPreflightFacts): boolean =>
+  holds(model, ask) &&
+  model.generating < model.parallel &&
+  model.name !== finishing &&
+  model.name !== changing;
+
+/** A model that may be loaded for this: the named one; without a name the best, where none that is loaded would do. */
+function loadable(
+  able: readonly ModelFacts[],
+  ask: ModelAsk,
+  facts: ModelPreflightFacts,
+  policy: LadderPolicy,
+): ModelPreflightAnswer | null {
+  const { models, memory, nowMs } = facts;
+  if (memory === null || (ask.model === null && able.some((model) => holds(model, ask)))) return null;
+  for (const model of ask.model === null ? able : able.slice(0, 1)) {
+    if (model.state !== "unloaded" && model.state !== "failed") continue;
+    if ((model.putOffUntilMs ?? 0) > nowMs || facts.held.includes(model.name)) continue;
+    const need = needOf(model, model.contextTokens);
+    if (need === null || (need > 0 && need >= freeFor(model, models, memory, policy))) continue;
+    const reason = `${formatBytes(need)} for ${model.name} fit`;
+    return { decision: "proceed", model: model.name, load: true, needBytes: need, reason };
+  }
+  return null;
+}
+
+/** Bytes under its line, less the margin: what is loaded shall not have to go at once. */
+function freeFor(
+  model: ModelFacts,
+  models: readonly ModelFacts[],
+  memory: LadderMemory,
+  policy: LadderPolicy,
+): number {
+  const margin = models.some(isReady) ? policy.hysteresisRatio : marginAlone(model, models, policy);
+  const limitBytes = (lineOf(model, models, policy) - margin) * memory.budgetBytes;
+  return limitBytes - memory.usedBytes - memory.reservedBytes;
+}
+
+function waitOr(
+  able: readonly ModelFacts[],
+  facts: ModelPreflightFacts,
+  ask: ModelAsk,
+): ModelPreflightAnswer {
+  const { changing, finishing, memory } = facts;
+  const blockedBy = blockersOf(facts);
+  const wait = (reason: string): ModelPreflightAnswer => ({
+    decision: "wait",
+    waitMs: mostWaitMs,
+    reason,
+    blockedBy,
+  });
+  if (changing !== null) return wait(`${changing} is being loaded or unloaded`);
+  if (finishing !== null) return wait(`${finishing} finishes its answers before it gives way`);
+  const busy = able.find((model) => holds(model, ask) && !isIdle(model));
+  if (busy)
+    return wait(`${busy.name} gives ${busy.generating} answers already, and ${busy.parallel} at once`);
+  const reason =
+    memory === null ? "memory was not measured yet" : "no model that would do is loaded, and none fits";
+  return { decision: "refuse", retryAfterMs: passesMs, reason, blockedBy };
+}
+
+function blockersOf({ models, memory }: ModelPreflightFacts): ModelBlocker[] {
+  const held = models.flatMap(({ name, heldBytes }) => (heldBytes ? [{ name, bytes: heldBytes }] : []));
+  const together = held.reduce((sum, { bytes }) => sum + bytes, 0);
+  const others = Math.max(0, (memory?.usedBytes ?? 0) + (memory?.reservedBytes ?? 0) - together);
+  return [...held, { name: "others", bytes: others }]
+    .filter(({ bytes }) => bytes > 0)
+    .sort((a, b) => b.bytes - a.bytes);
+}
