@@ -51,7 +51,7 @@ test("watched, promoted, killed, still acting, rolled back, killed, still back",
   expect(compared.out).toMatch(
     /otherwise +shed web 1\n\n +IT SAID +ACTING SAID +TIMES\n +threshold +hold +1\n/,
   );
-  expect(compared.out).toContain("regret     not known: this conductor does not replay the record");
+  expect(compared.out).toContain("regret     not known: too little is recorded");
 
   const promoted = await ask(first, "shadow", "promote", "early", "--reason", "to see it");
   expect([promoted.code, promoted.out]).toEqual([0, expect.stringContaining("acting    shadow early since")]);

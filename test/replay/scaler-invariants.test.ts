@@ -18,7 +18,7 @@ import { choice, hostOf, recipe, settingsOf } from "./random-hosts.ts";
 
 const wasm = (await loadKernels()).kernels;
 const js = (await loadKernels("js")).kernels;
-const runs = { numRuns: 20 };
+const runs = { numRuns: 10 };
 /** Two cores are shared by all that runs here. */
 setDefaultTimeout(120_000);
 
@@ -45,7 +45,7 @@ function verdictsOn(model: HostModel, settings: Config): Seen[] {
 
 test("the pressure is real: the random hosts make every kind of decision", () => {
   const rules = new Map<string, number>();
-  for (const [made, chosen] of fc.sample(fc.tuple(recipe, choice), { numRuns: 40, seed: 1 }))
+  for (const [made, chosen] of fc.sample(fc.tuple(recipe, choice), { numRuns: 20, seed: 1 }))
     for (const { verdict } of verdictsOn(hostOf(made), settingsOf(chosen)))
       rules.set(verdict.rule, (rules.get(verdict.rule) ?? 0) + 1);
   for (const rule of ["threshold", "continue", "emergency", "forecast", "restore"])
@@ -163,7 +163,7 @@ test("the same host gives the same decisions byte for byte, with the WASM and wi
       expect(decisionsOf(model, settings, wasm) === once).toBe(true);
       expect(decisionsOf(model, settings, js) === once).toBe(true);
     }),
-    { numRuns: 8 },
+    { numRuns: 4 },
   );
 });
 
@@ -173,6 +173,6 @@ test("what is skipped where nothing has to be done changes no decision", () => {
       const [model, settings] = [hostOf(made), settingsOf(chosen)];
       expect(decisionsOf(model, settings, wasm, true) === decisionsOf(model, settings, wasm)).toBe(true);
     }),
-    { numRuns: 8 },
+    { numRuns: 4 },
   );
 });
