@@ -23,7 +23,7 @@ export const serveCommand: Command = {
     },
     throughput: {
       type: "boolean",
-      help: "Answers about three times as many requests a second, for some 20 MiB more",
+      help: "Answers about twice as many requests a second, for some 20 MiB more",
     },
   },
   positionals: 0,
