@@ -32,22 +32,16 @@ export function restoreOne(
     obstacle ??
     whyPutOff(plugin, situation) ??
     whyNoRoom(plugin, followersOf(plugin, order), situation, policy);
-  const others = policy.kind === "adaptive" ? waiting.filter((each) => requiresNoneShed(each, order)) : [];
-  const candidate = [first, ...others].find((plugin) => whyNot(plugin) === null);
+  const each = policy.kind === "adaptive";
+  const eligible = each ? waiting.filter((plugin) => requiresNoneShed(plugin, order)) : [];
+  const candidate = [first, ...eligible].find((plugin) => whyNot(plugin) === null);
+  const because = (plugin: PluginFacts): string => {
+    const own = each || plugin === first ? whyNot(plugin) : null;
+    return own ?? (candidate ? `${candidate.name} is restored first` : (whyNot(first) ?? ""));
+  };
   const rejected = [first, ...waiting.filter((plugin) => plugin !== first)]
     .filter((plugin) => plugin !== candidate)
-    .map(
-      ({ name }): Rejected => ({
-        kind: "restore",
-        plugin: name,
-        because: because(name),
-      }),
-    );
-  function because(name: string): string {
-    const plugin = waiting.find((each) => each.name === name) ?? null;
-    const own = plugin && (plugin === first || policy.kind === "adaptive") ? whyNot(plugin) : null;
-    return own ?? whyNot(first as PluginFacts) ?? `${(candidate ?? first)?.name} is restored first`;
-  }
+    .map((plugin): Rejected => ({ kind: "restore", plugin: plugin.name, because: because(plugin) }));
   if (!candidate) return { ...hold(`${first.name} stays shed: ${whyNot(first)}`), rejected };
   const measured = formatPercent(situation.measured.usedBytes / situation.measured.budgetBytes);
   const bound = forecast ? `, the forecast's upper bound is ${formatPercent(forecast.upperRatio)}` : "";

@@ -177,6 +177,21 @@ describe("what comes back", () => {
     expect(actionsOf(at(60, { plugins: away }), adaptive, sure)).toEqual(["hold"]);
   });
 
+  test("tells of each that stays its own reason, or who comes first", () => {
+    const three = plugins(
+      { mib: 40, start: 40, state: "shed" },
+      { mib: 60, start: 50, state: "shed" },
+      { mib: 300, state: "shed" },
+      { mib: 400 },
+    );
+    const { actions, rejected } = decide(at(80, { plugins: three }), null, adaptive);
+    expect(actions.map(({ plugin }) => plugin)).toEqual(["batch"]);
+    expect(rejected.map(({ plugin, because }) => [plugin, because])).toEqual([
+      ["web", expect.stringContaining("its usual 300 MiB would bring the use to 110.0 %")],
+      ["scrape", "batch is restored first"],
+    ]);
+  });
+
   test("waits while others grow into the room, are promised it, or the time of day will take it", () => {
     expect(actionsOf(at(80, { plugins: away, growthPerSecond: 30 * MiB }))).toEqual(["hold"]);
     expect(actionsOf(at(80, { plugins: away, reservedBytes: 80 * MiB }))).toEqual(["hold"]);
