@@ -110,6 +110,19 @@ describe("who goes", () => {
     expect(actionsOf(at(94, { plugins: steady }))).toEqual(["threshold", "shed scrape"]);
   });
 
+  test("of several that are needed together, the one that frees most goes first: it may be enough", () => {
+    const grown = plugins(
+      { mib: 41, start: 29 },
+      { mib: 175, start: 49 },
+      { mib: 60, start: 50 },
+      { mib: 400 },
+    );
+    // 133 MiB are needed: 37 to the target and two seconds of growth; batch frees 126, scrape 12.
+    const { actions, plan } = decide(at(94.1, { plugins: grown, growthPerSecond: 48 * MiB }), null, adaptive);
+    expect(actions.map(({ plugin }) => plugin)).toEqual(["batch"]);
+    expect(plan?.steps[0]?.plugin).toBe("batch");
+  });
+
   test("the culprit is the one that makes at least half of the rise, among the first three", () => {
     const policy = policyWith({ victims: "culprit" });
     const grows = (name: string, perSecond: number) =>
@@ -190,6 +203,18 @@ describe("what comes back", () => {
       ["web", expect.stringContaining("its usual 300 MiB would bring the use to 110.0 %")],
       ["scrape", "batch is restored first"],
     ]);
+  });
+
+  test("that was away for five minutes is tried with what it usually holds", () => {
+    const once = (awayMs: number) =>
+      plugins(
+        { mib: 50, start: 300, state: "shed", more: { awayMs } },
+        { mib: 100 },
+        { mib: 100 },
+        { mib: 400 },
+      );
+    expect(actionsOf(at(75, { plugins: once(299_999) }))).toEqual(["hold"]);
+    expect(actionsOf(at(75, { plugins: once(300_000) }))).toEqual(["restore", "restore scrape"]);
   });
 
   test("waits while others grow into the room, are promised it, or the time of day will take it", () => {

@@ -156,6 +156,19 @@ describe("the controller", () => {
     expect(controller.shedding).toBe(false);
   });
 
+  test("takes no growth for a pace while a plugin starts, and for three seconds from there", () => {
+    const controller = new Controller(policy);
+    for (let ms = 0; ms <= 1_000; ms += 100) controller.observe(reading(50 + ms / 100), ms);
+    const growthAt = (ms: number, plugins: Parameters<Controller["situation"]>[2] = []) =>
+      controller.situation(ms, reading(60), plugins).growthPerSecond;
+    expect(growthAt(1_000)).toBeGreaterThan(0);
+    const starting = { name: "a", state: "starting", footprintBytes: null, learnedBytes: null } as const;
+    expect(growthAt(1_000, [starting])).toBe(0);
+    controller.started(1_000);
+    expect(growthAt(3_999)).toBe(0);
+    expect(growthAt(4_000)).toBeGreaterThan(0);
+  });
+
   test("expects of a kill what three quarters of the last eight took at most", () => {
     const controller = new Controller(policy);
     const expected = () => controller.situation(0, reading(50), []).reclaimMs;
