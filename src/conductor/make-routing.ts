@@ -104,6 +104,7 @@ export function openHttp(
       kernelFellBackBecause: state.kernelFellBackBecause,
       scaler,
       shadows: policies,
+      models: null,
       notReadyBecause: () => foundation.waitingFor,
     },
     { host, port: () => server.port, allowedHosts, token: state.token },

@@ -10,6 +10,7 @@ import type { Breakers } from "../health/breakers.ts";
 import type { HealthMonitor } from "../health/monitor.ts";
 import type { Log } from "../log.ts";
 import type { Metrics } from "../metrics/metrics.ts";
+import type { ModelServing } from "../models/serving.ts";
 import type { FootprintReading } from "../monitor/footprint.ts";
 import type { SampleWindow } from "../monitor/window.ts";
 import type { LogTail } from "../plugins/log-tail.ts";
@@ -76,6 +77,8 @@ export interface Services {
   scaler: Scaler;
   /** Policies beside the one that acts. */
   shadows: ShadowPort;
+  /** Null: none is configured. */
+  models: ModelServing | null;
   /** Null once everything has started; else what is still waited for. */
   notReadyBecause: () => string | null;
 }

@@ -151,6 +151,7 @@ function parts(clock: VirtualClock, config: Config, otherRouter?: Router) {
     publisher: events,
     policy: foundation.policy,
     shadows: shadows.shadows,
+    models: null,
     actuator: { ...bound(host), strike: (name) => host.strike(name), plugins: () => host.plugins() },
     measureNow: host.measure,
     recorder: host,
