@@ -151,7 +151,6 @@ function parts(clock: VirtualClock, config: Config, otherRouter?: Router) {
     publisher: events,
     policy: foundation.policy,
     shadows: shadows.shadows,
-    models: null,
     actuator: { ...bound(host), strike: (name) => host.strike(name), plugins: () => host.plugins() },
     measureNow: host.measure,
     recorder: host,
@@ -277,6 +276,7 @@ export async function served({
     gaps: () => ({ disk: 2 }),
     reflexDelayMs: () => 1_000,
     kernelFellBackBecause: null,
+    models: null,
     notReadyBecause: () => waitingFor,
     ...over,
   };
