@@ -19,9 +19,9 @@ const presets = {
     restore: 0.9,
     emergency: 0.97,
     margin: 0.03,
-    dwell: 200,
+    dwell: 100,
     victims: "spare",
-    putOff: { initial: 1_000, max: 300_000, relapse: 60_000 },
+    putOff: { initial: 100, max: 300_000, relapse: 60_000 },
   },
 } as const;
 
@@ -59,7 +59,7 @@ const policyShape = z.strictObject({
   dwell: duration(0)
     .optional()
     .describe(
-      `Shortest time from a change to a restore, or to a shed on forecast alone; ${either("30s", "200ms")}`,
+      `Shortest time from a change to a restore, or to a shed on forecast alone; ${either("30s", "100ms")}`,
     ),
   victims: z
     .enum(["order", "culprit", "largest", "spare"])
@@ -69,7 +69,7 @@ const policyShape = z.strictObject({
     ),
   putOff: z
     .strictObject({
-      initial: duration(0).optional().describe(either("1m", "1s")),
+      initial: duration(0).optional().describe(either("1m", "100ms")),
       max: duration(0)
         .optional()
         .describe(`Each time twice as long, up to this; ${either("1h", "5m")}`),

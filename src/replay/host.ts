@@ -56,6 +56,8 @@ export class SimulatedHost {
   begin(): void {
     for (const plugin of this.plugins) {
       plugin.running(this.nowMs);
+      // Whoever starts a host's plugins has seen what they took to start.
+      this.#listener.onState(plugin, "starting");
       this.#listener.onState(plugin, "running");
     }
     this.usedBytes = this.usedAt(this.nowMs);

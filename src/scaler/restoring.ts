@@ -156,7 +156,7 @@ function whyPutOff({ putOffUntilMs }: PluginFacts, { nowMs }: Situation): string
 }
 
 /** `adaptive`: the growth of so many seconds has to fit too, while the plugin starts. */
-const startSeconds = 3;
+const startSeconds = 1;
 
 /** Whether what it and those that follow take fits under the shed line: why not, or null. */
 function whyNoRoom(

@@ -218,7 +218,7 @@ describe("what comes back", () => {
   });
 
   test("waits while others grow into the room, are promised it, or the time of day will take it", () => {
-    expect(actionsOf(at(80, { plugins: away, growthPerSecond: 30 * MiB }))).toEqual(["hold"]);
+    expect(actionsOf(at(80, { plugins: away, growthPerSecond: 90 * MiB }))).toEqual(["hold"]);
     expect(actionsOf(at(80, { plugins: away, reservedBytes: 80 * MiB }))).toEqual(["hold"]);
     expect(actionsOf(at(80, { plugins: away, ahead: { riseRatio: 0.08, atMs: 2_000_000 } }))).toEqual([
       "hold",

@@ -191,7 +191,7 @@ describe("the controller", () => {
     const [plugin] = controller.situation(1e9 + 2_000, reading(50), [
       { name: "a", state: "shed", footprintBytes: null, learnedBytes: null },
     ]).plugins;
-    expect(plugin?.putOffUntilMs).toBe(1e9 + 3_000);
+    expect(plugin?.putOffUntilMs).toBe(1e9 + 2_100);
     expect(controller.lastChangeMs).toBe(1e9 + 2_000);
   });
 });
