@@ -14,7 +14,7 @@ import {
   wasmAdaptive,
 } from "./adaptive-streams.ts";
 import { expectClose } from "./closeness.ts";
-import { exactLine } from "./exact-line.ts";
+import { type ExactLine, exactLine } from "./exact-line.ts";
 import { seededRandom } from "./seeded-random.ts";
 
 /** One memory for all trials: thousands of instances would weigh on the whole run. */
@@ -27,9 +27,9 @@ function trendAfter(stream: Stream, points = 50, stepSeconds = 60): MemoryTrend 
 }
 
 /** The 95 % margin of a slope as documented, from the residuals of the exact line. */
-function marginOf(times: number[], values: number[]): number {
+function marginOf(times: number[], values: number[], line: ExactLine): number {
   const n = times.length;
-  const { slopePerSecond, sumSquaredResidual } = exactLine(times, values, 0);
+  const { slopePerSecond, sumSquaredResidual } = line;
   const mean = (some: number[]): number => some.reduce((sum, one) => sum + one, 0) / n;
   const [meanTime, meanValue] = [mean(times), mean(values)];
   const residuals = times.map((t, i) => (values[i] as number) - meanValue - slopePerSecond * (t - meanTime));
@@ -64,9 +64,10 @@ describe("the line", () => {
         const last = all.slice(-50);
         const [times, values] = [last.map(([time]) => time), last.map(([, value]) => value)];
         const { slopePerSecond, slopeLower, slopeUpper, significant } = series.trend();
-        const margin = marginOf(times, values);
+        const line = exactLine(times, values, 0);
+        const margin = marginOf(times, values, line);
         const what = `seed ${seed}, ${points} points`;
-        expectClose(slopePerSecond, exactLine(times, values, 0).slopePerSecond, 1e-9, what, 1e-3);
+        expectClose(slopePerSecond, line.slopePerSecond, 1e-9, what, 1e-3);
         expectClose(slopeUpper - slopePerSecond, margin, 0.02, `${what}: margin`);
         expectClose(
           slopePerSecond - slopeLower,

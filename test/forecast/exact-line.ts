@@ -10,37 +10,48 @@ export interface ExactLine {
   sumSquaredResidual: number;
 }
 
-/** Fits `values` over `times`, which must hold at least two different times. */
+/** Fits `values` over `times`, which must hold at least two different times; all finite. */
 export function exactLine(times: number[], values: number[], targetSeconds: number): ExactLine {
-  const scaleBits = 200n;
+  // No more bits than the points have: the products of long integers are what this takes its time for.
+  const timeBits = fractionBits([...times, targetSeconds]);
+  const valueBits = fractionBits(values);
   const n = BigInt(times.length);
-  const t = times.map((time) => scaled(time, scaleBits));
-  const y = values.map((value) => scaled(value, scaleBits));
-  const sum = (terms: bigint[]): bigint => terms.reduce((total, term) => total + term, 0n);
-  const sumT = sum(t);
-  const sumY = sum(y);
-  const sxx = n * sum(t.map((ti) => ti * ti)) - sumT * sumT;
-  const sxy = n * sum(t.map((ti, i) => ti * (y[i] as bigint))) - sumT * sumY;
-  const syy = n * sum(y.map((yi) => yi * yi)) - sumY * sumY;
-  const target = scaled(targetSeconds, scaleBits);
+  let [sumT, sumY, sumTT, sumTY, sumYY] = [0n, 0n, 0n, 0n, 0n];
+  for (const [i, time] of times.entries()) {
+    const [t, y] = [scaled(time, timeBits), scaled(values[i] as number, valueBits)];
+    sumT += t;
+    sumY += y;
+    sumTT += t * t;
+    sumTY += t * y;
+    sumYY += y * y;
+  }
+  const sxx = n * sumTT - sumT * sumT;
+  const sxy = n * sumTY - sumT * sumY;
+  const syy = n * sumYY - sumY * sumY;
+  const away = n * scaled(targetSeconds, timeBits) - sumT;
+  const [t, y] = [BigInt(timeBits), BigInt(valueBits)];
   return {
-    value: ratio(sumY * sxx + sxy * (n * target - sumT), (n * sxx) << scaleBits),
-    slopePerSecond: ratio(sxy, sxx),
-    sumSquaredResidual: ratio(syy * sxx - sxy * sxy, (n * sxx) << (2n * scaleBits)),
+    value: ratio(sumY * sxx + sxy * away, (n * sxx) << y),
+    slopePerSecond: ratio(sxy << t, sxx << y),
+    sumSquaredResidual: ratio(syy * sxx - sxy * sxy, (n * sxx) << (2n * y)),
   };
 }
 
-/** `value` * 2^bits as an integer; `value` must have no bits below that. */
-function scaled(value: number, bits: bigint): bigint {
-  let mantissa = value;
-  let exponent = 0n;
-  while (!Number.isInteger(mantissa)) {
-    mantissa *= 2;
-    exponent += 1n;
+/** How many bits the longest of `numbers` has below the point. */
+function fractionBits(numbers: readonly number[]): number {
+  let bits = 0;
+  for (const number of numbers) {
+    let rest = number * 2 ** bits;
+    // A power of two only moves the point, unless it leaves the range.
+    if (!Number.isFinite(rest))
+      throw new RangeError(`${number} beside one with ${bits} bits below the point`);
+    for (; !Number.isInteger(rest); bits++) rest *= 2;
   }
-  if (exponent > bits) throw new RangeError(`${value} needs more than ${bits} fractional bits`);
-  return BigInt(mantissa) << (bits - exponent);
+  return bits;
 }
+
+/** `value` * 2^bits as an integer; `value` must have no bits below that. */
+const scaled = (value: number, bits: number): bigint => BigInt(value * 2 ** bits);
 
 /** The double nearest to numerator / denominator, to the last bit or the one beside it. */
 function ratio(numerator: bigint, denominator: bigint): number {
@@ -48,7 +59,8 @@ function ratio(numerator: bigint, denominator: bigint): number {
   const negative = numerator < 0n !== denominator < 0n;
   const top = numerator < 0n ? -numerator : numerator;
   const bottom = denominator < 0n ? -denominator : denominator;
-  const shift = 64 - (top.toString(2).length - bottom.toString(2).length);
+  // The quotient has 61 bits or more.
+  const shift = 64 - 4 * (top.toString(16).length - bottom.toString(16).length);
   const quotient = shift >= 0 ? (top << BigInt(shift)) / bottom : top / (bottom << BigInt(-shift));
   const magnitude = Number(quotient) * 2 ** -shift;
   return negative ? -magnitude : magnitude;
