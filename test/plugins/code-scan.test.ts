@@ -5,6 +5,7 @@ import { rmSync } from "node:fs";
 import { join } from "node:path";
 import { type CodeFinding, scanCode, withoutComments } from "../../src/plugins/code-scan.ts";
 import { parseManifest } from "../../src/plugins/manifest.ts";
+import { cpuMs } from "./cpu-time.ts";
 import { pluginFolder } from "./harness.ts";
 
 const roots: string[] = [];
@@ -106,9 +107,9 @@ test("Python and shell scripts of any plugin are looked into", async () => {
 });
 
 test("a large file of nothing but openings is read in no time", () => {
-  const began = performance.now();
+  const beganMs = cpuMs();
   for (const opening of ["/*", "`\\", '"\\', "'", "//"]) withoutComments(opening.repeat(2 ** 18));
-  expect(performance.now() - began).toBeLessThan(2_000);
+  expect(cpuMs() - beganMs).toBeLessThan(2_000);
 });
 
 test("of a plugin full of findings a hundred are told", async () => {

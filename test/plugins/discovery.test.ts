@@ -5,6 +5,7 @@ import { chmodSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { sortDependencies } from "../../src/plugins/dependencies.ts";
 import { discover } from "../../src/plugins/discovery.ts";
+import { cpuMs } from "./cpu-time.ts";
 import { pluginFolder } from "./harness.ts";
 
 const roots: string[] = [];
@@ -106,13 +107,13 @@ test("a plugin folder may be a link", async () => {
   expect((await discover([root], [])).plugins.map(({ name }) => name)).toEqual(["bot"]);
 });
 
-test("a thousand manifests take less than a second", async () => {
+test("a thousand manifests take less than a second of CPU time", async () => {
   const root = folderOf(
     Object.fromEntries(Array.from({ length: 1_000 }, (_, n) => [`p${n}`, plugin(`p${n}`)])),
   );
-  const began = performance.now();
+  const beganMs = cpuMs();
   expect((await discover([root], [])).plugins.every(({ manifest: it }) => it !== null)).toBe(true);
-  expect(performance.now() - began).toBeLessThan(1_000);
+  expect(cpuMs() - beganMs).toBeLessThan(1_000);
 });
 
 describe("requirements", () => {
@@ -169,19 +170,19 @@ describe("requirements", () => {
     expect(errors.get("g")).toBe("requires broken, which is invalid");
   });
 
-  test("of ten thousand plugins are sorted in less than two seconds: chains, cycles, and all behind one", () => {
+  test("of ten thousand plugins are sorted in less than two seconds of CPU time: chains, cycles, and all behind one", () => {
     const many = 10_000;
     const names = Array.from({ length: many }, (_, n) => `p${n}`);
     const chain = names.map((name, n) => (n === 0 ? node(name) : node(name, `p${n - 1}`)));
     const ring = names.map((name, n) => node(name, `p${(n + 1) % many}`));
     const behind = names.map((name, n) => node(name, n === 0 ? "none" : `p${n - 1}`));
-    const began = performance.now();
+    const beganMs = cpuMs();
     expect(sortDependencies(chain).order).toEqual(names);
     const cycle = sortDependencies(ring).errors;
     expect(cycle.size).toBe(many);
     expect(cycle.get("p5")).toContain("9991 more");
     expect(sortDependencies(behind).errors.get("p9999")).toContain("p9999 -> p9998 -> ");
-    expect(performance.now() - began).toBeLessThan(2_000);
+    expect(cpuMs() - beganMs).toBeLessThan(2_000);
   });
 
   test("that are missing or of another version are errors", () => {

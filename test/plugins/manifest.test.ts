@@ -6,6 +6,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { needsStrictParser } from "../../src/plugins/duplicate-keys.ts";
 import { parseManifest } from "../../src/plugins/manifest.ts";
+import { cpuMs } from "./cpu-time.ts";
 
 let folder = "";
 
@@ -197,11 +198,11 @@ test("aliases that multiply are refused, and soon", async () => {
     const [name, before] = [String.fromCharCode(97 + level), String.fromCharCode(96 + level)];
     lines.push(`${name}: &${name} [${Array(9).fill(`*${before}`).join(", ")}]`);
   }
-  const began = performance.now();
+  const beganMs = cpuMs();
   expect(
     (await errorsOf(`${head}routes:\n${lines.map((line) => `  ${line}`).join("\n")}\n`)).length,
   ).toBeGreaterThan(0);
-  expect(performance.now() - began).toBeLessThan(1_000);
+  expect(cpuMs() - beganMs).toBeLessThan(1_000);
 });
 
 test.each([

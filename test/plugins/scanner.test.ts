@@ -15,6 +15,7 @@ import {
 import { join } from "node:path";
 import { type FoundPlugin, PluginScanner } from "../../src/plugins/discovery.ts";
 import { folderOfSource, sourceText } from "../../src/plugins/found-plugin.ts";
+import { cpuMs } from "./cpu-time.ts";
 import { bunPlugin, pluginFolder } from "./harness.ts";
 
 const roots: string[] = [];
@@ -310,7 +311,7 @@ describe("what should not be there is listed with its reason", () => {
     ]);
   });
 
-  test("texts that are deep, multiply or have no end of mistakes, in less than a second each", async () => {
+  test("texts that are deep, multiply or have no end of mistakes, in a few seconds of CPU time each at most", async () => {
     const laughs = Array.from({ length: 12 }, (_, n) =>
       n === 0
         ? "  a0: &a0 [x, x]"
@@ -329,9 +330,9 @@ describe("what should not be there is listed with its reason", () => {
       `${head} ${"[".repeat(70)}${"]".repeat(70)}\n`,
     ]) {
       const { scan } = scene({ a: { "plugin.yaml": text, "index.ts": "" } });
-      const began = performance.now();
+      const beganMs = cpuMs();
       const [found] = Object.values(await scan());
-      expect(performance.now() - began).toBeLessThan(3_000);
+      expect(cpuMs() - beganMs).toBeLessThan(3_000);
       expect(found).toMatchObject({ manifest: null });
       expect(found?.errors[0]).toContain("a/plugin.yaml");
       expect(found?.errors.length).toBeLessThan(60);
