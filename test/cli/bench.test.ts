@@ -1,10 +1,14 @@
 /** bench on the executable: both kernels, what the numbers depend on, and what is said when they are not the usual ones. */
 
-import { expect, test } from "bun:test";
+import { expect, setDefaultTimeout, test } from "bun:test";
 import type { BenchResult } from "../../src/forecast/bench.ts";
 import { cleanUpAfterEach, scratchFolder } from "../e2e/clean-up.ts";
 import { conductor } from "../e2e/one-command.ts";
 import { executable } from "../e2e/running-conductor.ts";
+
+/** It computes all the time: on a busy machine that takes several times as long. */
+const timeoutMs = 60_000;
+setDefaultTimeout(2 * timeoutMs);
 
 const defer = cleanUpAfterEach();
 const singleWindows = [8, 16, 50, 100, 300, 1000];
@@ -12,7 +16,7 @@ const batchSeries = [1, 16, 256, 1024, 4096, 16384, 65536];
 
 test("times both kernels, single and in batches, and says on what", async () => {
   const cwd = scratchFolder(defer);
-  const { code, out, err } = await conductor(["bench", "--quick", "-o", "json"], { cwd });
+  const { code, out, err } = await conductor(["bench", "--quick", "-o", "json"], { cwd, timeoutMs });
   expect(code).toBe(0);
   expect(err).toMatch(
     /^1\/17 single, 1 series, window 8\n(\d+\/17 .*\n){15}17\/17 batch, 4096 series, .*\n$/,
@@ -37,18 +41,18 @@ test("times both kernels, single and in batches, and says on what", async () => 
     cores: expect.any(Number),
     durationMs: expect.any(Number),
   });
-}, 30_000);
+});
 
 test("without WASM says why, and times JavaScript alone", async () => {
   const cwd = scratchFolder(defer);
   const environment = { BUN_JSC_useWasm: "0" };
-  const { code, out, err } = await conductor(["bench", "--quick"], { cwd, environment });
+  const { code, out, err } = await conductor(["bench", "--quick"], { cwd, environment, timeoutMs });
   expect(code).toBe(0);
   expect(err).toMatch(/^conductor: the WASM kernel did not start: .*; JavaScript alone is timed$/m);
   expect(out).toMatch(/^conductor \d.*, bun \d.*, \d+ cores?$/m);
   expect(out).toMatch(/^single +series 1 +window 50 +js +[\d.]+ ns +±\d+ % {2}1\.00 x js$/m);
   expect(out).not.toContain("wasm");
-}, 30_000);
+});
 
 test("warns before it begins that the compilers are off", async () => {
   const child = Bun.spawn([executable, "bench", "--quick"], {
@@ -62,4 +66,4 @@ test("warns before it begins that the compilers are off", async () => {
   expect(new TextDecoder().decode(value)).toMatch(
     /^conductor: warning: the runtime's compilers are off, .*: run it without BUN_JSC_useJIT=0\n/,
   );
-}, 15_000);
+});

@@ -22,6 +22,11 @@ export class ChaosAgent {
     this.#random = random;
   }
 
+  /** Carried out, all together. */
+  get attacks(): number {
+    return [...this.done.values()].reduce((sum, count) => sum + count, 0);
+  }
+
   start(): void {
     this.#running = this.#run();
   }

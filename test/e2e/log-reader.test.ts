@@ -13,12 +13,14 @@ const MiB = 2 ** 20;
 
 /** Each fills half a megabyte of log: together more than waits for a reader. */
 const talkers = ["talker-a", "talker-b", "talker-c", "talker-d"];
+/** 800 MB are some seconds of computing for all that pass them on, and more where others compute as well. */
+const limits = "limits: { requestTimeout: 25s }\n";
 
 /** A conductor whose log goes to a pipe of which the test holds the other end. */
 async function withPipe() {
   const folder = scratchFolder(defer);
   for (const name of talkers)
-    writeFiles(folder, { [`plugins/${name}/plugin.yaml`]: rogueManifest(name, []) });
+    writeFiles(folder, { [`plugins/${name}/plugin.yaml`]: rogueManifest(name, [], limits) });
   const pipe = join(folder, "log");
   Bun.spawnSync(["mkfifo", pipe]);
   const reader = openSync(pipe, constants.O_RDONLY | constants.O_NONBLOCK);
@@ -75,7 +77,7 @@ describe("a log", () => {
     });
     child.kill("SIGTERM");
     expect(await child.exited).toBe(0);
-  }, 40_000);
+  }, 60_000);
 
   test("whose reader went away ends nothing", async () => {
     const { child, url, stopReading } = await withPipe();
@@ -84,5 +86,5 @@ describe("a log", () => {
     expect((await fetch(`${url}readyz`)).status).toBe(200);
     child.kill("SIGTERM");
     expect(await child.exited).toBe(0);
-  }, 40_000);
+  }, 60_000);
 });

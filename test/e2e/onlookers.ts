@@ -13,16 +13,17 @@ export interface Seen {
   largestBytes: number;
 }
 
-/** A request every so often to each platform: enough for a p99, too few to be a load. */
+/** Between requests to a platform: short until there are enough for a p99, then too long to be a load. */
 const pauseMs = 2;
+const laterPauseMs = 10;
 
 const at = (share: number, values: number[]): number =>
   values.sort((a, b) => a - b)[Math.floor(share * (values.length - 1))] ?? Number.NaN;
 
-async function everyMs(ms: number, goesOn: () => boolean, run: () => Promise<void>): Promise<void> {
+async function everyMs(ms: () => number, goesOn: () => boolean, run: () => Promise<void>): Promise<void> {
   do {
     await run();
-    await Bun.sleep(ms);
+    await Bun.sleep(ms());
   } while (goesOn());
 }
 
@@ -47,7 +48,7 @@ export async function onlook(
   const asking = platforms.map((platform) => {
     let asked = 0;
     return everyMs(
-      pauseMs,
+      () => (asked < least ? pauseMs : laterPauseMs),
       () => !over || asked < least,
       async () => {
         const beganMs = performance.now();
@@ -65,7 +66,7 @@ export async function onlook(
   let healthzSlowestMs = 0;
   let largestBytes = 0;
   const watching = everyMs(
-    25,
+    () => 25,
     () => !done,
     async () => {
       const beganMs = performance.now();
