@@ -1,10 +1,10 @@
 /** `conductor drill` as a user runs it: what it tells, what it refuses, and that nothing is left of it. */
 
 import { describe, expect, test } from "bun:test";
-import { existsSync, readdirSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { dirname } from "node:path";
-import { checkHeadroom } from "../../src/cli/drill/place.ts";
+import { dirname, join } from "node:path";
+import { checkHeadroom, pidsBelow } from "../../src/cli/drill/place.ts";
 import { leastHogBytes, sceneNames, sceneOf, sizesFor } from "../../src/cli/drill/scenes.ts";
 import { cleanUpAfterEach, scratchFolder } from "../e2e/clean-up.ts";
 import { canMakeCgroups } from "../e2e/memory-cgroup.ts";
@@ -43,6 +43,19 @@ test("without room on the host it is refused, with what to do", () => {
     "not enough free memory for a drill of 64.0 MiB: 255 MiB are free, 256 MiB (4 times the size) are needed; take a smaller --size, or stop something first",
   );
   expect(() => checkHeadroom(64 * MiB, 256 * MiB)).not.toThrow();
+});
+
+test("a cgroup that goes while its processes are listed holds none: the guard removes them beside the cleaner", () => {
+  const folder = scratchFolder(defer);
+  for (const name of ["plugin/leaf", "going"]) mkdirSync(join(folder, name), { recursive: true });
+  for (const [place, pids] of [
+    [".", "11\n12\n"],
+    ["plugin", ""],
+    ["plugin/leaf", "13\n"],
+  ] as const)
+    writeFileSync(join(folder, place, "cgroup.procs"), pids);
+  expect(pidsBelow(folder)).toEqual([11, 12, 13]);
+  expect(pidsBelow(join(folder, "gone"))).toEqual([]);
 });
 
 /** What a drill of process `pid` has made and is still there. */

@@ -7,10 +7,10 @@
  * Exit code 0: nothing is left.
  */
 
-import { existsSync, readdirSync, rmSync } from "node:fs";
+import { rmSync } from "node:fs";
 import { join } from "node:path";
 import { type Clock, SystemClock, sleep } from "../../clock.ts";
-import { removeCgroup } from "../../plugins/plugin-cgroup.ts";
+import { childCgroupPids, removeCgroup } from "../../plugins/plugin-cgroup.ts";
 import { signalProcess } from "../../plugins/process-family.ts";
 import { releaseRunCgroups } from "../../plugins/run-cgroups.ts";
 import { pidsBelow } from "./place.ts";
@@ -38,9 +38,7 @@ async function emptied(
 
 /** Those inside first; true when all are gone. */
 function removeTree(folder: string): boolean {
-  if (!existsSync(folder)) return true;
-  for (const entry of readdirSync(folder, { withFileTypes: true }))
-    if (entry.isDirectory()) removeTree(join(folder, entry.name));
+  for (const below of childCgroupPids(folder)) removeTree(below.folder);
   return removeCgroup(folder);
 }
 

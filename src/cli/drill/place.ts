@@ -1,6 +1,6 @@
 /** Where a drill runs: a memory cgroup of its own with a hard limit, below the one that this process is in. */
 
-import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { formatBytes } from "../../config/units.ts";
 import { CgroupMeter } from "../../monitor/cgroup-memory.ts";
@@ -8,6 +8,7 @@ import { enclosingCgroups, usageFile } from "../../monitor/cgroups.ts";
 import { parseMeminfo } from "../../monitor/meminfo.ts";
 import { cgroupOomKills, hostOomKills } from "../../monitor/oom-kills.ts";
 import { ownCgroupPlaces } from "../../plugins/limits.ts";
+import { cgroupPids, childCgroupPids } from "../../plugins/plugin-cgroup.ts";
 import { type RunFolder, releaseRunCgroups, takeRunCgroups } from "../../plugins/run-cgroups.ts";
 import { CliError } from "../command.ts";
 
@@ -114,10 +115,8 @@ export class DrillPlace {
   }
 }
 
-/** Every pid in `folder` and the cgroups below it. */
-export function pidsBelow(folder: string): number[] {
-  if (!existsSync(folder)) return [];
-  const own = readFileSync(join(folder, "cgroup.procs"), "utf8").split("\n").filter(Boolean).map(Number);
-  const below = readdirSync(folder, { withFileTypes: true }).filter((entry) => entry.isDirectory());
-  return [...own, ...below.flatMap(({ name }) => pidsBelow(join(folder, name)))];
-}
+/** Every pid in `folder` and the cgroups below it. One that is removed meanwhile holds none. */
+export const pidsBelow = (folder: string): number[] => [
+  ...cgroupPids(folder),
+  ...childCgroupPids(folder).flatMap((below) => pidsBelow(below.folder)),
+];
