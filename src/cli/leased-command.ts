@@ -23,10 +23,21 @@ const passedOn = ["SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT"] as const;
 
 /** Runs it with this program's stdin, stdout and stderr; yields its exit code. Throws CliError when it cannot be started. */
 export async function runLeased(leased: LeasedCommand): Promise<number> {
-  const child = start(leased);
-  const pass = (signal: NodeJS.Signals) => child.kill(signal);
+  let child: Bun.Subprocess | null = null;
+  const pass = (signal: NodeJS.Signals) => child?.kill(signal);
+  // Before the command: what it does first may be to make somebody signal this program.
   for (const signal of passedOn) process.on(signal, pass);
-  const renewing = every(new SystemClock(), leased.everyMs, () => leased.renew(heldBytes(child.pid)));
+  try {
+    child = start(leased);
+    return await ended(leased, child);
+  } finally {
+    for (const signal of passedOn) process.off(signal, pass);
+  }
+}
+
+/** Renews the lease until the command ends; yields its exit code. */
+async function ended({ everyMs, renew }: LeasedCommand, child: Bun.Subprocess): Promise<number> {
+  const renewing = every(new SystemClock(), everyMs, () => renew(heldBytes(child.pid)));
   try {
     const code = await child.exited;
     return child.signalCode === null
@@ -34,7 +45,6 @@ export async function runLeased(leased: LeasedCommand): Promise<number> {
       : signalled + constants.signals[child.signalCode as NodeJS.Signals];
   } finally {
     renewing.cancel();
-    for (const signal of passedOn) process.off(signal, pass);
   }
 }
 

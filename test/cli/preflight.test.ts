@@ -113,6 +113,12 @@ describe("in front of a command", () => {
     expect((await leases()).filter(({ name }) => name === "holder")).toEqual([]);
   }, 40_000);
 
+  test("passes on a signal that comes as soon as the command runs", async () => {
+    const child = start("16MiB", "--name", "hasty", "--", "sh", "-c", "kill -TERM $PPID; exec sleep 60");
+    expect(await child.exited).toBe(143);
+    expect((await leases()).filter(({ name }) => name === "hasty")).toEqual([]);
+  }, 20_000);
+
   test("passes a signal on, and gives the lease back then too", async () => {
     const child = start("16MiB", "--name", "signalled", "--", "sh", "-c", "echo begun; cat");
     const { value } = await child.stdout.getReader().read();
