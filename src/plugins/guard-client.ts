@@ -64,6 +64,8 @@ export class GuardClient {
     }
     if (this.#cgroups) this.#tell(this.#cgroups);
     for (const member of this.#members.values()) this.#tell({ op: "add", ...member });
+    const told = this.#members.size;
+    if (this.#restart !== null) this.#options.log.info("plugins.guard_back", { pid: this.pid, told });
   }
 
   #ended(child: Bun.Subprocess): void {

@@ -38,6 +38,8 @@ let runs = 0;
 
 interface Conductor {
   child: Bun.Subprocess<"pipe", "pipe", "inherit">;
+  /** What it prints next. */
+  next: () => Promise<unknown>;
   runId: string;
   ready: { name: string; state: string; pids: number[] }[];
   /** Of the run, one for each tree; they are there only when cgroups are used. */
@@ -59,9 +61,11 @@ async function conductor(
     detached: true,
   });
   const lines = child.stdout.pipeThrough(new TextDecoderStream())[Symbol.asyncIterator]();
-  const { ready } = JSON.parse((await lines.next()).value ?? "null") as Conductor;
+  const next = async () => JSON.parse((await lines.next()).value ?? "null");
+  const { ready } = (await next()) as Conductor;
   const started: Conductor = {
     child,
+    next,
     runId,
     ready,
     cgroupFolders: Object.values(ownCgroupPlaces()).flatMap((place) =>
@@ -158,13 +162,15 @@ test("a guard that dies is started again, and knows even what hides its environm
     ["env", "-i", "sh", "-c", "trap '' TERM; sleep 300 & sleep 300"],
     "protocol: none\n",
   );
-  const { child, runId, ready } = await conductor(false, { hidden });
+  const { child, next, runId, ready } = await conductor(false, { hidden });
   const [pid = 0] = ready[0]?.pids ?? [];
   const family = () => listProcesses().filter(({ sessionId }) => sessionId === pid);
   await eventually(() => family().length === 3);
   const [first = 0] = guardsOf(runId);
   process.kill(first, "SIGKILL");
-  await eventually(() => guardsOf(runId).some((guard) => guard !== first));
+  // Not as soon as the new one is a process: it has to be told first whom it guards.
+  expect(await next()).toEqual({ event: "plugins.guard_back" });
+  expect(guardsOf(runId)).not.toContain(first);
   child.kill("SIGKILL");
   await eventually(() => family().length === 0 && guardsOf(runId).length === 0);
   expect(processesOf(runId)).toEqual([]);
