@@ -237,11 +237,15 @@ test.skipIf(unified === undefined || process.getuid?.() !== 0)(
   async () => {
     const cgroup = new PluginCgroup(2, join(unified ?? "", `conductor-test-${process.pid}`));
     cgroup.make();
-    const child = Bun.spawn(["sh", "-c", "trap '' TERM; sleep 300 & sleep 300"], {
-      stdio: ["ignore", "ignore", "ignore"],
+    // It begins once it is inside: what it had started before would stay outside.
+    const child = Bun.spawn(["sh", "-c", "read begin; trap '' TERM; sleep 300 & sleep 300"], {
+      stdio: ["pipe", "ignore", "ignore"],
     });
     try {
       cgroup.add(child.pid);
+      child.stdin.write("begin\n");
+      await child.stdin.end();
+      await eventually(() => cgroup.pids().length === 3);
       expect(cgroup.pids()).toContain(child.pid);
       expect(cgroup.remove()).toBe(false);
       const killed = killCgroup(cgroup.folder);
