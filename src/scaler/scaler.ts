@@ -47,6 +47,7 @@ export class Scaler {
   #measured: Measured | null = null;
   #verdict: Verdict | null = null;
   readonly #wallClock: WallClock;
+  readonly #hasShed = () => this.#options.actuator.hasShed();
   #running: Promise<void> | null = null;
   readonly #restores: Restores;
   /** The newest reading that nothing followed from, and when it was; null: the newest was decided on. */
@@ -57,11 +58,8 @@ export class Scaler {
   constructor(options: ScalerOptions) {
     this.#options = options;
     this.#execution = new Execution(options);
-    this.#restores = new Restores({
-      log: options.log,
-      execution: this.#execution,
-      ended: (id, outcome) => this.#restoreEnded(id, outcome),
-    });
+    const ended = (id: number, outcome: Outcome) => this.#restoreEnded(id, outcome);
+    this.#restores = new Restores({ log: options.log, execution: this.#execution, ended });
     this.#controller = new Controller(options.policy);
     this.#announcer = new Announcer(options);
     this.#wishes = new Wishes(options.recorder, (record) => this.#announcer.open(record));
@@ -157,7 +155,7 @@ export class Scaler {
     if (this.#options.shadows?.watching) return false;
     const { policy } = this.#controller;
     const situation = this.#controller.situation(atMs, measured, []);
-    if (!isQuiet(situation, this.#forecast, policy, () => this.#options.actuator.hasShed())) return false;
+    if (!isQuiet(situation, this.#forecast, policy, this.#hasShed)) return false;
     this.#quiet = { measured, atMs };
     this.#exhaustion.eases(situation, policy);
     if (this.#mode === "observe") this.#wishes.none(atMs);
