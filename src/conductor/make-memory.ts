@@ -66,7 +66,7 @@ export function makeMemory(
   });
   const configuredBytes = config.budget.memory ?? null;
   const portable = hasProc() ? null : new PortableSource(configuredBytes);
-  const source = portable ?? new ProcSource(configuredBytes);
+  const source = portable ?? new ProcSource(configuredBytes, "", () => clock.monotonicMs());
   const watch = new MemoryWatch({
     clock,
     forecast,

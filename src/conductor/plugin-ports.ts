@@ -49,9 +49,11 @@ export function actuatorOf(manager: PluginManager, watch: MemoryWatch, learned: 
           name,
           state,
           footprintBytes,
-          learnedBytes: learned.usualBytes(name),
-          requires,
           // Asked for where a plugin is to be shed or restored, which most readings of memory do not come to.
+          get learnedBytes() {
+            return learned.usualBytes(name);
+          },
+          requires,
           get startBytes() {
             return learned.startBytes(name);
           },
@@ -69,6 +71,7 @@ export function actuatorOf(manager: PluginManager, watch: MemoryWatch, learned: 
       }
       return facts;
     },
+    hasShed: () => manager.standings().some(({ state }) => scalingStateOf(state) === "shed"),
     footprintBytes: (plugin) => watch.measureFootprint(plugin),
     strike: manager.strike,
     hasten: (plugin) => manager.hasten(plugin),

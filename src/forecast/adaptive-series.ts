@@ -159,8 +159,10 @@ export class MemoryAdaptiveSeries implements AdaptiveSeries {
   }
 
   #weights(): Record<ExpertName, number> {
-    const entries = expertNames.map((name, i) => [name, this.#at(layout.WEIGHTS + i)]);
-    return Object.fromEntries(entries) as Record<ExpertName, number>;
+    const weights = {} as Record<ExpertName, number>;
+    for (let i = 0; i < expertNames.length; i++)
+      weights[expertNames[i] as ExpertName] = this.#at(layout.WEIGHTS + i);
+    return weights;
   }
 
   #at(address: number): number {

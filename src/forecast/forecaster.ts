@@ -95,6 +95,8 @@ export interface Forecaster {
   observe(name: string, tSeconds: number, value: number): PushResult;
   /** The named series' forecast; null when nothing was accepted yet, or the name is unknown. */
   forecast(name: string): Forecast | null;
+  /** The `value` of that forecast alone, without making the rest; null as there. */
+  forecastValue(name: string): number | null;
   /** The counts of refused points; null when the name is unknown. */
   refused(name: string): RefusedCounts | null;
   /** Names in the order in which they were first seen. */

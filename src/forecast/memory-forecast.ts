@@ -181,11 +181,11 @@ export class MemoryForecast {
   #push(atMs: number, usedRatio: number): PushResult {
     const tSeconds = atMs / 1_000;
     const result = this.#forecaster.observe(series, tSeconds, usedRatio * 100);
-    const line = this.line();
+    const line = this.#forecaster.forecastValue(series);
     const newest = this.#adaptive.newest();
     const isNew = newest === null || tSeconds > newest.tSeconds;
-    if (result !== "accepted" || !line || !isNew) return result;
-    this.#adaptive.push(tSeconds, usedRatio * 100, line.value);
+    if (result !== "accepted" || line === null || !isNew) return result;
+    this.#adaptive.push(tSeconds, usedRatio * 100, line);
     this.#history.note(this.#adaptive);
     return result;
   }

@@ -23,6 +23,7 @@ export function createForecaster(kernel: Kernel, defaults: Partial<SeriesOptions
       return (seriesByName.get(name) ?? start(name, {})).push(tSeconds, value);
     },
     forecast: (name) => seriesByName.get(name)?.forecast() ?? null,
+    forecastValue: (name) => seriesByName.get(name)?.forecastValue() ?? null,
     refused: (name) => seriesByName.get(name)?.refused ?? null,
     names: () => [...seriesByName.keys()],
     restart(name) {

@@ -38,20 +38,30 @@ export function bindingConstraint(
   cgroups: readonly Constraint[],
   configuredBytes: number | null,
 ): { constraint: Constraint; source: MemoryReading["source"] } {
-  const limited = cgroups.filter((each) => each.limitBytes < host.limitBytes);
-  const scopes = [...limited, host];
-  const innermost = scopes.reduce((least, each) => (each.limitBytes < least.limitBytes ? each : least));
-  const capped = scopes.map((scope) => {
-    const source: MemoryReading["source"] = scope.cgroup === null ? "host" : "cgroup";
-    if (scope !== innermost || configuredBytes === null || configuredBytes >= scope.limitBytes)
-      return { constraint: scope, source };
-    return { constraint: { ...scope, limitBytes: configuredBytes }, source: "config" as const };
-  });
-  const share = ({ constraint }: (typeof capped)[number]) => constraint.usedBytes / constraint.limitBytes;
-  return capped.reduce((worst, each) => (share(each) > share(worst) ? each : worst));
+  let innermost = host;
+  for (const each of cgroups) if (each.limitBytes < innermost.limitBytes) innermost = each;
+  const capped = configuredBytes !== null && configuredBytes < innermost.limitBytes;
+  const limitOf = (scope: Constraint) => (capped && scope === innermost ? configuredBytes : scope.limitBytes);
+  let [worst, worstShare] = [host, host.usedBytes / limitOf(host)];
+  // From the outermost in: of two that are as full, the inner one counts.
+  for (let index = cgroups.length - 1; index >= 0; index--) {
+    const each = cgroups[index];
+    if (!each || each.limitBytes >= host.limitBytes) continue;
+    const share = each.usedBytes / limitOf(each);
+    if (share >= worstShare) [worst, worstShare] = [each, share];
+  }
+  if (capped && worst === innermost)
+    return { constraint: { ...worst, limitBytes: configuredBytes }, source: "config" };
+  return { constraint: worst, source: worst.cgroup === null ? "host" : "cgroup" };
 }
 
-/** Reads memory. The cgroups around this process are looked up again when it was moved, their limits at each reading. */
+/** A process is hardly ever moved, and the question where it is takes a quarter of a reading. */
+const lookAgainMs = 1_000;
+
+/**
+ * Reads memory. The cgroups around this process are looked up again when it was moved, which is seen within a second, their
+ * limits at each reading.
+ */
 export class MemoryMeter {
   readonly #configuredBytes: number | null;
   readonly #root: Root;
@@ -60,11 +70,17 @@ export class MemoryMeter {
   /** Where the cgroups were looked up from: the text of /proc/self/cgroup. */
   #place: Buffer | null = null;
   #meters: CgroupMeter[] = [];
+  readonly #monotonicMs: () => number;
+  #lookedAtMs = Number.NEGATIVE_INFINITY;
 
-  /** `configuredBytes` caps the innermost scope; null: no cap. Nothing is read before the first reading. */
-  constructor(configuredBytes: number | null, root: Root = "") {
+  /**
+   * `configuredBytes` caps the innermost scope; null: no cap. Nothing is read before the first reading. Without a clock each
+   * reading looks whether this process was moved.
+   */
+  constructor(configuredBytes: number | null, root: Root = "", monotonicMs: () => number = () => Infinity) {
     this.#configuredBytes = configuredBytes;
     this.#root = root;
+    this.#monotonicMs = monotonicMs;
     this.#meminfo = new HeldFile(`${root}/proc/meminfo`);
     this.#selfCgroup = new HeldFile(`${root}/proc/self/cgroup`);
   }
@@ -115,12 +131,17 @@ export class MemoryMeter {
 
   /** Looks the cgroups up when this process is in another one than it was. */
   #follow(): void {
-    if (this.#isInPlace()) return;
-    this.#forget();
-    const place = this.#currentPlace();
-    if (place.length > 0)
-      this.#meters = enclosingCgroups(this.#root).map((cgroup) => new CgroupMeter(cgroup));
-    this.#place = place;
+    const nowMs = this.#monotonicMs();
+    if (nowMs - this.#lookedAtMs < lookAgainMs) return;
+    if (!this.#isInPlace()) {
+      this.#forget();
+      const place = this.#currentPlace();
+      if (place.length > 0)
+        this.#meters = enclosingCgroups(this.#root).map((cgroup) => new CgroupMeter(cgroup));
+      this.#place = place;
+    }
+    // Last: after a failure the next reading looks again.
+    this.#lookedAtMs = nowMs;
   }
 
   #isInPlace(): boolean {
@@ -143,6 +164,7 @@ export class MemoryMeter {
     for (const meter of this.#meters) meter.close();
     this.#meters = [];
     this.#place = null;
+    this.#lookedAtMs = Number.NEGATIVE_INFINITY;
   }
 }
 

@@ -29,10 +29,10 @@ export class ProcSource implements HostSource {
   readonly #root: Root;
   #cpuBefore: CpuTimes | null = null;
 
-  /** `configuredBytes` as for `MemoryMeter`; `root` lies in front of /proc and of the cgroups' mount. */
-  constructor(configuredBytes: number | null, root: Root = "") {
+  /** `configuredBytes` and `monotonicMs` as for `MemoryMeter`; `root` lies in front of /proc and of the cgroups' mount. */
+  constructor(configuredBytes: number | null, root: Root = "", monotonicMs?: () => number) {
     this.#root = root;
-    this.meter = new MemoryMeter(configuredBytes, root);
+    this.meter = new MemoryMeter(configuredBytes, root, monotonicMs);
     this.pressureMissingBecause = pressureMissingBecause(root);
   }
 

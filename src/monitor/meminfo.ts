@@ -1,6 +1,6 @@
 /** /proc/meminfo: what the host has, and what is left of it. */
 
-import { lineKey, lineNumber } from "./counters.ts";
+import { inKib, lineKey, lineNumber } from "./counters.ts";
 
 export interface Meminfo {
   totalBytes: number;
@@ -17,7 +17,6 @@ const keys = {
   swapTotal: lineKey("SwapTotal:"),
   swapFree: lineKey("SwapFree:"),
 };
-const inKib = Buffer.from(" kB\n");
 
 function bytesOf(text: Buffer, length: number, key: Buffer): number | null {
   const kib = lineNumber(text, length, key, inKib);

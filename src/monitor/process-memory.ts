@@ -2,10 +2,9 @@
 
 import { readFileSync } from "node:fs";
 import type { Root } from "./cgroups.ts";
-import { lineKey, lineNumber } from "./counters.ts";
+import { inKib, lineKey, lineNumber } from "./counters.ts";
 
 const pssKey = lineKey("Pss:");
-const inKib = Buffer.from(" kB\n");
 
 /** The Pss line of smaps_rollup, in bytes; null when it is not there. */
 export function parsePss(text: Buffer): number | null {

@@ -6,17 +6,19 @@ import { mostBytesPerSecond, reflexDelayMs } from "../monitor/reflex.ts";
 import type { Sample } from "../monitor/sample.ts";
 import { Admission, type MemoryNow } from "../scaler/admission.ts";
 import { Controller } from "../scaler/controller.ts";
-import { decide } from "../scaler/decide.ts";
 import { LearnedFootprints } from "../scaler/footprints.ts";
-import { shedLine, usualReclaimMs } from "../scaler/latest-line.ts";
+import { lineFor, usualReclaimMs } from "../scaler/latest-line.ts";
 import { Leases } from "../scaler/leases.ts";
-import type {
-  ForecastFacts,
-  Measured,
-  PluginFacts,
-  Policy,
-  Situation,
-  Verdict,
+import { isQuiet } from "../scaler/quiet.ts";
+import { nothingToDo } from "../scaler/restoring.ts";
+import {
+  type ForecastFacts,
+  hold,
+  type Measured,
+  type PluginFacts,
+  type Policy,
+  type Situation,
+  type Verdict,
 } from "../scaler/situation.ts";
 import type { SimulatedHost } from "./host.ts";
 import type { Judge } from "./judge.ts";
@@ -50,17 +52,8 @@ export interface ScalerJudgeOptions {
 const learnEveryMs = 1_000;
 
 /** What `decide` says where no trigger fires and nothing waits. */
-const nothingToDo = decide(
-  {
-    nowMs: 0,
-    measured: { usedBytes: 0, budgetBytes: 1 },
-    plugins: [],
-    shedding: false,
-    lastChangeMs: null,
-  },
-  null,
-  { order: ["none"], shedRatio: 0.8, restoreRatio: 0.65, emergencyRatio: 0.95, marginRatio: 0, dwellMs: 0 },
-).reason;
+const nothingDone = hold(nothingToDo);
+const nothingShed = (): boolean => false;
 
 const seenAs: Record<SimulatedState, PluginFacts["state"]> = {
   starting: "starting",
@@ -158,25 +151,14 @@ export class ScalerJudge implements Judge {
     if (this.options.thorough || this.#seen().plugins.some(({ state }) => state === "shed")) return null;
     const situation = this.#controller.situation(nowMs, measured, []);
     this.#reclaimMs = situation.reclaimMs ?? usualReclaimMs;
-    const verdict = this.#controller.decide(situation, this.#facts);
-    return verdict.reason === nothingToDo ? verdict : null;
+    const quiet = isQuiet(situation, this.#facts, this.#controller.policy, nothingShed);
+    return quiet ? nothingDone : null;
   }
 
   alertRatio(bytesPerSecond: number): number {
     const { policy } = this.options;
     const budgetBytes = this.#seen().budgetBytes;
-    const line = shedLine(
-      {
-        nowMs: 0,
-        measured: { usedBytes: 0, budgetBytes },
-        plugins: [],
-        shedding: false,
-        lastChangeMs: null,
-        growthPerSecond: Math.max(0, bytesPerSecond),
-        reclaimMs: this.#reclaimMs,
-      },
-      policy,
-    );
+    const line = lineFor(Math.max(0, bytesPerSecond), this.#reclaimMs, budgetBytes, policy);
     return this.#controller.shedding ? line - policy.marginRatio : line;
   }
 

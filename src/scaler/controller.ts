@@ -29,6 +29,7 @@ export class Controller {
   #reservedBytes = 0;
   #startedAtMs = Number.NEGATIVE_INFINITY;
   readonly #reclaims: number[] = [];
+  #expectedReclaimMs = usualReclaimMs;
   readonly #growth = new Growth();
   readonly #putOffs = new PutOffs();
   readonly #load = new LoadWatch();
@@ -87,34 +88,31 @@ export class Controller {
   /** The situation as it would be judged now. `plugins` as the host has them; who was put off is added here. */
   situation(nowMs: number, measured: Measured, plugins: readonly PluginFacts[]): Situation {
     const starting = nowMs - this.#startedAtMs < startMs || plugins.some(({ state }) => state === "starting");
-    const growthPerSecond = starting ? 0 : this.#growth.perSecond;
-    return {
+    const { triggers } = this.#policy;
+    // Made for each reading: in one go, and what is not known is left out.
+    const situation: Situation = {
       nowMs,
       measured,
-      plugins: plugins.map((plugin) =>
-        plugin.state === "shed" ? { ...plugin, ...this.#putOffs.facts(plugin.name, nowMs) } : plugin,
-      ),
+      plugins: plugins.length === 0 ? plugins : this.#withPutOffs(plugins, nowMs),
       shedding: this.#shedding,
       lastChangeMs: this.#lastChangeMs,
-      growthPerSecond,
-      reclaimMs: this.#expectedReclaimMs(),
-      ...(this.#reservedBytes > 0 ? { reservedBytes: this.#reservedBytes } : {}),
-      ...(this.#stallPercent === null ? {} : { stallPercent: this.#stallPercent }),
-      ...this.#expected(nowMs),
+      growthPerSecond: starting ? 0 : this.#growth.perSecond,
+      reclaimMs: this.#expectedReclaimMs,
     };
-  }
-
-  #expectedReclaimMs(): number {
-    const sorted = this.#reclaims.toSorted((a, b) => a - b);
-    return sorted[Math.ceil(reclaimQuantile * sorted.length) - 1] ?? usualReclaimMs;
-  }
-
-  #expected(nowMs: number): Pick<Situation, "load" | "ahead"> {
-    const { triggers } = this.#policy;
+    if (this.#reservedBytes > 0) situation.reservedBytes = this.#reservedBytes;
+    if (this.#stallPercent !== null) situation.stallPercent = this.#stallPercent;
     const wantsLoad = triggers !== undefined && (triggers.loadPerSecond !== null || triggers.spike);
     const load = wantsLoad ? this.#load.facts : null;
+    if (load) situation.load = load;
     const ahead = triggers?.timeOfDay ? this.#profile.ahead(nowMs, lookAheadMs) : null;
-    return { ...(load ? { load } : {}), ...(ahead ? { ahead } : {}) };
+    if (ahead) situation.ahead = ahead;
+    return situation;
+  }
+
+  #withPutOffs(plugins: readonly PluginFacts[], nowMs: number): readonly PluginFacts[] {
+    return plugins.map((plugin) =>
+      plugin.state === "shed" ? { ...plugin, ...this.#putOffs.facts(plugin.name, nowMs) } : plugin,
+    );
   }
 
   /** What to do now. */
@@ -131,6 +129,8 @@ export class Controller {
   shedDone(plugin: string, nowMs: number, reclaimMs: number | null): void {
     if (reclaimMs !== null) this.#reclaims.push(Math.min(mostReclaimMs, Math.max(1, reclaimMs)));
     if (this.#reclaims.length > reclaimsKept) this.#reclaims.shift();
+    const sorted = this.#reclaims.toSorted((a, b) => a - b);
+    this.#expectedReclaimMs = sorted[Math.ceil(reclaimQuantile * sorted.length) - 1] ?? usualReclaimMs;
     this.#putOffs.shed(plugin, nowMs, this.#policy.putOff);
     this.changed(nowMs);
   }

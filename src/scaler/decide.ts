@@ -19,7 +19,7 @@ import { formatBytes, formatPercent } from "../config/units.ts";
 import { dependentsFirst, listed } from "./dependents.ts";
 import { drainMs } from "./latest-line.ts";
 import { holdsMemory, neverShed, sheddingOrder } from "./order.ts";
-import { restoreOne } from "./restoring.ts";
+import { nothingToDo, restoreOne } from "./restoring.ts";
 import {
   type Action,
   type ForecastFacts,
@@ -36,9 +36,13 @@ import { planFor, type Victims } from "./victims.ts";
 
 /** What to do now. Never sheds the last of the order or what it requires, never sheds and restores in one verdict. */
 export function decide(situation: Situation, forecast: ForecastFacts | null, policy: Policy): Verdict {
-  const order = sheddingOrder(situation.plugins, policy.order);
   const measuredRatio = situation.measured.usedBytes / situation.measured.budgetBytes;
-  if (measuredRatio >= policy.emergencyRatio)
+  const urgent = measuredRatio >= policy.emergencyRatio;
+  const cause = urgent ? null : sheddingCause(situation, forecast, policy);
+  // Most readings: nothing fires and nothing waits, and no order is asked for.
+  if (!urgent && !cause && !situation.plugins.some(isShed)) return hold(nothingToDo);
+  const order = sheddingOrder(situation.plugins, policy.order);
+  if (urgent)
     return policy.kind === "adaptive"
       ? shed(order, situation, policy, {
           rule: "emergency",
@@ -46,10 +50,11 @@ export function decide(situation: Situation, forecast: ForecastFacts | null, pol
           urgent: true,
         })
       : keepOnlyTheLast(order, measuredRatio, policy);
-  const cause = sheddingCause(situation, forecast, policy);
   if (cause) return shed(order, situation, policy, { ...cause, urgent: false });
   return restoreOne(order, situation, forecast, policy);
 }
+
+const isShed = ({ state }: PluginFacts): boolean => state === "shed";
 
 const emergencyReason = (measuredRatio: number, policy: Policy): string =>
   `${formatPercent(measuredRatio)} of the budget is used, at or over the emergency line of ${formatPercent(policy.emergencyRatio)}`;

@@ -40,6 +40,16 @@ export const sinceReading = (outcome: Outcome, before: Measured, after: Measured
   actualBytes: difference(after, before),
 });
 
+/**
+ * What a kill took; null: a plugin that ended by itself took its own time, and of one that was hastened on the way it is not
+ * known.
+ */
+export function reclaimMs({ carried, urgent, durationMs, drainMs }: Outcome): number | null {
+  if (!carried.killed) return null;
+  if (drainMs === undefined) return urgent ? durationMs : null;
+  return urgent ? null : durationMs - drainMs;
+}
+
 export class Execution {
   readonly #options: ExecutionOptions;
   /** Those that were struck and are not being shed yet. */

@@ -4,6 +4,11 @@ import type { Policy, Situation, Verdict } from "./situation.ts";
 export class Exhaustion {
   #exhausted = false;
 
+  /** The use is under the shed line: over, once it is well under it. */
+  eases({ measured }: Situation, { shedRatio, marginRatio }: Policy): void {
+    this.#exhausted &&= measured.usedBytes / measured.budgetBytes >= shedRatio - marginRatio;
+  }
+
   /** Whether it begins with this verdict. */
   begins({ measured }: Situation, { actions }: Verdict, { shedRatio, marginRatio }: Policy): boolean {
     const usedRatio = measured.usedBytes / measured.budgetBytes;

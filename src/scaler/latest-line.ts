@@ -19,14 +19,24 @@ const safety = 1.5;
 const mostEarlyRatio = 0.1;
 
 /** Bytes by which the use may grow until a victim's memory is back. */
-export function reactionBytes({ growthPerSecond = 0, reclaimMs = usualReclaimMs }: Situation): number {
-  return (growthPerSecond * safety * (reclaimMs + noticeMs)) / 1_000;
-}
+const reactionBytes = (growthPerSecond: number, reclaimMs: number): number =>
+  (growthPerSecond * safety * (reclaimMs + noticeMs)) / 1_000;
 
 /** The share of the budget from which plugins are shed. */
 export function shedLine(situation: Situation, policy: Policy): number {
+  const { growthPerSecond = 0, reclaimMs = usualReclaimMs, measured } = situation;
+  return lineFor(growthPerSecond, reclaimMs, measured.budgetBytes, policy);
+}
+
+/** That share while the use grows by so much and a victim's memory is back after so long. */
+export function lineFor(
+  growthPerSecond: number,
+  reclaimMs: number,
+  budgetBytes: number,
+  policy: Policy,
+): number {
   if (policy.kind !== "adaptive") return policy.shedRatio;
-  const latest = policy.emergencyRatio - reactionBytes(situation) / situation.measured.budgetBytes;
+  const latest = policy.emergencyRatio - reactionBytes(growthPerSecond, reclaimMs) / budgetBytes;
   return Math.min(policy.shedRatio, Math.max(policy.shedRatio - mostEarlyRatio, latest));
 }
 

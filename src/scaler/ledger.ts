@@ -70,6 +70,8 @@ export class ReservationLedger {
 
   /** Bytes that are promised and not taken yet; see `list`. */
   reservedBytes(nowMs: number, measuredFootprint: (plugin: string) => number | null): number {
+    // Mostly nothing is promised, and this is asked with each reading.
+    if (this.#byPlugin.size === 0) return 0;
     return this.list(nowMs, measuredFootprint).reduce((sum, each) => sum + owedBytes(each), 0);
   }
 }

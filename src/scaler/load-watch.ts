@@ -17,6 +17,10 @@ export class LoadWatch {
   readonly #bins: number[] = [];
   #binStartMs: number | null = null;
   #atBinStart = 0;
+  /** Mann and Kendall's S: pairs of bins in which the later one has more, less those in which it has fewer. */
+  #risingPairs = 0;
+  /** They change with a bin, and are asked for with each reading of memory; undefined: not known since the last change. */
+  #facts: LoadFacts | null | undefined;
 
   /** `total` counts all requests so far. */
   observe(total: number, nowMs: number): void {
@@ -28,14 +32,20 @@ export class LoadWatch {
     if (passed <= 0) return;
     // What came while nobody looked is spread evenly over the bins that passed.
     const each = (total - this.#atBinStart) / passed;
-    for (let bin = 0; bin < Math.min(passed, recentBins + usualBins); bin++) this.#bins.push(each);
-    while (this.#bins.length > recentBins + usualBins) this.#bins.shift();
+    for (let bin = 0; bin < Math.min(passed, recentBins + usualBins); bin++) this.#add(each);
+    while (this.#bins.length > recentBins + usualBins) this.#dropOldest();
+    this.#facts = undefined;
     this.#binStartMs += passed * binMs;
     this.#atBinStart = total;
   }
 
   /** Null before half a minute is known. */
   get facts(): LoadFacts | null {
+    if (this.#facts === undefined) this.#facts = this.#newFacts();
+    return this.#facts;
+  }
+
+  #newFacts(): LoadFacts | null {
     const bins = this.#bins;
     if (bins.length < recentBins) return null;
     const perSecond = (counts: readonly number[]) =>
@@ -45,17 +55,24 @@ export class LoadWatch {
       perSecond: perSecond(bins.slice(-1)),
       recentPerSecond: perSecond(bins.slice(-recentBins)),
       usualPerSecond: before.length >= leastUsualBins ? perSecond(before) : null,
-      rising: risingZ(bins) > significantZ,
+      rising: risingZ(bins, this.#risingPairs) > significantZ,
     };
+  }
+
+  #add(count: number): void {
+    for (const earlier of this.#bins) this.#risingPairs += Math.sign(count - earlier);
+    this.#bins.push(count);
+  }
+
+  #dropOldest(): void {
+    const oldest = this.#bins.shift() ?? 0;
+    for (const later of this.#bins) this.#risingPairs -= Math.sign(later - oldest);
   }
 }
 
 /** The Mann-Kendall test's Z for a rise (Mann 1945, Kendall 1975), with the variance for ties; it needs no normal errors. */
-function risingZ(values: readonly number[]): number {
+function risingZ(values: readonly number[], s: number): number {
   const n = values.length;
-  let s = 0;
-  for (let i = 0; i < n; i++)
-    for (let j = i + 1; j < n; j++) s += Math.sign((values[j] ?? 0) - (values[i] ?? 0));
   const ties = [...Map.groupBy(values, (value) => value).values()].map((same) => same.length);
   const tied = ties.reduce((sum, t) => sum + t * (t - 1) * (2 * t + 5), 0);
   const variance = (n * (n - 1) * (2 * n + 5) - tied) / 18;

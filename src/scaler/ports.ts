@@ -33,6 +33,8 @@ export interface ShedOptions {
 export interface Actuator {
   /** Every plugin, with the footprints as last measured. */
   plugins(): readonly PluginFacts[];
+  /** Whether one of them is shed; asked for with each reading. */
+  hasShed(): boolean;
   /** The footprint measured now; null when it cannot be read. */
   footprintBytes(plugin: string): number | null;
   /**

@@ -26,7 +26,7 @@ export function restoreOne(
 ): Verdict {
   const waiting = order.toReversed().filter((plugin) => plugin.state === "shed");
   const first = waiting.find((plugin) => requiresNoneShed(plugin, order)) ?? waiting[0];
-  if (!first) return hold("nothing to do");
+  if (!first) return hold(nothingToDo);
   const obstacle = whyNoRestore(order, situation, forecast, policy);
   const whyNot = (plugin: PluginFacts) =>
     obstacle ??
@@ -59,6 +59,14 @@ export function restoreOne(
     rejected,
   };
 }
+
+/** Why nothing is done where no plugin waits to be restored. */
+export const nothingToDo = "nothing to do";
+
+/** The use is over the restore line, or the dwell is not over: nothing is restored, whatever waits. `whyNoRestore` says which. */
+export const restoresNone = (situation: Situation, policy: Policy): boolean =>
+  situation.measured.usedBytes / situation.measured.budgetBytes > policy.restoreRatio ||
+  sinceChangeMs(situation) < policy.dwellMs;
 
 /** Away for so long, a plugin is tried with less. */
 const patienceMs = 300_000;

@@ -4,13 +4,16 @@
  */
 
 import { Admission, type MemoryNow, type Permission } from "./admission.ts";
+import { Announcer } from "./announcer.ts";
 import { Controller } from "./controller.ts";
-import { Execution, type Seen } from "./execution.ts";
+import { Execution, reclaimMs, type Seen } from "./execution.ts";
 import { Exhaustion } from "./exhaustion.ts";
 import { killAll } from "./kill-all.ts";
 import { Leases } from "./leases.ts";
 import type { DecisionRecord, Outcome } from "./ports.ts";
 import { Preflight } from "./preflight.ts";
+import { isQuiet } from "./quiet.ts";
+import { Restores } from "./restores.ts";
 import type { Promised } from "./room.ts";
 import type { ScalerMode, ScalerOptions, ScalerStatus } from "./scaler-options.ts";
 import { Sightings } from "./sightings.ts";
@@ -23,25 +26,18 @@ import type {
   Situation,
   Verdict,
 } from "./situation.ts";
+import { WallClock } from "./wall-clock.ts";
 import { Wishes } from "./wishes.ts";
 
 /** A killed process is gone within some 15 ms; after this the next victim of an emergency is not kept waiting. */
 const emergencyPatienceMs = 150;
-/** A wall clock that moved by more than this against the monotonic one was set; less is rounding and drift. */
-const leastStepMs = 500;
-
-/** What a kill took; a plugin that ended by itself took its own time, and of one that was hastened on the way it is not known. */
-function reclaimMs({ carried, urgent, durationMs, drainMs }: Outcome): number | null {
-  if (!carried.killed) return null;
-  if (drainMs === undefined) return urgent ? durationMs : null;
-  return urgent ? null : durationMs - drainMs;
-}
 
 export class Scaler {
   readonly #options: ScalerOptions;
   readonly #execution: Execution;
   readonly #admission: Admission;
   readonly #controller: Controller;
+  readonly #announcer: Announcer;
   readonly #wishes: Wishes;
   #mode: ScalerMode;
   readonly #sightings = new Sightings();
@@ -50,18 +46,23 @@ export class Scaler {
   #forecast: ForecastFacts | null = null;
   #measured: Measured | null = null;
   #verdict: Verdict | null = null;
-  /** What the wall clock is ahead of the monotonic one. */
-  #wallAheadMs: number;
+  readonly #wallClock: WallClock;
+  readonly #hasShed = () => this.#options.actuator.hasShed();
   #running: Promise<void> | null = null;
-  #restoring: { plugin: string; done: Promise<void> } | null = null;
+  readonly #restores: Restores;
+  /** The newest reading that nothing followed from, and when it was; null: the newest was decided on. */
+  #quiet: { measured: Measured; atMs: number } | null = null;
   readonly #exhaustion = new Exhaustion();
   #stopped = false;
 
   constructor(options: ScalerOptions) {
     this.#options = options;
     this.#execution = new Execution(options);
+    const ended = (id: number, outcome: Outcome) => this.#restoreEnded(id, outcome);
+    this.#restores = new Restores({ log: options.log, execution: this.#execution, ended });
     this.#controller = new Controller(options.policy);
-    this.#wishes = new Wishes(options.recorder, (record) => this.#open(record));
+    this.#announcer = new Announcer(options);
+    this.#wishes = new Wishes(options.recorder, (record) => this.#announcer.open(record));
     this.#mode = options.mode ?? "act";
     const leases = new Leases(options.newLeaseId);
     this.#admission = new Admission({ ...options, leases });
@@ -72,7 +73,7 @@ export class Scaler {
       memoryNow: () => this.#memoryNow(),
       makeRoom: (next) => this.#makeRoom(next),
     });
-    this.#wallAheadMs = options.clock.nowMs() - options.clock.monotonicMs();
+    this.#wallClock = new WallClock(options.clock);
   }
 
   status(): ScalerStatus {
@@ -82,7 +83,7 @@ export class Scaler {
       shedding: this.#controller.shedding,
       acting: this.#execution.stopping,
       lastChangeMs: this.#controller.lastChangeMs,
-      verdict: this.#verdict,
+      verdict: this.#quiet ? this.#quietVerdict(this.#quiet) : this.#verdict,
       measured: this.#measured,
       forecast: this.#forecast,
     };
@@ -131,25 +132,39 @@ export class Scaler {
     this.#measured = measured;
     this.#sightings.add(measured, this.#options.clock.monotonicMs());
     if (this.#stopped) return;
-    this.#followWallClock();
+    // Changes are told in wall-clock time, and a dwell lasts as long as it says: when that clock was set, they move with it.
+    const setByMs = this.#wallClock.setByMs();
+    if (setByMs !== 0) this.#tell((each) => each.clockMoved(setByMs));
     if (this.#running) {
       if (this.#mode === "act" && this.#isEmergency(measured)) this.#execution.hasten(measured);
       return;
     }
-    this.#running = this.#evaluate(measured)
+    const nowMs = this.#options.clock.nowMs();
+    this.#controller.observe(measured, nowMs);
+    if (this.#passes(measured, nowMs)) return;
+    this.#running = this.#evaluate(measured, nowMs)
       .catch((error) => this.#options.log.error("scaler.failed", { error }))
       .finally(() => {
         this.#running = null;
       });
   }
 
-  /** Changes are told in wall-clock time, and a dwell lasts as long as it says: when that clock was set, they move with it. */
-  #followWallClock(): void {
-    const { clock } = this.#options;
-    const aheadMs = clock.nowMs() - clock.monotonicMs();
-    const movedMs = Math.round(aheadMs - this.#wallAheadMs);
-    this.#wallAheadMs = aheadMs;
-    if (Math.abs(movedMs) > leastStepMs) this.#tell((each) => each.clockMoved(movedMs));
+  /** Whether nothing follows from a reading, told without the plugins. Shadows judge every reading with them. */
+  #passes(measured: Measured, atMs: number): boolean {
+    this.#quiet = null;
+    if (this.#options.shadows?.watching) return false;
+    const { policy } = this.#controller;
+    const situation = this.#controller.situation(atMs, measured, []);
+    if (!isQuiet(situation, this.#forecast, policy, this.#hasShed)) return false;
+    this.#quiet = { measured, atMs };
+    this.#exhaustion.eases(situation, policy);
+    if (this.#mode === "observe") this.#wishes.none(atMs);
+    return true;
+  }
+
+  /** Why nothing is done, for those who ask: worked out with the plugins as they are when somebody asks. */
+  #quietVerdict({ measured, atMs }: { measured: Measured; atMs: number }): Verdict {
+    return this.#controller.decide(this.#situation(measured, this.#plugins(), atMs), this.#forecast);
   }
 
   /** What happens to the host, the acting policy learns first. */
@@ -167,10 +182,14 @@ export class Scaler {
     return this.#situation(measured, this.#plugins());
   }
 
-  #situation(measured: Measured, plugins: readonly PluginFacts[]): Situation {
+  #situation(
+    measured: Measured,
+    plugins: readonly PluginFacts[],
+    nowMs = this.#options.clock.nowMs(),
+  ): Situation {
     // It measures what starts, which takes time that an emergency does not have: the promises of before will do.
     if (!this.#isEmergency(measured)) this.#controller.reserved(this.#admission.reservedBytes());
-    return this.#controller.situation(this.#options.clock.nowMs(), measured, plugins);
+    return this.#controller.situation(nowMs, measured, plugins);
   }
 
   /**
@@ -234,7 +253,7 @@ export class Scaler {
       if (!verdict) return;
       this.#verdict = verdict;
       if (this.#mode === "observe") {
-        this.#open({ ...this.#recordOf(situation, verdict), observed: true });
+        this.#announcer.open({ ...this.#recordOf(situation, verdict), observed: true });
         return;
       }
       const seen = { measured, atMonotonicMs: this.#options.clock.monotonicMs(), noticedMs: null };
@@ -247,25 +266,23 @@ export class Scaler {
     this.#stopped = true;
     this.#wishes.close();
     this.#options.shadows?.close();
-    await Promise.all([this.#running, this.#restoring?.done]);
+    await Promise.all([this.#running, this.#restores.idle()]);
   }
 
   /** The plugins; one whose restore has begun counts as starting until that is over. */
   #plugins(): readonly PluginFacts[] {
-    const restoring = this.#restoring?.plugin;
-    return this.#options.actuator
-      .plugins()
-      .map((each) =>
-        each.name === restoring && each.state === "shed" ? { ...each, state: "starting" as const } : each,
-      );
+    return this.#restores.withStarting(this.#options.actuator.plugins());
   }
 
-  async #evaluate(first: Measured): Promise<void> {
-    let measured: Measured | null = first;
+  /** Decides on a reading that the controller has observed, and on those after each shed. */
+  async #evaluate(first: Measured, firstMs: number): Promise<void> {
+    let [measured, nowMs]: [Measured | null, number] = [first, firstMs];
     while (measured && !this.#stopped) {
-      const nowMs = this.#options.clock.nowMs();
-      if (measured !== first) this.#sightings.add(measured, this.#options.clock.monotonicMs());
-      this.#controller.observe(measured, nowMs);
+      if (measured !== first) {
+        nowMs = this.#options.clock.nowMs();
+        this.#sightings.add(measured, this.#options.clock.monotonicMs());
+        this.#controller.observe(measured, nowMs);
+      }
       const plugins = this.#plugins();
       const situation = this.#situation(measured, plugins);
       const verdict = this.#controller.decide(situation, this.#forecast);
@@ -273,7 +290,7 @@ export class Scaler {
       const { reservedBytes = 0 } = situation;
       const judged = { nowMs, measured, plugins, reservedBytes, forecast: this.#forecast, verdict, acts };
       if (this.#exhaustion.begins(situation, verdict, this.#controller.policy)) {
-        this.#open(this.#recordOf(situation, verdict));
+        this.#announcer.open(this.#recordOf(situation, verdict));
         this.#options.log.error("scaler.exhausted", { reason: verdict.reason, ...measured });
       }
       this.#verdict = verdict;
@@ -310,7 +327,7 @@ export class Scaler {
       // Those who require the victim go first; memory may reach the emergency line while they are being stopped.
       const urgent = action.urgent || (this.#measured !== null && this.#isEmergency(this.#measured));
       const shedding = this.#execution.shed({ ...action, urgent }, verdict.reason, due);
-      const decisionId: number = id ?? this.#open(record);
+      const decisionId: number = id ?? this.#announcer.open(record);
       id = decisionId;
       const recorded = shedding.then(({ outcome, measured }) => {
         outcomes.push(outcome);
@@ -333,7 +350,7 @@ export class Scaler {
     const killing = killAll(this.#execution, verdict, seen, (action, outcome) =>
       this.#noteShed(action, outcome, verdict),
     );
-    const id = this.#open(record);
+    const id = this.#announcer.open(record);
     const outcomes = await killing;
     for (const { plugin } of outcomes) this.#intervened(`${plugin} was shed`);
     this.#options.recorder.close(id, outcomes);
@@ -355,25 +372,19 @@ export class Scaler {
   /** Restoring takes seconds; readings are judged meanwhile, and may shed the plugin that is starting. */
   #startRestore(record: DecisionRecord, [action]: readonly Action[]): void {
     if (!action) return;
-    const id = this.#open(record);
+    const id = this.#announcer.open(record);
     const nowMs = this.#options.clock.nowMs();
     this.#tell((each) => each.restoreBegins(action.plugin, nowMs));
     this.#intervened(`${action.plugin} is restored`);
-    const done = this.#restoreOne(id, action, record.reason)
-      .catch((error) => this.#options.log.error("scaler.restore_failed", { plugin: action.plugin, error }))
-      .finally(() => {
-        this.#restoring = null;
-      });
-    this.#restoring = { plugin: action.plugin, done };
+    this.#restores.begin(id, action, record.reason);
   }
 
-  async #restoreOne(id: number, action: Action, reason: string): Promise<void> {
-    const outcome = await this.#execution.restore(action, reason);
+  #restoreEnded(id: number, outcome: Outcome): void {
     this.#options.recorder.close(id, [outcome]);
-    const { done } = outcome.carried;
+    const { plugin, carried } = outcome;
     const nowMs = this.#options.clock.nowMs();
     this.#tell((each) => each.changed(nowMs));
-    this.#intervened(done ? `${action.plugin} was restored` : `${action.plugin} could not be restored`);
+    this.#intervened(carried.done ? `${plugin} was restored` : `${plugin} could not be restored`);
   }
 
   #intervened(what: string): void {
@@ -383,16 +394,5 @@ export class Scaler {
   #recordOf(situation: Situation, { rule, reason, actions, rejected, plan }: Verdict): DecisionRecord {
     const made = { situation, forecast: this.#forecast, policy: this.#controller.policy };
     return { ...made, rule, reason, actions, rejected, plan, outcomes: [] };
-  }
-
-  /** Records a decision and announces it; yields its id. */
-  #open(record: DecisionRecord): number {
-    const decisionId = this.#options.recorder.open(record);
-    const { rule, reason, actions, observed = false } = record;
-    const names = actions.map(({ kind, plugin }) => `${kind} ${plugin}`);
-    const facts = { decisionId, rule, reason, actions: names, observed };
-    this.#options.log.warn(observed ? "scaler.observed" : "scaler.decided", facts);
-    this.#options.publisher.publish("scaling.decision", facts);
-    return decisionId;
   }
 }

@@ -97,6 +97,11 @@ export class Shadows {
     for (const shadow of before) if (!this.#shadows.includes(shadow)) shadow.standing.close();
   }
 
+  /** Whether there is any that judges readings. */
+  get watching(): boolean {
+    return this.#shadows.length > 0;
+  }
+
   views(): ShadowView[] {
     return this.#shadows.map(({ name, controller, verdict, standing: { current }, failed }) => ({
       name,

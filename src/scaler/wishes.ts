@@ -30,10 +30,20 @@ export class Wishes {
     this.#standing.follow(key, nowMs, () => this.open({ ...record(), observed: true }));
   }
 
+  /** A reading at which nothing is wished. */
+  none(nowMs: number): void {
+    this.#standing.follow(null, nowMs, neverBegun);
+  }
+
   /** Nothing is wished any more: conductor acts again, or ends. */
   close(): void {
     this.#standing.close();
   }
+}
+
+/** Without a key nothing begins. */
+function neverBegun(): never {
+  throw new Error("a wish began without a key");
 }
 
 function noteOf({ sinceMs, untilMs, became }: Ended): string {

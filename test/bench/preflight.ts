@@ -51,6 +51,7 @@ function scalerWith(): Scaler {
     },
     actuator: {
       plugins: () => plugins,
+      hasShed: () => false,
       footprintBytes: () => 100 * MiB,
       shed: nothing,
       restore: nothing,

@@ -151,7 +151,12 @@ function parts(clock: VirtualClock, config: Config, otherRouter?: Router) {
     publisher: events,
     policy: foundation.policy,
     shadows: shadows.shadows,
-    actuator: { ...bound(host), strike: (name) => host.strike(name), plugins: () => host.plugins() },
+    actuator: {
+      ...bound(host),
+      strike: (name) => host.strike(name),
+      plugins: () => host.plugins(),
+      hasShed: () => host.hasShed(),
+    },
     measureNow: host.measure,
     recorder: host,
     onIntervention: () => undefined,

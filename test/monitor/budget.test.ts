@@ -172,6 +172,29 @@ describe("a meter", () => {
     expect(meter.cgroups.map(({ folder }) => folder)).toEqual([`${fixture.root}/sys/fs/cgroup/b`]);
   });
 
+  test("with a clock looks once in a second whether it was moved, and after a failure at once", () => {
+    const { fixture } = on({
+      ...calm,
+      ...v2Place("/a"),
+      ...v2Cgroup("/a", 3 * GiB, GiB, 0),
+      ...v2Cgroup("/b", 2 * GiB, GiB, 0),
+    });
+    let nowMs = 0;
+    const meter = new MemoryMeter(null, fixture.root, () => nowMs);
+    expect(meter.read().budgetBytes).toBe(3 * GiB);
+    fixture.write({ "/proc/self/cgroup": "0::/b\n" });
+    nowMs = 999;
+    expect(meter.read().budgetBytes).toBe(3 * GiB);
+    nowMs = 1_000;
+    expect(meter.read().budgetBytes).toBe(2 * GiB);
+    const garbled = "/sys/fs/cgroup/b/memory.max";
+    fixture.write({ [garbled]: "?\n", "/proc/self/cgroup": "0::/a\n" });
+    nowMs = 1_001;
+    // What cannot be read is looked for again: it was moved.
+    expect(meter.read().budgetBytes).toBe(3 * GiB);
+    meter.close();
+  });
+
   test("finds the cgroups again when one of them was replaced", () => {
     const { meter, fixture } = on({ ...calm, ...v2Place("/a"), ...v2Cgroup("/a", 2 * GiB, GiB, 0) });
     expect(meter.read().budgetBytes).toBe(2 * GiB);

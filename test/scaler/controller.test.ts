@@ -1,5 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import { configSchema } from "../../src/config/schema.ts";
+import { unitOf } from "../../src/replay/seeded.ts";
 import { Controller } from "../../src/scaler/controller.ts";
 import { DayProfile } from "../../src/scaler/day-profile.ts";
 import { Growth } from "../../src/scaler/growth.ts";
@@ -8,6 +9,20 @@ import { policyOf } from "../../src/scaler/policy.ts";
 import { PutOffs } from "../../src/scaler/put-offs.ts";
 
 const MiB = 2 ** 20;
+
+/** The Mann-Kendall test as its definition goes: each pair of values is looked at. */
+function risesByAllPairs(values: readonly number[]): boolean {
+  const n = values.length;
+  if (n < 6) return false;
+  let s = 0;
+  values.forEach((value, i) => {
+    for (const later of values.slice(i + 1)) s += Math.sign(later - value);
+  });
+  const ties = [...new Set(values)].map((value) => values.filter((each) => each === value).length);
+  const tied = ties.reduce((sum, t) => sum + t * (t - 1) * (2 * t + 5), 0);
+  const variance = (n * (n - 1) * (2 * n + 5) - tied) / 18;
+  return s > 0 && variance > 0 && (s - 1) / Math.sqrt(variance) > 1.645;
+}
 
 describe("growth", () => {
   test("is the larger pace of the last second and the last three, and never negative", () => {
@@ -101,6 +116,29 @@ describe("requests a second", () => {
     expect(feed(Array.from({ length: 40 }, (_, bin) => 10 + bin)).facts?.rising).toBe(true);
     expect(feed(Array.from({ length: 40 }, (_, bin) => 50 - bin)).facts?.rising).toBe(false);
     expect(feed(Array.from({ length: 40 }, (_, bin) => (bin % 2 ? 10 : 20))).facts?.rising).toBe(false);
+  });
+
+  test("rise exactly where all pairs say so, also after the oldest have left", () => {
+    const seed = 11;
+    console.log(`seed ${seed}`);
+    const kept = 126;
+    const watch = new LoadWatch();
+    watch.observe(0, 0);
+    const counts: number[] = [];
+    let [total, rises] = [0, 0];
+    for (let bin = 1; bin <= 500; bin++) {
+      // A slow wave, with many ties.
+      const count = Math.floor(6 * unitOf(seed, bin) + 3 * Math.sin(bin / 40) + 3);
+      counts.push(count);
+      total += count;
+      watch.observe(total, bin * 5_000);
+      // Asked twice: the second answer is remembered.
+      for (let asked = 0; asked < 2; asked++)
+        expect([bin, watch.facts?.rising ?? false]).toEqual([bin, risesByAllPairs(counts.slice(-kept))]);
+      if (watch.facts?.rising) rises++;
+    }
+    expect(rises).toBeGreaterThan(50);
+    expect(rises).toBeLessThan(450);
   });
 
   test("that were not looked at for a while are spread over the time", () => {

@@ -37,6 +37,7 @@ test("an emergency signals every victim before it measures, logs, writes or anno
     log: { ...silentLog, info: note("log"), warn: note("log"), error: note("log") },
     actuator: {
       plugins: () => host.plugins(),
+      hasShed: () => host.hasShed(),
       strike: (name) => done.push(`strike ${name}`),
       hasten: (name) => host.hasten(name),
       footprintBytes: (name) => {

@@ -55,6 +55,10 @@ export class SimulatedHost implements Actuator, Recorder {
     return { usedBytes, budgetBytes: this.budgetBytes, cgroup: this.cgroup() };
   };
 
+  hasShed(): boolean {
+    return this.plugins_.some(({ state }) => state === "shed");
+  }
+
   plugins(): PluginFacts[] {
     return this.plugins_.map(({ name, state, bytes, requires }) => ({
       name,

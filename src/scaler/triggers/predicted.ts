@@ -1,7 +1,10 @@
 import { formatPercent } from "../../config/units.ts";
 import { earlyLine } from "../latest-line.ts";
-import { sinceChangeMs } from "../situation.ts";
+import { type Situation, sinceChangeMs } from "../situation.ts";
 import { measuredRatio, type Trigger } from "./trigger.ts";
+
+const used = (situation: Situation): string =>
+  `${formatPercent(measuredRatio(situation))} of the budget is used`;
 
 /**
  * The forecast reaches the line. `mission`: its smoothed value the shed line. `adaptive`: even the lower bound of an interval
@@ -11,18 +14,17 @@ export const predicted: Trigger = (situation, forecast, policy) => {
   if (forecast?.state !== "ready") return null;
   // Right after a change its effect is not in the forecast yet; the measured value still sheds at once.
   if (sinceChangeMs(situation) < policy.dwellMs) return null;
-  const now = `${formatPercent(measuredRatio(situation))} of the budget is used`;
   if (policy.kind === "adaptive") {
     const sure = forecast.calibration === "calibrated" && forecast.lowerRatio >= policy.emergencyRatio;
     if (!sure || measuredRatio(situation) < earlyLine(policy)) return null;
     return {
       rule: "forecast",
-      reason: `the forecast is at least ${formatPercent(forecast.lowerRatio)}, over the emergency line of ${formatPercent(policy.emergencyRatio)}; ${now} now`,
+      reason: `the forecast is at least ${formatPercent(forecast.lowerRatio)}, over the emergency line of ${formatPercent(policy.emergencyRatio)}; ${used(situation)} now`,
     };
   }
   if (forecast.smoothedRatio < policy.shedRatio) return null;
   return {
     rule: "forecast",
-    reason: `the smoothed forecast is ${formatPercent(forecast.smoothedRatio)}, at or over the shed line of ${formatPercent(policy.shedRatio)}; ${now} now`,
+    reason: `the smoothed forecast is ${formatPercent(forecast.smoothedRatio)}, at or over the shed line of ${formatPercent(policy.shedRatio)}; ${used(situation)} now`,
   };
 };
