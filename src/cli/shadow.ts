@@ -31,6 +31,8 @@ interface ShadowsView {
     acts: boolean;
     failed: boolean;
     sinceAt: string;
+    /** Absent: from an older conductor. */
+    evidence?: { at: string; because: string } | null;
     agreements: number;
     differences: number;
     wouldHave: { shed: Record<string, number>; restore: Record<string, number> };
@@ -113,7 +115,10 @@ function describe({ acting: { promoted }, shadows }: ShadowsView): string {
     countsText(wouldHave.restore),
   ]);
   const heading = ["NAME", "NOW", "WATCHED SINCE", "AGREED", "DIFFERED", "WOULD HAVE SHED", "RESTORED"];
-  return `${acts}\n\n${table([heading, ...rows])}`;
+  const judged = shadows.flatMap(({ name, acts, evidence }) =>
+    evidence && !acts ? [`evidence  ${name} at ${evidence.at}: ${evidence.because}`] : [],
+  );
+  return [acts, table([heading, ...rows]), ...(judged.length > 0 ? [judged.join("\n")] : [])].join("\n\n");
 }
 
 function promotedText({ shadow, sinceAt, by, who, reason, probationUntilAt }: PromotedView): string {
