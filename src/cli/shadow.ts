@@ -1,6 +1,5 @@
 /** `conductor shadow`: the policies that decide beside the one that acts, and letting one of them act. */
 
-import { nearest } from "../config/nearest.ts";
 import { askConductor } from "./client.ts";
 import {
   CliError,
@@ -14,6 +13,7 @@ import {
 } from "./command.ts";
 import { compareShadow } from "./compare-shadow.ts";
 import { table } from "./table.ts";
+import { unknownAction } from "./unknown-action.ts";
 
 interface PromotedView {
   shadow: string;
@@ -65,7 +65,7 @@ export const shadowCommand: Command = {
   positionals: 2,
   run: async (invocation) => {
     const [action, name] = invocation.positionals;
-    if (action !== undefined && !actions.includes(action)) throw unknownAction(action);
+    if (action !== undefined && !actions.includes(action)) throw unknownAction(action, actions);
     if (action === "compare") return compareShadow(invocation);
     if (action !== "promote" && name !== undefined)
       throw new CliError(`${name}: unexpected argument`, exitCode.usage);
@@ -75,12 +75,6 @@ export const shadowCommand: Command = {
     return exitCode.ok;
   },
 };
-
-function unknownAction(action: string): CliError {
-  const near = nearest(action, actions);
-  const hint = near ? `did you mean "${near}"?` : `expected one of ${actions.join(", ")}`;
-  return new CliError(`${action}: ${hint}`, exitCode.usage);
-}
 
 function ask(
   invocation: Invocation,

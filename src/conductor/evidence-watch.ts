@@ -83,7 +83,12 @@ export class EvidenceWatch {
 
   /** Null: there is nothing to say of it yet, or it needs a person. */
   judged(name: string): Judged | null {
-    return this.#judged.get(name) ?? null;
+    const { desk, watched } = this.options;
+    const judged = this.#judged.get(name) ?? null;
+    const policy = watched().find((each) => each.name === name)?.policy;
+    if (!judged?.enough || policy === undefined || !desk.hasFailed(name, policy)) return judged;
+    const because = "it went back for trouble; with another policy, or by a person, it may act again";
+    return { ...judged, enough: false, because };
   }
 
   /** Looks, unless it is too early or a shadow acts already. Failures are logged. */

@@ -273,6 +273,11 @@ describe("evidence", () => {
     expect([kindOf(it), asked]).toEqual(["mission", []]);
     await it.clock.advance(4 * hourMs);
     expect([kindOf(it), asked]).toEqual(["adaptive", ["mission", "adaptive"]]);
+    const [promoted] = it.storage.decisions.list().decisions;
+    expect(promoted?.inputs).toMatchObject({
+      by: "evidence",
+      evidence: { differences: 3, regret: { stretches: 8, gain: { mean: expect.closeTo(0.05) } } },
+    });
     expect(it.desk.promoted).toMatchObject({
       by: "evidence",
       reason: expect.stringContaining("3 decisions differed"),
@@ -310,6 +315,10 @@ describe("evidence", () => {
     expect(it.desk.history(1)).toMatchObject([
       { by: "probation", reason: "memory came to the emergency line (1)" },
     ]);
+    expect(it.judged("late")).toMatchObject({
+      enough: false,
+      because: expect.stringContaining("it went back for trouble"),
+    });
     await it.clock.advance(3 * dayMs);
     expect(kindOf(it)).toBe("mission");
     it.promote("late", order);

@@ -153,7 +153,11 @@ describe.skipIf(!canMakeCgroups())("a shadow whose promotion asks for evidence",
       }).catch(() => null);
     });
     expect(trouble).toMatchObject({ by: "probation", reason: expect.stringContaining("emergency line") });
-    expect((await ask("shadow")).out).toContain("acting    the configured policy (scaler)");
+    const back = (await ask("shadow")).out;
+    expect(back).toContain("acting    the configured policy (scaler)");
+    expect(back).toMatch(
+      /\nevidence {2}late at .*: it went back for trouble; with another policy, or by a person/,
+    );
     expect(await decisionOf("rolled-back")).toContain("the configured policy acts again in place of late");
     expect((await listed()).acting.promoted).toBeNull();
   }, 240_000);
