@@ -91,6 +91,9 @@ test("goes with its parent, also when that is killed", async () => {
   const reader = parent.stdout.getReader();
   const { value } = await reader.read();
   const pid = Number(new TextDecoder().decode(value));
+  defer(async () => {
+    if (await alive(pid)) process.kill(pid, "SIGKILL");
+  });
   await until("it runs", 20_000, () => isListening(pid));
   parent.kill("SIGKILL");
   await parent.exited;
