@@ -60,7 +60,7 @@ export async function startConductor(options: ConductorOptions): Promise<Running
   later.disabled = disabledStoreOf(state.storage, log);
   const webhooks = await startup.step("webhooks", () => openWebhooks(foundation, state));
   const policies = await startup.step("shadow policies", () => makeShadows(foundation, state));
-  const memory = makeMemory(foundation, state, manager, policies.shadows);
+  const memory = makeMemory(foundation, state, manager, policies);
   policies.drive(memory.scaler);
   later.stateFolder = state.stateFolder;
   later.scaler = memory.scaler;

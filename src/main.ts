@@ -48,6 +48,10 @@ async function run(role: string | undefined): Promise<number> {
     const { runGuard } = await import("./plugins/guard.ts");
     return runGuard(args.slice(1));
   }
+  if (role === "__replay-record") {
+    const { runReplay } = await import("./conductor/replay-role.ts");
+    return runReplay();
+  }
   if (role === "__hog") {
     const { runHog } = await import("./cli/drill/hog.ts");
     return runHog(args.slice(1));

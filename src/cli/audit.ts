@@ -1,7 +1,6 @@
 /** `conductor audit`: checks that the record of decisions is as it was written, tells its newest hash, exports it. */
 
 import * as z from "zod";
-import { nearest } from "../config/nearest.ts";
 import { auditLine } from "../http/decision-view.ts";
 import { chainText } from "./audit-text.ts";
 import {
@@ -15,6 +14,7 @@ import {
   wantsJson,
 } from "./command.ts";
 import { databasePath, readDatabase } from "./database-place.ts";
+import { unknownAction } from "./unknown-action.ts";
 
 /** Decisions read at once for the export. */
 const exportPage = 200;
@@ -96,12 +96,10 @@ const actions: readonly Action[] = [
 
 function find(asked: string | undefined): Action {
   const names = actions.map(({ name }) => name);
-  const expected = `expected one of ${names.join(", ")}`;
-  if (asked === undefined) throw new CliError(`audit: ${expected}`, exitCode.usage);
+  if (asked === undefined) throw new CliError(`audit: expected one of ${names.join(", ")}`, exitCode.usage);
   const action = actions.find(({ name }) => name === asked);
   if (action) return action;
-  const near = nearest(asked, names);
-  throw new CliError(`${asked}: ${near ? `did you mean "${near}"?` : expected}`, exitCode.usage);
+  throw unknownAction(asked, names);
 }
 
 const ownFlags = {

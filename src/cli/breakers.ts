@@ -1,7 +1,6 @@
 /** `conductor breakers`: the circuit breakers, what moved them, and moving one by hand. */
 
 import { SystemClock } from "../clock.ts";
-import { nearest } from "../config/nearest.ts";
 import { formatDuration } from "../config/units.ts";
 import { askConductor } from "./client.ts";
 import {
@@ -15,6 +14,7 @@ import {
   wantsJson,
 } from "./command.ts";
 import { table } from "./table.ts";
+import { unknownAction } from "./unknown-action.ts";
 
 interface BreakerRow {
   platform: string;
@@ -81,11 +81,7 @@ function order(
   platform: string | undefined,
   reason: string | undefined,
 ): Promise<WithMoves> {
-  if (!orders.includes(action)) {
-    const near = nearest(action, orders);
-    const hint = near ? `did you mean "${near}"?` : `expected one of ${orders.join(", ")}`;
-    throw new CliError(`${action}: ${hint}`, exitCode.usage);
-  }
+  if (!orders.includes(action)) throw unknownAction(action, orders);
   if (platform === undefined)
     throw new CliError(`${action}: expected the name of a platform`, exitCode.usage);
   if (reason === undefined || reason.trim() === "")

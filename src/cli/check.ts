@@ -29,7 +29,7 @@ export const checkCommand: Command = {
       ...errors.map(({ message }) => message),
       ...plugins.flatMap((plugin) => plugin.errors),
       ...requirementErrors(plugins),
-      ...promotionProblems(config.shadow, null),
+      ...promotionProblems(config),
     ];
     const details: Details[] = [];
     // One after the other: each holds files open.

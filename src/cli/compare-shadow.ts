@@ -4,7 +4,13 @@ import { SystemClock } from "../clock.ts";
 import { loadKernels } from "../conductor/load-kernels.ts";
 import { recordedPolicy } from "../conductor/policy-record.ts";
 import { recordReplay } from "../conductor/record-replay.ts";
-import { type Regret, type ReplayPolicy, regretOf, type Totals } from "../conductor/regret.ts";
+import {
+  type Regret,
+  type ReplayPolicy,
+  regretByReplay,
+  type Span,
+  type Totals,
+} from "../conductor/regret.ts";
 import { formatDuration, formatPercent, parseDurationMs } from "../config/units.ts";
 import { policyOf } from "../scaler/policy.ts";
 import type { Policy } from "../scaler/situation.ts";
@@ -91,12 +97,12 @@ function recordOf(reader: StorageReader, name: string, { sinceMs }: { sinceMs: n
 async function judge(
   reader: StorageReader,
   { acting, shadow }: { acting: Policy; shadow: Policy | null },
-  span: { sinceMs: number; untilMs: number },
+  span: Span,
   replay: ReplayPolicy,
 ): Promise<Pick<Compared, "regret" | "regretBecause">> {
   const not = (regretBecause: string) => ({ regret: null, regretBecause });
   if (shadow === null) return not("its policy was recorded by another version");
-  const regret = regretOf(await replay(reader, acting, span), await replay(reader, shadow, span));
+  const regret = await regretByReplay(reader, { acting, shadow }, span, replay);
   return regret ? { regret, regretBecause: null } : not("too little is recorded");
 }
 

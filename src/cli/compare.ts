@@ -5,6 +5,7 @@ import { type Comparison, compared, type Trial } from "../replay/comparison.ts";
 import { generatedHost, type PatternName, patternNames } from "../replay/scenarios.ts";
 import { metricsOf } from "../replay/tally.ts";
 import type { NamedHost } from "../replay/trace-hosts.ts";
+import { policyOf } from "../scaler/policy.ts";
 import {
   CliError,
   type Command,
@@ -121,7 +122,9 @@ async function compare(
   );
   const { kernels, name, fellBackBecause } = await loadKernels();
   if (fellBackBecause !== null) invocation.terminal.err(`conductor: ${fellBackBecause}`);
-  const runners = policies.map(({ settings }) => new PolicyRunner(settings, kernels));
+  const runners = policies.map(
+    ({ settings }) => new PolicyRunner(settings, kernels, policyOf(settings.scaler)),
+  );
   const trials = hosts.map(({ label, model }, index): Trial => {
     const spanMs = model.endMs - model.beginMs;
     const metrics = runners.map((runner, policy) => {

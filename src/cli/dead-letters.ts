@@ -1,6 +1,5 @@
 /** `conductor dead-letters`: lists the requests that were kept, shows one, sends it again, discards it, exports them. */
 
-import { nearest } from "../config/nearest.ts";
 import { escaped } from "../log.ts";
 import { askConductor, followConductor } from "./client.ts";
 import {
@@ -14,6 +13,7 @@ import {
   wantsJson,
 } from "./command.ts";
 import { type LetterRow, type LetterView, letterTable, letterText } from "./dead-letter-text.ts";
+import { unknownAction } from "./unknown-action.ts";
 import { webhookLetters, webhookUsages } from "./webhook-letters.ts";
 
 const base = "/api/v1/dead-letters";
@@ -161,9 +161,7 @@ function find(asked: string): Action {
   const names = actions.map(({ name }) => name);
   const action = actions.find(({ name }) => name === asked);
   if (action) return action;
-  const near = nearest(asked, names);
-  const hint = near ? `did you mean "${near}"?` : `expected one of ${names.join(", ")}`;
-  throw new CliError(`${asked}: ${hint}`, exitCode.usage);
+  throw unknownAction(asked, names);
 }
 
 /** The number of the letter, where one is given; throws CliError for what does not go together. */

@@ -1,6 +1,5 @@
 /** `conductor plugins`: lists the plugins, or hands over to one of its actions. */
 
-import { nearest } from "../config/nearest.ts";
 import { askConductor } from "./client.ts";
 import { CliError, type Command, exitCode, outputOption, serverOption, wantsJson } from "./command.ts";
 import type { PluginsAction } from "./plugins/action.ts";
@@ -9,6 +8,7 @@ import { newAction } from "./plugins/new.ts";
 import { orderActions } from "./plugins/orders.ts";
 import { type PluginRow, pluginTable } from "./plugins/plugin-table.ts";
 import { testAction } from "./plugins/test.ts";
+import { unknownAction } from "./unknown-action.ts";
 
 const actions: readonly PluginsAction[] = [...orderActions, logsAction, newAction, testAction];
 
@@ -61,9 +61,7 @@ function find(asked: string): PluginsAction {
   const names = actions.map(({ name }) => name);
   const action = actions.find(({ name }) => name === asked);
   if (action) return action;
-  const near = nearest(asked, names);
-  const hint = near ? `did you mean "${near}"?` : `expected one of ${names.join(", ")}`;
-  throw new CliError(`${asked}: ${hint}`, exitCode.usage);
+  throw unknownAction(asked, names);
 }
 
 function checkedArgs({ name, takes, usage }: PluginsAction, args: readonly string[]): readonly string[] {

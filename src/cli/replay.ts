@@ -7,6 +7,7 @@ import { PlotRecorder } from "../replay/plot-recorder.ts";
 import type { Decided } from "../replay/simulation.ts";
 import { added, type Metrics, metricsOf, type Tally } from "../replay/tally.ts";
 import type { Hosts, NamedHost } from "../replay/trace-hosts.ts";
+import { policyOf } from "../scaler/policy.ts";
 import {
   CliError,
   type Command,
@@ -167,7 +168,7 @@ function ofTrace(
   const names = settings.plugins.map((plugin) => plugin.name).join(", ");
   return {
     hosts: hostsOfTrace(invocation, source, settings, progress),
-    runner: (kernels) => new PolicyRunner(used, kernels),
+    runner: (kernels) => new PolicyRunner(used, kernels, policyOf(used.scaler)),
     policyName: name,
     method: used.forecast.method,
     seed: settings.seed,
@@ -195,7 +196,7 @@ function ofDatabase(
   );
   return {
     hosts,
-    runner: (kernels) => new PolicyRunner(settings, kernels, ...(ownPolicy ? [ownPolicy] : [])),
+    runner: (kernels) => new PolicyRunner(settings, kernels, ownPolicy ?? policyOf(settings.scaler)),
     policyName: ownPolicy ? `the newest recorded (${ownPolicy.kind ?? "mission"})` : name,
     method: settings.forecast.method,
     seed: seedFlag(invocation),

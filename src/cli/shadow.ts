@@ -1,6 +1,5 @@
 /** `conductor shadow`: the policies that decide beside the one that acts, and letting one of them act. */
 
-import { nearest } from "../config/nearest.ts";
 import { askConductor } from "./client.ts";
 import {
   CliError,
@@ -14,6 +13,7 @@ import {
 } from "./command.ts";
 import { compareShadow } from "./compare-shadow.ts";
 import { table } from "./table.ts";
+import { unknownAction } from "./unknown-action.ts";
 
 interface PromotedView {
   shadow: string;
@@ -31,6 +31,8 @@ interface ShadowsView {
     acts: boolean;
     failed: boolean;
     sinceAt: string;
+    /** Absent: from an older conductor. */
+    evidence?: { at: string; because: string } | null;
     agreements: number;
     differences: number;
     wouldHave: { shed: Record<string, number>; restore: Record<string, number> };
@@ -63,7 +65,7 @@ export const shadowCommand: Command = {
   positionals: 2,
   run: async (invocation) => {
     const [action, name] = invocation.positionals;
-    if (action !== undefined && !actions.includes(action)) throw unknownAction(action);
+    if (action !== undefined && !actions.includes(action)) throw unknownAction(action, actions);
     if (action === "compare") return compareShadow(invocation);
     if (action !== "promote" && name !== undefined)
       throw new CliError(`${name}: unexpected argument`, exitCode.usage);
@@ -73,12 +75,6 @@ export const shadowCommand: Command = {
     return exitCode.ok;
   },
 };
-
-function unknownAction(action: string): CliError {
-  const near = nearest(action, actions);
-  const hint = near ? `did you mean "${near}"?` : `expected one of ${actions.join(", ")}`;
-  return new CliError(`${action}: ${hint}`, exitCode.usage);
-}
 
 function ask(
   invocation: Invocation,
@@ -113,7 +109,10 @@ function describe({ acting: { promoted }, shadows }: ShadowsView): string {
     countsText(wouldHave.restore),
   ]);
   const heading = ["NAME", "NOW", "WATCHED SINCE", "AGREED", "DIFFERED", "WOULD HAVE SHED", "RESTORED"];
-  return `${acts}\n\n${table([heading, ...rows])}`;
+  const judged = shadows.flatMap(({ name, acts, evidence }) =>
+    evidence && !acts ? [`evidence  ${name} at ${evidence.at}: ${evidence.because}`] : [],
+  );
+  return [acts, table([heading, ...rows]), ...(judged.length > 0 ? [judged.join("\n")] : [])].join("\n\n");
 }
 
 function promotedText({ shadow, sinceAt, by, who, reason, probationUntilAt }: PromotedView): string {

@@ -8,7 +8,7 @@ import type { Log } from "../log.ts";
 import type { RouteRules } from "../routing/rules.ts";
 import type { RouteStatistics } from "../routing/statistics.ts";
 import type { Policy } from "../scaler/situation.ts";
-import type { ReplayPolicy } from "./regret.ts";
+import type { ReplayBoth } from "./background-replay.ts";
 import type { Startup } from "./startup.ts";
 
 export interface ConductorOptions {
@@ -16,8 +16,8 @@ export interface ConductorOptions {
   environment: Readonly<Record<string, string | undefined>>;
   clock: Clock;
   log: Log;
-  /** Replays the record under another policy; absent: no shadow is promoted by evidence. */
-  replay?: ReplayPolicy;
+  /** Replays the record for the evidence; absent: a process of its own does. */
+  replay?: ReplayBoth;
 }
 
 export interface Foundation extends ConductorOptions {

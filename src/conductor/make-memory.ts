@@ -13,10 +13,10 @@ import { LearnedFootprints, mostPeaks } from "../scaler/footprints.ts";
 import { owedBytes } from "../scaler/ledger.ts";
 import type { Promised } from "../scaler/room.ts";
 import { Scaler } from "../scaler/scaler.ts";
-import type { Shadows } from "../scaler/shadows.ts";
 import { ForecastLearning } from "./forecast-learning.ts";
 import { ForecastReport } from "./forecast-report.ts";
 import type { Foundation } from "./foundation.ts";
+import type { ShadowPolicies } from "./make-shadows.ts";
 import type { State } from "./make-state.ts";
 import { MemoryWatch } from "./memory-watch.ts";
 import { actuatorOf, footprintTargetsOf, heldPluginsOf, scalingStateOf } from "./plugin-ports.ts";
@@ -44,7 +44,7 @@ export function makeMemory(
   foundation: Foundation,
   state: State,
   manager: PluginManager,
-  shadows: Shadows,
+  { shadows, onReading }: Pick<ShadowPolicies, "shadows" | "onReading">,
 ): Memory {
   const { loaded, clock, log, events } = foundation;
   const { config } = loaded;
@@ -112,7 +112,10 @@ export function makeMemory(
       },
     },
     read: () => source.memory(),
-    onReading: (reading) => watch.onReading(reading),
+    onReading: (reading) => {
+      onReading(reading.usedRatio);
+      watch.onReading(reading);
+    },
   });
   const scaler = new Scaler({
     clock,

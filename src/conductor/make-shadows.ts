@@ -3,18 +3,23 @@
 import { every } from "../clock.ts";
 import type { Config } from "../config/schema.ts";
 import { hostOomKills } from "../monitor/oom-kills.ts";
+import { selfCommand } from "../plugins/self-command.ts";
 import { policyOf } from "../scaler/policy.ts";
 import type { Order, Ordered } from "../scaler/promotion.ts";
 import type { Scaler } from "../scaler/scaler.ts";
 import { Shadows } from "../scaler/shadows.ts";
 import type { Policy } from "../scaler/situation.ts";
-import { EvidenceWatch, promotionProblems, type Watched } from "./evidence-watch.ts";
+import type { Storage } from "../storage/storage.ts";
+import { BackgroundReplay } from "./background-replay.ts";
+import { EvidenceWatch, type Judged, promotionProblems, type Watched } from "./evidence-watch.ts";
 import type { Foundation } from "./foundation.ts";
 import type { State } from "./make-state.ts";
 import { PromotionDesk } from "./promotion-desk.ts";
 import { ShadowFeed } from "./shadow-feed.ts";
 
 const minuteMs = 60_000;
+/** The plugins have started by then, and what a restart cut short is not put off for long. */
+const firstLookMs = 10_000;
 
 /** What they stand on. */
 type Grounds = Pick<Foundation, "clock" | "log" | "events" | "startup" | "loaded" | "replay" | "policy">;
@@ -24,6 +29,10 @@ export interface ShadowPolicies {
   desk: PromotionDesk;
   /** As configured. */
   watched(): readonly Watched[];
+  /** What the evidence for it was last found to be; null: nothing yet, or it needs a person. */
+  judged(name: string): Judged | null;
+  /** Memory was read; before the scaler acts on it. */
+  onReading(usedRatio: number): void;
   /** A shadow acts from now on; null: there is none of that name. */
   promote(name: string, order: Order): Ordered | null;
   /** Its policy changes when one is promoted or rolled back. */
@@ -39,8 +48,8 @@ export function makeShadows(
   oomKills: () => number | null = () => readOomKills(foundation),
 ): ShadowPolicies {
   const { clock, log, events, startup, loaded } = foundation;
-  const replay = foundation.replay ?? null;
-  refuse(loaded.config, replay);
+  refuse(loaded.config);
+  const background = makeReplay(foundation, storage);
   const feed = new ShadowFeed(storage, metrics, log);
   const shadows = new Shadows(feed);
   let scaler: Scaler | null = null;
@@ -70,17 +79,23 @@ export function makeShadows(
   use();
   const hasFailed = (name: string) => shadows.views().some((each) => each.name === name && each.failed);
   const sound = () => watched.filter(({ name }) => !hasFailed(name));
+  const replay = foundation.replay ?? background?.run ?? null;
   const evidence = new EvidenceWatch({ clock, log, storage, desk, replay, watched: sound });
   const minute = every(clock, minuteMs, () => {
     feed.flush(clock.nowMs());
     safely(foundation, () => desk.check());
-    return evidence.look();
+    // A replay takes longer than a minute, and the probation is looked after meanwhile.
+    void evidence.look();
   });
-  startup.onEnd("shadow policies", () => {
+  const first = clock.after(firstLookMs, () => void evidence.look());
+  startup.onEnd("shadow policies", async () => {
     minute.cancel();
+    first.cancel();
+    await background?.close();
     feed.flush(clock.nowMs());
   });
-  events.on("scaling.decision", ({ rule, observed }) => {
+  events.on("scaling.decision", ({ rule, actions, observed }) => {
+    if (rule !== "restore" && actions.length > 0) background?.giveWay(`a decision of rule ${rule} was made`);
     // After the decision is carried out or under way: who acts does not change in the middle of it.
     if (rule === "emergency" && !observed) clock.after(1, () => safely(foundation, () => desk.check()));
   });
@@ -88,6 +103,8 @@ export function makeShadows(
     shadows,
     desk,
     watched: () => watched,
+    judged: (name) => evidence.judged(name),
+    onReading: (usedRatio) => background?.onReading(usedRatio),
     promote: (name, order) => {
       const found = watched.find((each) => each.name === name);
       if (found && hasFailed(name))
@@ -102,7 +119,7 @@ export function makeShadows(
       scaler = driven;
     },
     configure: (config) => {
-      refuse(config, replay);
+      refuse(config);
       watch(config);
       foundation.policy = desk.configure(policyOf(config.scaler));
       scaler?.setPolicy(foundation.policy);
@@ -111,9 +128,31 @@ export function makeShadows(
   };
 }
 
-function refuse({ shadow }: Config, replay: Parameters<typeof promotionProblems>[1]): void {
-  const problems = promotionProblems(shadow, replay);
+function refuse(config: Config): void {
+  const problems = promotionProblems(config);
   if (problems.length > 0) throw new Error(problems.join("\n"));
+}
+
+/** Null where there is no file that another process could read: then nobody but a person promotes a shadow. */
+function makeReplay(foundation: Grounds, storage: Storage): BackgroundReplay | null {
+  const { clock, log, loaded } = foundation;
+  const { path, inMemoryBecause } = storage.status();
+  if (path !== null)
+    return new BackgroundReplay({
+      clock,
+      selfCommand: selfCommand(process.execPath, Bun.main),
+      database: path,
+      settings: loaded.config,
+      policy: () => foundation.policy,
+    });
+  const waiting = loaded.config.shadow.filter(({ promotion }) => promotion !== "manual");
+  if (waiting.length > 0)
+    log.warn("shadow.no_evidence", {
+      shadows: waiting.map(({ name }) => name),
+      because: `the record cannot be replayed, since the state is in memory: ${inMemoryBecause}`,
+      remedy: "set storage.path to a file that can be written, or promote by hand",
+    });
+  return null;
 }
 
 function safely({ log }: Pick<Foundation, "log">, run: () => void): void {

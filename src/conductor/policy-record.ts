@@ -5,8 +5,8 @@ import type { Policy } from "../scaler/situation.ts";
 
 const share = z.number().positive().max(1);
 
-/** What it does not name is kept: a field of another version that this one does not need. */
-const policySchema = z.looseObject({
+/** Of a whole policy. What it does not name is kept: a field of another version that this one does not need. */
+export const policySchema = z.looseObject({
   kind: z.enum(["mission", "adaptive"]),
   order: z.array(z.string()).min(1),
   shedRatio: share,

@@ -7,7 +7,6 @@ import type { HostModel } from "../replay/host.ts";
 import { ScalerJudge, type ScalerJudgeOptions } from "../replay/scaler-judge.ts";
 import { type SimulationOptions, simulate } from "../replay/simulation.ts";
 import type { Tally } from "../replay/tally.ts";
-import { policyOf } from "../scaler/policy.ts";
 import type { Policy } from "../scaler/situation.ts";
 import { ReplayForecasts } from "./replay-forecast.ts";
 
@@ -16,18 +15,27 @@ export interface Kernels {
   adaptive: AdaptiveKernel;
 }
 
+/** `order`: by which the plugins count, where that is not the policy's own. */
 export type RunListeners = Pick<SimulationOptions, "onDecision" | "onTick" | "onState" | "onOom"> &
+  Partial<Pick<SimulationOptions, "order">> &
   Pick<ScalerJudgeOptions, "onVerdict" | "thorough">;
 
+/** What a run depends on beside the policy. */
+export interface RunnerSettings {
+  forecast: Omit<Config["forecast"], "retrain" | "kernel">;
+  monitor: Pick<Config["monitor"], "interval" | "window" | "reflex">;
+  plugins: Pick<Config["plugins"], "startTimeout">;
+}
+
 export class PolicyRunner {
-  readonly #settings: Pick<Config, "scaler" | "forecast" | "monitor" | "plugins">;
+  readonly #settings: RunnerSettings;
   readonly #forecasts: ReplayForecasts;
 
-  /** `policy` in place of the settings'. Throws as `Kernel.createSeries` does. */
+  /** Throws as `Kernel.createSeries` does. */
   constructor(
-    settings: Pick<Config, "scaler" | "forecast" | "monitor" | "plugins">,
+    settings: RunnerSettings,
     kernels: Kernels,
-    readonly policy: Policy = policyOf(settings.scaler),
+    readonly policy: Policy,
   ) {
     const { forecast, monitor } = settings;
     this.#settings = settings;

@@ -17,6 +17,7 @@ import type { PromotionChange, PromotionDraft, PromotionRow } from "../storage/p
 import type { Storage } from "../storage/storage.ts";
 import { actedSince } from "./acted.ts";
 import { recordedPolicy } from "./policy-record.ts";
+import type { Regret } from "./regret.ts";
 
 export interface PromotionDeskOptions {
   clock: Clock;
@@ -28,6 +29,16 @@ export interface PromotionDeskOptions {
   oomKills: () => number | null;
   /** Another policy acts from now on. */
   onPolicy: (policy: Policy) => void;
+}
+
+/** What a promotion by evidence rests on. */
+export interface PromotionEvidence {
+  watchedMs: number;
+  /** Decisions that differed. */
+  differences: number;
+  regret: Regret | null;
+  /** What the replay took; null where it was not measured. */
+  cost: { replayMs: number; peakBytes: number } | null;
 }
 
 export class PromotionDesk {
@@ -79,15 +90,24 @@ export class PromotionDesk {
     return this.#options.storage.promotions.latest(limit);
   }
 
-  /** `policy` of `shadow` acts from now on, for `probationMs` on probation (null: none). */
-  promote(shadow: string, policy: Policy, order: Order, probationMs: number | null): Ordered {
+  /**
+   * `policy` of `shadow` acts from now on, for `probationMs` on probation (null: none). `evidence` is recorded with it, for
+   * who wants to know what it was promoted for; null: a person ordered it.
+   */
+  promote(
+    shadow: string,
+    policy: Policy,
+    order: Order,
+    probationMs: number | null,
+    evidence: PromotionEvidence | null = null,
+  ): Ordered {
     const promoted = this.#promoted;
     if (promoted?.shadow === shadow && JSON.stringify(promoted.policy) === JSON.stringify(policy))
       return { ok: false, code: "acts-already", message: `${shadow} acts already` };
     const atMs = this.#options.clock.nowMs();
     const probationUntilMs = probationMs === null ? null : atMs + probationMs;
     const oomKills = probationMs === null ? null : this.#options.oomKills();
-    return this.#change("promoted", { atMs, shadow, policy, probationUntilMs, oomKills, ...order });
+    return this.#change("promoted", { atMs, shadow, policy, probationUntilMs, oomKills, ...order }, evidence);
   }
 
   /** The configured policy acts again. */
@@ -162,12 +182,13 @@ export class PromotionDesk {
   #change(
     change: PromotionChange,
     draft: Omit<PromotionDraft, "change"> & Order & { policy: Policy },
+    evidence: PromotionEvidence | null = null,
   ): Ordered {
     const { log, events, metrics, storage, onPolicy } = this.#options;
     const problem = storage.promotions.insert({ ...draft, change });
     if (problem !== null) return { ok: false, code: "not-kept", message: `nothing was changed: ${problem}` };
     this.#promoted = change === "rolled-back" ? null : promotedOf(draft);
-    this.#audit(change, draft);
+    this.#audit(change, draft, evidence);
     const { shadow, by, who, reason } = draft;
     log.warn("scaler.policy_changed", { change, shadow, by, who, reason });
     events.publish("scaling.policy", { shadow, change, by, reason });
@@ -180,6 +201,7 @@ export class PromotionDesk {
   #audit(
     change: PromotionChange,
     { atMs, shadow, by, who, reason, probationUntilMs }: Omit<PromotionDraft, "change">,
+    evidence: PromotionEvidence | null,
   ): void {
     const ordered = by === "person" ? `ordered by ${who ?? "a person"}` : `by ${by}`;
     const does: Record<PromotionChange, string> = {
@@ -192,7 +214,14 @@ export class PromotionDesk {
       policy: this.acting.kind ?? "mission",
       rule: change,
       reason: `${does[change]}, ${ordered}: ${reason}`,
-      inputs: { shadow, by, who, probationUntilMs, thresholds: this.acting },
+      inputs: {
+        shadow,
+        by,
+        who,
+        probationUntilMs,
+        thresholds: this.acting,
+        ...(evidence ? { evidence } : {}),
+      },
       forecast: null,
       plan: null,
       actions: [],

@@ -8,6 +8,12 @@ import type { StorageReader } from "../storage/storage.ts";
 /** The record that is replayed. */
 export type Recorded = Pick<StorageReader, "samples" | "footprints" | "decisions">;
 
+/** Milliseconds since the epoch. */
+export interface Span {
+  sinceMs: number;
+  untilMs: number;
+}
+
 /** A stretch of the record under one policy; long enough (a quarter of a day) that one says little of the next. */
 export interface Stretch {
   startMs: number;
@@ -21,13 +27,14 @@ export interface Stretch {
 }
 
 /**
- * Replays the record from `sinceMs` to `untilMs` under `policy`: its stretches in the order of time, the same ones for every
- * policy. An empty list: nothing is recorded of that time.
+ * Replays the record of `span` under `policy`: its stretches in the order of time, the same ones for every policy, each
+ * plugin counted by its place in `order`. An empty list: nothing is recorded of that time.
  */
 export type ReplayPolicy = (
   record: Recorded,
   policy: Policy,
-  span: { sinceMs: number; untilMs: number },
+  span: Span,
+  order: readonly string[],
 ) => Promise<readonly Stretch[]>;
 
 export interface Regret {
@@ -48,6 +55,24 @@ export interface Totals {
 const resamples = 2_000;
 /** With fewer stretches an interval says nothing. */
 const leastStretches = 4;
+
+/** The policy that acts, and the shadow beside it. */
+export interface PolicyPair {
+  acting: Policy;
+  shadow: Policy;
+}
+
+/** Replays the record under both, each plugin counted by the order of the one that acts; null: too little is recorded. */
+export async function regretByReplay(
+  record: Recorded,
+  { acting, shadow }: PolicyPair,
+  span: Span,
+  replay: ReplayPolicy,
+): Promise<Regret | null> {
+  // By its own order a shadow would gain by what it calls important, whatever it does.
+  const { order } = acting;
+  return regretOf(await replay(record, acting, span, order), await replay(record, shadow, span, order));
+}
 
 /** Both policies on the same stretches; null while those are fewer than 4. */
 export function regretOf(acting: readonly Stretch[], shadow: readonly Stretch[]): Regret | null {

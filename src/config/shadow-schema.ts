@@ -10,7 +10,8 @@ export const mostShadows = 4;
 const dayMs = 86_400_000;
 
 const evidence = z.strictObject({
-  after: duration(60_000, 366 * dayMs, "1m to 366d").describe("Watched for at least this long"),
+  // The least that a replay can be told apart from chance by: four quarters of a day.
+  after: duration(dayMs, 366 * dayMs, "1d to 366d").describe("Watched for at least this long"),
   betterBy: ratio().describe("Better by this much weighted availability, with 95 % confidence"),
   differences: count(1, 100_000).default(20).describe("and with at least so many decisions that differ"),
 });
@@ -24,7 +25,7 @@ const shadow = z
     file: z.string().min(1).optional().describe("A policy file, in place of settings that stand here"),
     promotion: z
       .union([z.literal("manual"), evidence], {
-        error: "expected manual, or {after: 7d, betterBy: 1%, differences: 20}",
+        error: "expected manual, or {after: 7d, betterBy: 1%, differences: 20}; after is 1d to 366d",
       })
       .default("manual")
       .describe("Who lets it act: a person, or the evidence"),

@@ -39,6 +39,8 @@ export interface ShadowPort {
   };
   /** As configured, and since when each has been watched. */
   watched(): readonly { name: string; policy: Policy; sinceMs: number; settings: ShadowSettings }[];
+  /** What the evidence for it was last found to be; null: nothing yet, or it needs a person. */
+  judged(name: string): { atMs: number; enough: boolean; because: string } | null;
   /** Null: there is none of that name. */
   promote(name: string, order: Order): Ordered | null;
 }

@@ -92,11 +92,13 @@ function listView({ shadows, storage }: Services) {
     acting: { policy: desk.acting, promoted: promotedView(desk.promoted), configured: desk.configured },
     shadows: shadows.watched().map(({ name, policy, sinceMs, settings }) => {
       const view = live.get(name);
+      const judged = shadows.judged(name);
       return {
         name,
         acts: desk.promoted?.shadow === name,
         failed: view?.failed ?? false,
         promotion: settings.promotion,
+        evidence: judged && { at: isoTime(judged.atMs), enough: judged.enough, because: judged.because },
         policy,
         sinceAt: isoTime(sinceMs),
         // Written once a minute.

@@ -228,7 +228,7 @@ export class Storage {
 
 /** What a command reads beside a running conductor. */
 export interface StorageReader {
-  samples: Pick<Samples, "range" | "latest">;
+  samples: Pick<Samples, "range" | "latest" | "memory">;
   footprints: Pick<Footprints, "range" | "latest" | "recentPeaks">;
   decisions: Pick<Decisions, "byId" | "list" | "following">;
   chain: {

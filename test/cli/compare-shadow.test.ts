@@ -11,44 +11,13 @@ import { scaler } from "../../src/config/scaler-schema.ts";
 import { silentLog } from "../../src/log.ts";
 import { policyOf } from "../../src/scaler/policy.ts";
 import { resolveLocation } from "../../src/storage/location.ts";
-import { openStorage, type Storage } from "../../src/storage/storage.ts";
+import { openStorage } from "../../src/storage/storage.ts";
+import { recordDay } from "../conductor/recorded-day.ts";
 import { cleanUpAfterEach, scratchFolder } from "../e2e/clean-up.ts";
 
 const defer = cleanUpAfterEach();
 const hourMs = 3_600_000;
 const late = policyOf(scaler.parse({ policy: "adaptive" }));
-
-const GiB = 2 ** 30;
-
-/** A day and two hours of samples: 50 % of the memory, and for an hour of each six 85 % with what voice takes then. */
-function record(storage: Storage, nowMs: number): void {
-  const unknown = { cpuPercent: null, swapUsedBytes: null, swapTotalBytes: null, diskUsedPercent: null };
-  const rest = { diskFreeBytes: null, load1: null, load5: null, load15: null };
-  const stalls = { psiMemorySomePercent: null, psiMemoryFullPercent: null, psiCpuSomePercent: null };
-  const io = { psiIoSomePercent: null, psiIoFullPercent: null };
-  const from = nowMs - 26 * hourMs;
-  for (let atMs = from; atMs <= nowMs; atMs += 60_000) {
-    const high = Math.floor((atMs - from) / hourMs) % 6 === 3;
-    const memory = { memoryUsedBytes: (high ? 8.5 : 5) * GiB, memoryBudgetBytes: 10 * GiB };
-    storage.samples.insert({ atMs, ...memory, ...unknown, ...rest, ...stalls, ...io });
-    storage.footprints.insert([
-      { atMs, plugin: "voice", bytes: (high ? 4 : 0.5) * GiB, method: "cgroup" },
-      { atMs, plugin: "stubs", bytes: 0.1 * GiB, method: "cgroup" },
-    ]);
-  }
-  storage.decisions.append({
-    atMs: nowMs - hourMs,
-    policy: "mission",
-    rule: "hold",
-    reason: "nothing to do",
-    inputs: { plugins: [{ name: "voice" }, { name: "stubs" }] },
-    forecast: null,
-    plan: null,
-    actions: [],
-    alternatives: [],
-    plugins: [],
-  });
-}
 
 /** A folder with the record of a shadow that was watched for two days. */
 function recorded(withMemory = false): { folder: string; nowMs: number } {
@@ -61,7 +30,7 @@ function recorded(withMemory = false): { folder: string; nowMs: number } {
     clock,
     log: silentLog,
   });
-  if (withMemory) record(storage, nowMs);
+  if (withMemory) recordDay(storage, nowMs);
   storage.shadows.watch("late", late, nowMs - 48 * hourMs);
   storage.shadows.count("late", nowMs - 30 * hourMs, 50, 50);
   storage.shadows.count("late", nowMs - 2 * hourMs, 99, 1);

@@ -209,11 +209,11 @@ describe("check", () => {
   test("says that a shadow cannot be promoted by evidence that nothing here can give", async () => {
     const cwd = scratchFolder(defer);
     const shadow = "[{ name: late, policy: adaptive, promotion: { after: 7d, betterBy: 1% } }]";
-    writeFiles(cwd, { "conductor.yaml": `shadow: ${shadow}\n` });
+    writeFiles(cwd, { "conductor.yaml": `shadow: ${shadow}\nstorage: { path: ":memory:" }\n` });
     const { code, err } = await conductor(["check"], { cwd });
     expect([code, err]).toEqual([
       1,
-      expect.stringContaining("conductor: shadow late: promotion: expected manual: evidence needs a replay"),
+      expect.stringContaining("conductor: shadow late: promotion: expected manual: evidence needs a record"),
     ]);
   });
 

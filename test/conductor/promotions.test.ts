@@ -3,13 +3,15 @@
 import { afterEach, describe, expect, test } from "bun:test";
 import { join } from "node:path";
 import { VirtualClock } from "../../src/clock.ts";
+import type { ReplayBoth } from "../../src/conductor/background-replay.ts";
 import { makeShadows } from "../../src/conductor/make-shadows.ts";
-import type { ReplayPolicy } from "../../src/conductor/regret.ts";
+import { regretOf } from "../../src/conductor/regret.ts";
 import { Startup } from "../../src/conductor/startup.ts";
 import { configSchema } from "../../src/config/schema.ts";
 import { EventBus } from "../../src/events/bus.ts";
 import { Metrics } from "../../src/metrics/metrics.ts";
 import { policyOf } from "../../src/scaler/policy.ts";
+import type { Policy } from "../../src/scaler/situation.ts";
 import { resolveLocation } from "../../src/storage/location.ts";
 import { openStorage } from "../../src/storage/storage.ts";
 import { afterwards, recordedLog, scratchFolder, undoAll } from "../storage/scratch.ts";
@@ -24,19 +26,22 @@ const byEvidence = { ...late, promotion: { after: "2d", betterBy: "1%", differen
 
 /** Replays to a fixed availability by policy: that of `late` is better by `gain`, every quarter of a day. */
 const replaying =
-  (gain: number, asked: string[] = []): ReplayPolicy =>
-  async (_, { kind = "mission" }, { sinceMs, untilMs }) => {
-    asked.push(kind);
-    const stretches = [];
-    for (let startMs = sinceMs; startMs + 6 * hourMs <= untilMs; startMs += 6 * hourMs)
-      stretches.push({
-        startMs,
-        weightedAvailability: 0.9 + (kind === "adaptive" ? gain : 0),
-        oomMinutes: 0,
-        criticalMinutes: 0,
-        sheds: 1,
-      });
-    return stretches;
+  (gain: number, asked: string[] = []): ReplayBoth =>
+  async ({ acting, shadow }, { sinceMs, untilMs }) => {
+    const under = ({ kind = "mission" }: Policy) => {
+      asked.push(kind);
+      const stretches = [];
+      for (let startMs = sinceMs; startMs + 6 * hourMs <= untilMs; startMs += 6 * hourMs)
+        stretches.push({
+          startMs,
+          weightedAvailability: 0.9 + (kind === "adaptive" ? gain : 0),
+          oomMinutes: 0,
+          criticalMinutes: 0,
+          sheds: 1,
+        });
+      return stretches;
+    };
+    return { outcome: "done", regret: regretOf(under(acting), under(shadow)), cost: null };
   };
 
 function house(
@@ -45,7 +50,8 @@ function house(
     replay,
     path = join(scratchFolder(), "conductor.db"),
     atMs = 0,
-  }: { replay?: ReplayPolicy; path?: string; atMs?: number } = {},
+    more = {},
+  }: { replay?: ReplayBoth; path?: string; atMs?: number; more?: object } = {},
 ) {
   const clock = new VirtualClock(1_800_000_000_000 + atMs);
   const { log, lines } = recordedLog();
@@ -59,7 +65,7 @@ function house(
     { version: "1", commit: "c", kernel: "js" },
     { plugin: [], forecast: [], calibration: [] },
   );
-  const config = configSchema.parse({ shadow });
+  const config = configSchema.parse({ shadow, ...more });
   const foundation = {
     clock,
     log,
@@ -196,15 +202,67 @@ describe("a person", () => {
 });
 
 describe("evidence", () => {
-  test("is refused at the start, and at a reload, where nothing can replay the record", () => {
-    expect(() => house([byEvidence])).toThrow(
-      /^shadow late: promotion: expected manual: evidence needs a replay/,
+  test("is refused at the start, and at a reload, where no record can be replayed", () => {
+    const inMemory = { storage: { path: ":memory:" } };
+    expect(() => house([byEvidence], { more: inMemory })).toThrow(
+      /^shadow late: promotion: expected manual: evidence needs a record on the disk to replay, and storage.path is :memory:$/,
     );
     const it = house([late]);
-    expect(() => it.configure(configSchema.parse({ shadow: [byEvidence] }))).toThrow(
-      /evidence needs a replay/,
+    const short = { retention: { samples: "1d" } };
+    expect(() => it.configure(configSchema.parse({ shadow: [byEvidence], storage: short }))).toThrow(
+      /^shadow late: promotion.after: 48 h: expected at most storage.retention.samples \(24 h\): what is older cannot be replayed$/,
     );
     expect(it.watched()).toMatchObject([{ settings: { promotion: "manual" } }]);
+  });
+
+  test("waits where the state came to lie in memory: it says so, and conductor starts", async () => {
+    const it = house([byEvidence], { path: ":memory:" });
+    expect(it.lines.map(({ event }) => event)).toContain("shadow.no_evidence");
+    it.differ(3);
+    await it.clock.advance(3 * dayMs);
+    expect([kindOf(it), it.judged("late")]).toEqual(["mission", null]);
+  });
+
+  test("is looked for again after ten minutes where memory was short, later and later where the replay failed", async () => {
+    const atMinutes: number[] = [];
+    let answer: Awaited<ReturnType<ReplayBoth>> = { outcome: "put-off", because: "memory is short" };
+    const it: ReturnType<typeof house> = house([byEvidence], {
+      replay: async () => {
+        atMinutes.push(Math.round(laterOf(it) / 60_000));
+        return answer;
+      },
+    });
+    it.differ(3);
+    await it.clock.advance(2 * dayMs + 85 * 60_000);
+    const begin = atMinutes[0] ?? 0;
+    expect(atMinutes.slice(0, 3).map((at) => at - begin)).toEqual([0, 10, 20]);
+    expect(it.judged("late")).toMatchObject({
+      enough: false,
+      because: "it was not replayed: memory is short",
+    });
+    answer = { outcome: "failed", because: "it ended with exit code 1" };
+    await it.clock.advance(10 * 60_000);
+    const failed = atMinutes.length;
+    await it.clock.advance(7 * hourMs);
+    expect(atMinutes.slice(failed).map((at) => at - (atMinutes[failed - 1] ?? 0))).toEqual([120, 360]);
+    expect(kindOf(it)).toBe("mission");
+  });
+
+  test("does not count for a policy that was replaced while it was replayed", async () => {
+    const answered = Promise.withResolvers<void>();
+    const replay = replaying(0.05);
+    const it = house([byEvidence], {
+      replay: async (...asked) => {
+        await answered.promise;
+        return replay(...asked);
+      },
+    });
+    it.differ(3);
+    await it.clock.advance(2 * dayMs + 2 * hourMs);
+    it.configure(configSchema.parse({ shadow: [{ ...byEvidence, shed: "90%" }] }));
+    answered.resolve();
+    await it.clock.advance(1_000);
+    expect([kindOf(it), it.announced]).toEqual(["mission", []]);
   });
 
   test("promotes after its time, with enough decisions that differ and a gain that is no chance; then it is kept", async () => {
@@ -215,6 +273,11 @@ describe("evidence", () => {
     expect([kindOf(it), asked]).toEqual(["mission", []]);
     await it.clock.advance(4 * hourMs);
     expect([kindOf(it), asked]).toEqual(["adaptive", ["mission", "adaptive"]]);
+    const [promoted] = it.storage.decisions.list().decisions;
+    expect(promoted?.inputs).toMatchObject({
+      by: "evidence",
+      evidence: { differences: 3, regret: { stretches: 8, gain: { mean: expect.closeTo(0.05) } } },
+    });
     expect(it.desk.promoted).toMatchObject({
       by: "evidence",
       reason: expect.stringContaining("3 decisions differed"),
@@ -252,6 +315,10 @@ describe("evidence", () => {
     expect(it.desk.history(1)).toMatchObject([
       { by: "probation", reason: "memory came to the emergency line (1)" },
     ]);
+    expect(it.judged("late")).toMatchObject({
+      enough: false,
+      because: expect.stringContaining("it went back for trouble"),
+    });
     await it.clock.advance(3 * dayMs);
     expect(kindOf(it)).toBe("mission");
     it.promote("late", order);

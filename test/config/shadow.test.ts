@@ -97,6 +97,11 @@ describe("shadow", () => {
       "shadow: [{ name: a, promotion: always }]",
       'shadow[0].promotion: "always": expected manual, or {after: 7d, betterBy: 1%, differences: 20}',
     ],
+    [
+      "evidence of less than a day, which nothing could be told from",
+      "shadow: [{ name: a, promotion: { after: 12h, betterBy: 1% } }]",
+      "expected manual, or {after: 7d, betterBy: 1%, differences: 20}; after is 1d to 366d",
+    ],
     ["no such file", "shadow: [{ name: a, file: p.yaml }]", "shadow a: p.yaml: cannot be read: no such file"],
   ])("refuses %s", (_, text, line) => {
     expect(problems(text).join("\n")).toContain(line);

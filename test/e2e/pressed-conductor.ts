@@ -19,6 +19,10 @@ export interface Pressed {
   scaler: string;
   hog: readonly HogStep[];
   hogBaseBytes?: number;
+  /** More of the configuration: whole sections, as YAML. */
+  config?: string;
+  /** With a state of an earlier conductor in it; default: a new one. */
+  folder?: string;
   /** More files, such as plugins/NAME/plugin.yaml. */
   files?: Record<string, string>;
   environment?: Record<string, string>;
@@ -80,6 +84,7 @@ export class PressedConductor {
   static async start(options: Pressed): Promise<PressedConductor> {
     const { name, budgetBytes, scaler, hog, hogBaseBytes = 4 * MiB } = options;
     const cgroup = new MemoryCgroup(`conductor-${name}`, 2 * budgetBytes);
+    let started: RunningConductor | null = null;
     try {
       const conductor = await RunningConductor.start({
         config: [
@@ -88,7 +93,7 @@ export class PressedConductor {
           "forecast: { horizon: 1s }",
           "plugins: { bundled: false, grace: 1s }",
           `scaler: { order: [first, hog, last], ${scaler} }`,
-          "",
+          options.config ?? "",
         ].join("\n"),
         files: {
           ...options.files,
@@ -100,11 +105,15 @@ export class PressedConductor {
         },
         wrap: (command) => cgroup.wrap(command),
         ...(options.environment ? { environment: options.environment } : {}),
+        ...(options.folder === undefined ? {} : { folder: options.folder }),
       });
+      started = conductor;
       const pressed = new PressedConductor(conductor, cgroup, budgetBytes);
       await pressed.settled();
       return pressed;
     } catch (error) {
+      await started?.terminate();
+      started?.remove();
       await cgroup.remove();
       throw error;
     }
@@ -174,10 +183,15 @@ export class PressedConductor {
     });
   }
 
-  async end(): Promise<void> {
+  /** The conductor has ended: takes the cgroup away, and leaves the folder for another one. */
+  async leave(): Promise<void> {
     this.#meter.close();
+    await this.cgroup.remove();
+  }
+
+  async end(): Promise<void> {
     await this.conductor.terminate();
     this.conductor.remove();
-    await this.cgroup.remove();
+    await this.leave();
   }
 }

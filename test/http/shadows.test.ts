@@ -33,6 +33,7 @@ describe("shadow policies", () => {
           acts: false,
           failed: false,
           promotion: "manual",
+          evidence: null,
           policy: { kind: "adaptive", shedRatio: 0.92 },
           sinceAt: "2026-01-01T00:00:00.000Z",
           agreements: 1,

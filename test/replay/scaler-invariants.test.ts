@@ -28,7 +28,7 @@ interface Seen {
 }
 
 function run(model: HostModel, settings: Config, listeners: RunListeners, kernels = wasm): Tally {
-  const runner = new PolicyRunner(settings, kernels);
+  const runner = new PolicyRunner(settings, kernels, policyOf(settings.scaler));
   try {
     return runner.run(model, listeners);
   } finally {

@@ -45,6 +45,22 @@ const listOf = <T>(each: z.ZodType<T>) =>
     .catch([])
     .transform((values) => values.flatMap((value) => each.safeParse(value).data ?? []));
 
+const totalsSchema = z.object({
+  weightedAvailability: z.number(),
+  oomMinutes: z.number(),
+  criticalMinutes: z.number(),
+  sheds: z.number(),
+});
+
+/** What a shadow was promoted for. */
+const evidenceSchema = z.object({
+  regret: z
+    .object({ stretches: z.number(), acting: totalsSchema, shadow: totalsSchema })
+    .nullish()
+    .catch(null),
+  cost: z.object({ replayMs: z.number(), peakBytes: z.number() }).nullish().catch(null),
+});
+
 const inputsSchema = z.object({
   measured: z.object({ usedBytes: z.number(), budgetBytes: z.number(), cgroup: text }).nullish().catch(null),
   plugins: listOf(pluginSchema),
@@ -56,6 +72,7 @@ const inputsSchema = z.object({
   load: loadSchema.nullish().catch(null),
   ahead: z.object({ riseRatio: z.number(), at: z.string() }).nullish().catch(null),
   thresholds: thresholdsSchema.nullish().catch(null),
+  evidence: evidenceSchema.nullish().catch(null),
 });
 
 const forecastSchema = z.object({

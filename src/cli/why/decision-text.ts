@@ -3,6 +3,7 @@
 import { escaped } from "../../log.ts";
 import { actionLines, alternativeLines, headline, planLines } from "./actions-text.ts";
 import type { DecisionFacts } from "./decision-facts.ts";
+import { evidenceLines } from "./evidence-text.ts";
 import { inputLines, type Line, pluginLines, policyLines } from "./inputs-text.ts";
 
 const ruleTexts: Readonly<Record<string, string>> = {
@@ -46,7 +47,7 @@ export function decisionText(id: number, decision: DecisionFacts, later: readonl
     ],
     [`  ${escaped(reason)}.`],
     indented([...actionLines(decision), ["outcome", note ? `${outcome}: ${note}` : outcome], ...since]),
-    indented([...inputLines(decision), ...pluginLines(decision)]),
+    indented([...evidenceLines(decision), ...inputLines(decision), ...pluginLines(decision)]),
     indented([...policyLines(decision), ...planLines(decision), ...alternativeLines(decision)]),
   );
 }

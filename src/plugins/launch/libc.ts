@@ -50,8 +50,8 @@ const errorNames: Record<number, string> = {
 
 /** Numbers that differ between architectures; those from 424 on are the same everywhere. */
 const numbers = {
-  x64: { setgroups: 116, setresuid: 117, setresgid: 119, capset: 126, mlock2: 325 },
-  arm64: { setgroups: 159, setresuid: 147, setresgid: 149, capset: 91, mlock2: 284 },
+  x64: { setgroups: 116, setresuid: 117, setresgid: 119, capset: 126, ioprio_set: 251, mlock2: 325 },
+  arm64: { setgroups: 159, setresuid: 147, setresgid: 149, capset: 91, ioprio_set: 30, mlock2: 284 },
 } as const;
 const shared = {
   mount_setattr: 442,

@@ -7,6 +7,7 @@ import type { HostModel } from "../../../src/replay/host.ts";
 import { type Judge, NoProtection } from "../../../src/replay/judge.ts";
 import { simulate } from "../../../src/replay/simulation.ts";
 import type { Tally } from "../../../src/replay/tally.ts";
+import { policyOf } from "../../../src/scaler/policy.ts";
 import { OriginalRule } from "./original.ts";
 import { StaticThreshold } from "./static-threshold.ts";
 
@@ -35,7 +36,8 @@ export async function makeArms(): Promise<Arm[]> {
     run: (model) => simulate(model, make(), { intervalMs: 30_000, horizonMs: 300_000, order }),
   });
   const scaled = (name: string, settings: object): Arm => {
-    const runner = new PolicyRunner(configSchema.parse(settings), kernels);
+    const config = configSchema.parse(settings);
+    const runner = new PolicyRunner(config, kernels, policyOf(config.scaler));
     return { name, run: (model) => runner.run(model) };
   };
   const [none, largest, byOrder, original, ols, mission, adaptive] = armNames;
