@@ -22,7 +22,8 @@ export class HeldModel {
   loadedAtMs: number | null = null;
   loadMs: number | null = null;
 
-  constructor(readonly tier: ModelTier) {}
+  /** Its file may be mended while conductor runs. */
+  constructor(public tier: ModelTier) {}
 
   get name(): string {
     return this.tier.name;
@@ -46,7 +47,7 @@ export class HeldModel {
     return {
       name: tier.name,
       quality: tier.quality,
-      state: this.engine?.state ?? "unloaded",
+      state: this.engine?.state ?? (tier.unusable === undefined ? "unloaded" : "failed"),
       contextTokens: tier.contextTokens,
       loadedContextTokens: this.ready ? (setting?.contextTokens ?? null) : null,
       mostParallel: tier.mostParallel,
@@ -62,6 +63,7 @@ export class HeldModel {
       failedRatio,
       stepDownRatio: tier.stepDownRatio,
       ...(putOffUntilMs === undefined ? {} : { putOffUntilMs }),
+      ...(tier.unusable === undefined ? {} : { unusable: tier.unusable }),
     };
   }
 }

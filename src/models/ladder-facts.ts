@@ -43,6 +43,8 @@ export interface ModelFacts {
   failedRatio: number | null;
   /** Not loaded before: it failed, or brought the pressure back. Absent: may be. */
   putOffUntilMs?: number;
+  /** Why it cannot be loaded at all, such as a file that is cut off; absent: it can. */
+  unusable?: string;
   /** Gives way at this share of the budget; null: as the policy says. */
   stepDownRatio: number | null;
 }

@@ -15,6 +15,8 @@ export interface ModelTier {
   bytes: Omit<ModelBytes, "learned">;
   stepDownRatio: number | null;
   slowestTokensPerSecond: number | null;
+  /** Why it cannot be loaded at all: its file is missing, cut off, or none; absent: it can. */
+  unusable?: string;
 }
 
 export interface Capability {

@@ -93,6 +93,12 @@ export class ModelManager {
     return this.#footprints.peaks(model);
   }
 
+  /** What is known of a model has changed, such as its file; the next load goes by it. */
+  retier(tier: ModelTier): void {
+    const model = this.#models.find(({ name }) => name === tier.name);
+    if (model) model.tier = tier;
+  }
+
   remember(model: string, peaks: readonly LearnedPeak[]): void {
     this.#footprints.remember(model, peaks);
   }

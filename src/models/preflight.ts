@@ -121,7 +121,7 @@ function loadable(
   const { models, memory, nowMs } = facts;
   if (memory === null || (ask.model === null && able.some((model) => holds(model, ask)))) return null;
   for (const model of ask.model === null ? able : able.slice(0, 1)) {
-    if (model.state !== "unloaded" && model.state !== "failed") continue;
+    if (model.unusable !== undefined || (model.state !== "unloaded" && model.state !== "failed")) continue;
     if ((model.putOffUntilMs ?? 0) > nowMs || facts.held.includes(model.name)) continue;
     const need = needOf(model, model.contextTokens);
     if (need === null || (need > 0 && need >= freeFor(model, models, memory, policy))) continue;

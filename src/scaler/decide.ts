@@ -18,6 +18,7 @@
 import { formatBytes, formatPercent } from "../config/units.ts";
 import { dependentsFirst, listed } from "./dependents.ts";
 import { drainMs } from "./latest-line.ts";
+import { modelsFirst } from "./models-first.ts";
 import { holdsMemory, neverShed, sheddingOrder } from "./order.ts";
 import { restoreOne } from "./restoring.ts";
 import {
@@ -38,16 +39,20 @@ import { planFor, type Victims } from "./victims.ts";
 export function decide(situation: Situation, forecast: ForecastFacts | null, policy: Policy): Verdict {
   const order = sheddingOrder(situation.plugins, policy.order);
   const measuredRatio = situation.measured.usedBytes / situation.measured.budgetBytes;
-  if (measuredRatio >= policy.emergencyRatio)
+  if (measuredRatio >= policy.emergencyRatio) {
+    const reason = emergencyReason(measuredRatio, policy);
+    const models = modelsFirst(situation, policy, { reason, urgent: true });
+    if (models) return models;
     return policy.kind === "adaptive"
-      ? shed(order, situation, policy, {
-          rule: "emergency",
-          reason: emergencyReason(measuredRatio, policy),
-          urgent: true,
-        })
+      ? shed(order, situation, policy, { rule: "emergency", reason, urgent: true })
       : keepOnlyTheLast(order, measuredRatio, policy);
+  }
   const cause = sheddingCause(situation, forecast, policy);
-  if (cause) return shed(order, situation, policy, { ...cause, urgent: false });
+  if (cause)
+    return (
+      modelsFirst(situation, policy, { ...cause, urgent: false }) ??
+      shed(order, situation, policy, { ...cause, urgent: false })
+    );
   return restoreOne(order, situation, forecast, policy);
 }
 

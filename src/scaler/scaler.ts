@@ -11,31 +11,25 @@ import { killAll } from "./kill-all.ts";
 import { Leases } from "./leases.ts";
 import type { DecisionRecord, Outcome } from "./ports.ts";
 import { Preflight } from "./preflight.ts";
+import { reclaimMs } from "./reclaim-time.ts";
 import type { Promised } from "./room.ts";
 import type { ScalerMode, ScalerOptions, ScalerStatus } from "./scaler-options.ts";
 import { Sightings } from "./sightings.ts";
 import type {
   Action,
   ForecastFacts,
+  GivingFacts,
   Measured,
   PluginFacts,
   Policy,
   Situation,
   Verdict,
 } from "./situation.ts";
+import { WallClock } from "./wall-clock.ts";
 import { Wishes } from "./wishes.ts";
 
 /** A killed process is gone within some 15 ms; after this the next victim of an emergency is not kept waiting. */
 const emergencyPatienceMs = 150;
-/** A wall clock that moved by more than this against the monotonic one was set; less is rounding and drift. */
-const leastStepMs = 500;
-
-/** What a kill took; a plugin that ended by itself took its own time, and of one that was hastened on the way it is not known. */
-function reclaimMs({ carried, urgent, durationMs, drainMs }: Outcome): number | null {
-  if (!carried.killed) return null;
-  if (drainMs === undefined) return urgent ? durationMs : null;
-  return urgent ? null : durationMs - drainMs;
-}
 
 export class Scaler {
   readonly #options: ScalerOptions;
@@ -50,8 +44,7 @@ export class Scaler {
   #forecast: ForecastFacts | null = null;
   #measured: Measured | null = null;
   #verdict: Verdict | null = null;
-  /** What the wall clock is ahead of the monotonic one. */
-  #wallAheadMs: number;
+  readonly #wallClock: WallClock;
   #running: Promise<void> | null = null;
   #restoring: { plugin: string; done: Promise<void> } | null = null;
   readonly #exhaustion = new Exhaustion();
@@ -72,7 +65,7 @@ export class Scaler {
       memoryNow: () => this.#memoryNow(),
       makeRoom: (next) => this.#makeRoom(next),
     });
-    this.#wallAheadMs = options.clock.nowMs() - options.clock.monotonicMs();
+    this.#wallClock = new WallClock(options.clock);
   }
 
   status(): ScalerStatus {
@@ -145,11 +138,8 @@ export class Scaler {
 
   /** Changes are told in wall-clock time, and a dwell lasts as long as it says: when that clock was set, they move with it. */
   #followWallClock(): void {
-    const { clock } = this.#options;
-    const aheadMs = clock.nowMs() - clock.monotonicMs();
-    const movedMs = Math.round(aheadMs - this.#wallAheadMs);
-    this.#wallAheadMs = aheadMs;
-    if (Math.abs(movedMs) > leastStepMs) this.#tell((each) => each.clockMoved(movedMs));
+    const movedMs = this.#wallClock.movedMs();
+    if (movedMs !== 0) this.#tell((each) => each.clockMoved(movedMs));
   }
 
   /** What happens to the host, the acting policy learns first. */
@@ -199,6 +189,12 @@ export class Scaler {
       this.#tell((each) => each.started(nowMs));
     }
     this.#admission.moved(plugin, state, () => this.#memoryNow());
+  }
+
+  /** What local models are about to give back; and whether one is loading, so that its growth says nothing of what comes. */
+  onModels(giving: GivingFacts | null, loading: boolean): void {
+    this.#tell((each) => each.gives(giving));
+    if (loading) this.#tell((each) => each.started(this.#options.clock.nowMs()));
   }
 
   /** What is promised to starts, second copies and leases, and how much of it was taken. */
@@ -276,6 +272,9 @@ export class Scaler {
         this.#open(this.#recordOf(situation, verdict));
         this.#options.log.error("scaler.exhausted", { reason: verdict.reason, ...measured });
       }
+      // Nothing is done, and why not is of interest: told once, when it begins.
+      if (acts && verdict.rule === "models-first" && this.#verdict?.rule !== verdict.rule)
+        this.#open(this.#recordOf(situation, verdict));
       this.#verdict = verdict;
       if (!acts) this.#wishes.follow(verdict, nowMs, () => this.#recordOf(situation, verdict));
       if (!acts || verdict.actions.length === 0 || verdict.rule === "restore") {

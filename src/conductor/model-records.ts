@@ -1,0 +1,122 @@
+/** What the language models do, into the record, the metrics and the events; and what was learned of them, kept. */
+
+import type { Clock } from "../clock.ts";
+import type { ModelSettings } from "../config/models-schema.ts";
+import type { Publisher } from "../events/bus.ts";
+import type { Log } from "../log.ts";
+import type { Metrics } from "../metrics/metrics.ts";
+import type { LadderPolicy, LadderSituation, LadderVerdict } from "../models/ladder-facts.ts";
+import type { ModelManager } from "../models/manager.ts";
+import type { ModelChanged } from "../models/manager-ports.ts";
+import { modelPolicy } from "../storage/decision-row.ts";
+import { StorageError } from "../storage/errors.ts";
+import type { Storage } from "../storage/storage.ts";
+
+export interface ModelRecordsOptions {
+  clock: Clock;
+  log: Log;
+  publisher: Publisher;
+  storage: Pick<Storage, "decisions" | "modelPeaks">;
+  metrics: Metrics;
+  policy: LadderPolicy;
+}
+
+interface Open {
+  id: number;
+  startedMs: number;
+  action: Record<string, unknown>;
+}
+
+/** What a model is made of: what was learned of another one under its name tells nothing. */
+export const sourceOf = ({ engine, model, url, command }: ModelSettings): string =>
+  JSON.stringify([engine, model ?? null, url ?? null, command ?? null]);
+
+export class ModelRecords {
+  readonly #options: ModelRecordsOptions;
+  /** Peaks as they were kept last, by model. */
+  readonly #kept = new Map<string, string>();
+  #open: Open | null = null;
+
+  constructor(options: ModelRecordsOptions) {
+    this.#options = options;
+  }
+
+  /** Changes are recorded, holds are not. A new one ends the one before, which it gave up. */
+  decided({ nowMs: _, models, ...situation }: LadderSituation, verdict: LadderVerdict): void {
+    if (verdict.action === "hold") return;
+    const { clock, log, publisher, storage, metrics, policy } = this.#options;
+    const { rule, reason, rejected, action: kind, model, ...terms } = verdict;
+    const action = { kind, plugin: model, urgent: rule === "emergency", ...termsOf(terms) };
+    const decisionId = storage.decisions.append({
+      atMs: clock.nowMs(),
+      policy: modelPolicy,
+      rule,
+      reason,
+      inputs: { ...situation, models, ladder: policy },
+      forecast: null,
+      plan: null,
+      actions: [action],
+      alternatives: rejected.map(({ model: plugin, because }) => ({ kind, plugin, because })),
+      plugins: "from" in verdict && verdict.from !== model ? [model, verdict.from] : [model],
+    });
+    this.ended("another decision took its place");
+    this.#open = { id: decisionId, startedMs: clock.monotonicMs(), action };
+    metrics.countDecision(rule, "model");
+    log.info("model.decided", { decisionId, rule, reason, action: kind, model });
+    publisher.publish("scaling.decision", {
+      decisionId,
+      rule,
+      reason,
+      actions: [`${kind} ${model}`],
+      observed: false,
+    });
+  }
+
+  /** The change that was decided last is over; harmless when none is open. */
+  ended(detail: string, done = true): void {
+    const open = this.#open;
+    if (!open) return;
+    this.#open = null;
+    const { clock, storage } = this.#options;
+    const durationMs = Math.round(clock.monotonicMs() - open.startedMs);
+    storage.decisions.setOutcome(open.id, [{ ...open.action, durationMs, done, detail }], clock.nowMs());
+  }
+
+  changed(event: ModelChanged): void {
+    const { log, publisher, metrics } = this.#options;
+    log.warn("model.changed", { ...event });
+    publisher.publish("model.changed", { ...event });
+    if (event.from !== event.to) metrics.models.changed(event.from, event.to);
+  }
+
+  /** What earlier runs learned. */
+  remember(manager: ModelManager, settings: readonly ModelSettings[]): void {
+    const { storage, log } = this.#options;
+    try {
+      for (const each of settings)
+        manager.remember(each.name, storage.modelPeaks.of(each.name, sourceOf(each)));
+    } catch (error) {
+      if (!(error instanceof StorageError)) throw error;
+      log.warn("model.peaks-unread", { because: error.message });
+    }
+  }
+
+  /** Keeps what is new, and shows how each stands. */
+  measured(manager: ModelManager, settings: readonly ModelSettings[]): void {
+    const { storage, clock, metrics } = this.#options;
+    metrics.models.show(manager.facts());
+    for (const each of settings) {
+      const peaks = manager.peaks(each.name);
+      const text = JSON.stringify(peaks);
+      if (peaks.length === 0 || this.#kept.get(each.name) === text) continue;
+      if (storage.modelPeaks.keep(each.name, sourceOf(each), peaks, clock.nowMs()))
+        this.#kept.set(each.name, text);
+    }
+  }
+}
+
+/** Of a verdict what tells how, in the words of the record. */
+function termsOf(terms: Record<string, unknown>): Record<string, unknown> {
+  const { needBytes = null, setting, ...rest } = terms;
+  return { ...rest, expectedBytes: needBytes, ...(typeof setting === "object" ? setting : {}) };
+}
