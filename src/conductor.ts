@@ -128,6 +128,8 @@ export async function startConductor(options: ConductorOptions): Promise<Running
     stop: async () => {
       foundation.waitingFor = "conductor is stopping";
       toldToEndMs = clock.monotonicMs();
+      // Beside the requests, so that both have the time that there is.
+      void models?.close();
       router.close();
       letters.redriver.pause();
       await startup.unwind();

@@ -1,6 +1,6 @@
 /** Step "models": the language models, their processes and memory, and what is told of them. Loaded only where some are configured. */
 
-import { every } from "../clock.ts";
+import { every, sleep } from "../clock.ts";
 import type { LadderSettings } from "../config/ladder-schema.ts";
 import type { ModelSettings } from "../config/models-schema.ts";
 import type { ModelAnswer } from "../metrics/model-metrics.ts";
@@ -31,6 +31,11 @@ const evaluateEveryMs = 200;
 const measureEveryMs = 10_000;
 /** A file that could not be used is looked at again. */
 const lookAgainEveryMs = 30_000;
+
+/** When conductor ends: for the answers under way, and then for the models' processes to end in order. */
+const answersEndMs = 1_500;
+const orderEndMs = 2_500;
+const stepMs = 20;
 
 const policyOf = (settings: LadderSettings): LadderPolicy => ({
   ...ladderPolicy,
@@ -160,14 +165,14 @@ class ModelDriver {
   readonly #timers: { cancel(): void }[] = [];
   #evaluatedMs = Number.NEGATIVE_INFINITY;
   #begun = false;
-  #closed = false;
+  #closing: Promise<void> | null = null;
 
   constructor(parts: DriverParts) {
     this.#parts = parts;
   }
 
   begin(read: readonly ReadModel[]): void {
-    if (this.#closed) return;
+    if (this.#closing) return;
     const { memory, foundation } = this.#parts;
     const { clock } = foundation;
     this.#begun = true;
@@ -237,12 +242,28 @@ class ModelDriver {
     }
   }
 
-  async close(): Promise<void> {
-    this.#closed = true;
+  /** Answers under way have a moment to end, then they are stopped; a process that will not end is killed. */
+  close(): Promise<void> {
+    this.#closing ??= this.#close();
+    return this.#closing;
+  }
+
+  async #close(): Promise<void> {
+    const { memory, models, records, settings, processes, foundation } = this.#parts;
+    const { clock, log } = foundation;
     for (const timer of this.#timers) timer.cancel();
-    const { memory, models, records, settings } = this.#parts;
     memory.watch.models = null;
+    const untilMs = clock.monotonicMs() + answersEndMs;
+    while (isAnswering(models) && clock.monotonicMs() < untilMs) await sleep(clock, stepMs);
+    const late = clock.after(orderEndMs, () => {
+      log.warn("model.slow-to-end", { detail: "the processes of the models are killed" });
+      for (const { name } of settings) processes.kill(name);
+    });
     await models.close();
+    late.cancel();
     if (this.#begun) records.measured(models, settings);
   }
 }
+
+const isAnswering = (models: ModelManager): boolean =>
+  models.facts().some(({ generating }) => generating > 0);

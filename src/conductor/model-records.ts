@@ -84,9 +84,10 @@ export class ModelRecords {
 
   changed(event: ModelChanged): void {
     const { log, publisher, metrics } = this.#options;
-    log.warn("model.changed", { ...event });
+    const { from, to, reason } = event;
+    log.warn("model.changed", { from, to, reason, quality: event.new?.quality ?? null });
     publisher.publish("model.changed", { ...event });
-    if (event.from !== event.to) metrics.models.changed(event.from, event.to);
+    if (from !== to) metrics.models.changed(from, to);
   }
 
   /** What earlier runs learned. */

@@ -122,11 +122,10 @@ export class PluginManager {
     this.#versions.open(keptFolder === null ? null : new VersionStore(keptFolder));
     await this.#updates.applyPins();
     // Where there is no room for all, the last to be shed is the first to be asked for.
-    const { order } = this.#options;
     const eager = this.#roster
       .supervisors()
       .filter((each) => each.manifest.start === "eager" && each.wanted() !== "disabled")
-      .sort((a, b) => order.indexOf(b.name) - order.indexOf(a.name));
+      .sort((a, b) => this.#options.order.indexOf(b.name) - this.#options.order.indexOf(a.name));
     await Promise.all(
       eager.map((supervisor) => supervisor.start("started with conductor", { automatic: true })),
     );
