@@ -26,7 +26,7 @@ export interface Models {
   close(): Promise<void>;
 }
 
-/** Readings come up to twenty times a second; the ladder is asked so often, and at once in an emergency. */
+/** Readings come up to twenty times a second; the ladder is asked so often, and with each one when memory is short. */
 const evaluateEveryMs = 200;
 const measureEveryMs = 10_000;
 /** A file that could not be used is looked at again. */
@@ -97,8 +97,15 @@ export async function makeModels(
     const process = processes.nameOf(model);
     return process === null ? null : watch.measureFootprint(process);
   };
-  const room = new ModelMemory({ clock, log, scaler, footprintBytes: measureModel, finishMs: ladder.finish });
   const policy = policyOf(ladder);
+  const room = new ModelMemory({
+    clock,
+    log,
+    scaler,
+    footprintBytes: measureModel,
+    finishMs: ladder.finish,
+    policy,
+  });
   const { storage, metrics } = state;
   const records = new ModelRecords({ clock, log, publisher: events, storage, metrics, policy });
   const read = await readModels(settings);
@@ -189,8 +196,10 @@ class ModelDriver {
     const { room, models, memory, foundation } = this.#parts;
     room.take(reading);
     const nowMs = foundation.clock.monotonicMs();
-    const urgent = reading.usedRatio >= foundation.loaded.config.ladder.emergency;
-    if (urgent || nowMs - this.#evaluatedMs >= evaluateEveryMs) {
+    // At the line, before the scaler judges the same reading: models go before plugins.
+    const lineRatio = Math.min(foundation.loaded.config.ladder.stepDown, foundation.policy.shedRatio);
+    const isShort = reading.usedRatio >= lineRatio;
+    if (isShort || nowMs - this.#evaluatedMs >= evaluateEveryMs) {
       this.#evaluatedMs = nowMs;
       this.#evaluate();
     }

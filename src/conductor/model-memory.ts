@@ -3,7 +3,8 @@
 import { type Clock, every } from "../clock.ts";
 import { formatBytes } from "../config/units.ts";
 import type { Log } from "../log.ts";
-import type { LadderSituation, LadderVerdict, ModelFacts } from "../models/ladder-facts.ts";
+import type { LadderPolicy, LadderSituation, LadderVerdict, ModelFacts } from "../models/ladder-facts.ts";
+import { isReady, lineOf, measuredRatio } from "../models/ladder-room.ts";
 import type { MemoryReading as ModelMemoryReading } from "../models/manager-ports.ts";
 import { freedBy, needOf } from "../models/need.ts";
 import type { MemoryReading } from "../monitor/budget.ts";
@@ -19,6 +20,7 @@ export interface ModelMemoryOptions {
   footprintBytes(model: string): number | null;
   /** Plugins wait for so long for memory that a model gives back when it has finished its answers. */
   finishMs: number;
+  policy: LadderPolicy;
 }
 
 /** A load that nobody ends is over by then: an engine's own limit comes first. */
@@ -75,11 +77,13 @@ export class ModelMemory {
   }
 
   /** What a decision of the ladder gives back, so that plugins wait for that. Told of each one. */
-  decided({ models }: LadderSituation, verdict: LadderVerdict): void {
+  decided(situation: LadderSituation, verdict: LadderVerdict): void {
+    const { models } = situation;
     const changing = models.some(({ state }) => state === "loading" || state === "unloading");
     if (changing && verdict.action === "hold") return; // What was begun goes on.
-    const bytes = givenBack(models, verdict);
-    const leaving = verdict.action === "switch" ? verdict.from : verdict.model;
+    const due = verdict.rule === "hold" ? dueSoon(situation, this.#options.policy) : null;
+    const bytes = due ? withoutSmaller(due, models) : givenBack(models, verdict);
+    const leaving = due?.name ?? (verdict.action === "switch" ? verdict.from : verdict.model);
     if (bytes <= 0 || leaving === null) {
       this.#giving = null;
       return;
@@ -107,6 +111,20 @@ export class ModelMemory {
   }
 }
 
+/** Over its line, and nothing is done: it was just loaded, or memory settles. It is the next to go. */
+function dueSoon(situation: LadderSituation, policy: LadderPolicy): ModelFacts | null {
+  const active = situation.models.find(isReady);
+  if (!active || freedBy(active) === 0) return null;
+  return measuredRatio(situation) >= lineOf(active, situation.models, policy) ? active : null;
+}
+
+/** What comes free when the model goes and the largest of the smaller ones takes its place. */
+function withoutSmaller(model: ModelFacts, models: readonly ModelFacts[]): number {
+  const smaller = models.slice(models.indexOf(model) + 1);
+  const needs = smaller.flatMap((each) => (each.unusable ? [] : (needOf(each, each.contextTokens) ?? [])));
+  return freedBy(model) - Math.max(0, ...needs.filter((bytes) => bytes < freedBy(model)));
+}
+
 /** Bytes that are free for good once the verdict is carried out; what takes the model's place is none of them. */
 function givenBack(models: readonly ModelFacts[], verdict: LadderVerdict): number {
   const named = (name: string | null) => models.find((model) => model.name === name);
@@ -122,12 +140,8 @@ function givenBack(models: readonly ModelFacts[], verdict: LadderVerdict): numbe
       const from = named(verdict.from);
       return from && !verdict.beside ? freedBy(from) - verdict.needBytes : 0;
     }
-    case "hold": {
-      if (verdict.rule !== "finish") return 0;
-      const smaller = models.slice(models.indexOf(model) + 1);
-      const needs = smaller.flatMap((each) => needOf(each, each.contextTokens) ?? []);
-      return freedBy(model) - Math.max(0, ...needs);
-    }
+    case "hold":
+      return verdict.rule === "finish" ? withoutSmaller(model, models) : 0;
     default:
       return 0;
   }
