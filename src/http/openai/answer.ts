@@ -48,8 +48,8 @@ export async function answerAsk(
   // A model may have to be loaded first, and has time limits of its own.
   limitConnection(context, 0);
   const parts = serving.manager.generate(request, gone.signal, ask.model)[Symbol.asyncIterator]();
-  const { value: first } = await parts.next();
-  if (!first || first.kind === "text") throw new Error("an answer that does not begin with who gives it");
+  const first = await nextOf(parts);
+  if (first.kind === "text") throw new Error("an answer that does not begin with who gives it");
   if (first.kind === "end" && !isWhole(first)) return problem(context, noAnswer(first, serving, ask));
   const who = whoAnswers(first, serving, ask.model);
   context.header("X-Conductor-Model", who.model);
@@ -74,6 +74,14 @@ export async function answerAsk(
     // Else nginx would hold the chunks back.
     "X-Accel-Buffering": "no",
   });
+}
+
+/** The next part. With the end the iteration is left: the place that the answer had is free before the client hears of it. */
+async function nextOf(parts: AsyncIterator<ModelPart>): Promise<ModelPart> {
+  const step = await parts.next();
+  if (step.done) throw new Error("an answer without an end");
+  if (step.value.kind === "end") await parts.return?.();
+  return step.value;
 }
 
 interface Begun {
@@ -114,12 +122,12 @@ async function whole(context: Context, { parts, early, who, frame, turn }: Begun
   let text = "";
   let end = early;
   while (end === null) {
-    const { value: part } = await parts.next();
-    if (part?.kind === "end") end = part;
-    else if (part?.kind === "text") {
+    const part = await nextOf(parts);
+    if (part.kind === "end") end = part;
+    else if (part.kind === "text") {
       text += part.text;
       turn?.said(part.text);
-    } else throw new Error("an answer without an end");
+    }
   }
   limitConnection(context, writeSeconds);
   if (!isWhole(end)) return problem(context, failureProblem(end.failure, end.refusal, param));
@@ -150,12 +158,12 @@ class EventSource implements BodySource {
   async next(): Promise<Uint8Array | null> {
     if (this.#ended) return null;
     const { parts, early, turn } = this.#begun;
-    const part = early ?? (await parts.next()).value;
-    if (part?.kind === "text") {
+    const part = early ?? (await nextOf(parts));
+    if (part.kind === "text") {
       turn?.said(part.text);
       return Buffer.from(this.#events.text(part.text));
     }
-    if (part?.kind !== "end") throw new Error("an answer without an end");
+    if (part.kind !== "end") throw new Error("an answer that names twice who gives it");
     this.#ended = true;
     return Buffer.from(this.#end(part));
   }

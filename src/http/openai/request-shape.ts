@@ -73,7 +73,10 @@ const completionShape = z.looseObject({
 
 const absent = (value: unknown): boolean => value === undefined || value === null;
 const empty = (value: unknown): boolean =>
-  absent(value) || value === false || value === 0 || Object.keys(Object(value)).length === 0;
+  absent(value) ||
+  value === false ||
+  value === 0 ||
+  (typeof value === "object" && Object.keys(Object(value)).length === 0);
 
 /** Fields that would change the answer: the values that change nothing, and what to do instead. */
 const unhonoured: Readonly<Record<string, readonly [harmless: (value: unknown) => boolean, why: string]>> = {
