@@ -4,6 +4,7 @@ import { type Context, Hono } from "hono";
 import { StorageError } from "../storage/errors.ts";
 import { boundedBody } from "./body.ts";
 import { breakerRoutes } from "./breakers.ts";
+import { conversationRoutes } from "./conversations.ts";
 import { deadLetterRoutes } from "./dead-letters.ts";
 import { whileEnding } from "./ending.ts";
 import { eventRoutes } from "./events.ts";
@@ -12,6 +13,7 @@ import { type GuardOptions, hostGuard, requireToken, tokenOffLoopback } from "./
 import { healthRoutes } from "./health.ts";
 import { integrationRoutes } from "./integrations.ts";
 import { allowedMethods } from "./methods.ts";
+import { modelRoutes } from "./models.ts";
 import { openaiErrors } from "./openai/errors.ts";
 import { openaiRoutes } from "./openai/routes.ts";
 import { pluginLogRoutes } from "./plugin-logs.ts";
@@ -68,6 +70,8 @@ export function createApp(services: Services, guard: GuardOptions): Hono {
   app.route("/api/v1/breakers", breakerRoutes(services, administrators));
   app.route("/api/v1/events", eventRoutes(services));
   app.route("/api/v1/webhooks", webhookRoutes(services, administrators));
+  app.route("/api/v1/models", modelRoutes(services, administrators));
+  app.route("/api/v1/conversations", conversationRoutes(services, administrators));
   app.route("/v1", openaiRoutes(services));
   app.notFound(nothingThere(app));
   app.onError((error, context) => failed(services, error, context));

@@ -12,14 +12,14 @@ import { ModelManager } from "../../src/models/manager.ts";
 import type { ModelAnswered, ModelChanged, ModelTier } from "../../src/models/manager-ports.ts";
 import { OpenaiDriver } from "../../src/models/openai-driver.ts";
 import { ModelServer } from "../models/model-server.ts";
-import { type Served, served } from "./served.ts";
+import { type Served, served, startMs } from "./served.ts";
 
 export const MiB = 2 ** 20;
 const sizesMiB = { large: 400, small: 100 };
 type Name = keyof typeof sizesMiB;
 
 export class ModelServingHost {
-  readonly clock = new VirtualClock();
+  readonly clock = new VirtualClock(startMs);
   readonly servers: Readonly<Record<Name, ModelServer>> = {
     large: new ModelServer(),
     small: new ModelServer(),
@@ -91,7 +91,7 @@ export class ModelServingHost {
   /** Serves; nothing is loaded yet. */
   async open(config: Record<string, unknown> = {}): Promise<void> {
     const { manager, conversations } = this;
-    this.#http = await served({ config, over: { models: { manager, conversations } } });
+    this.#http = await served({ config, over: { clock: this.clock, models: { manager, conversations } } });
   }
 
   /** Reads memory once a second for so long; each change that it begins has ended before the next. */

@@ -198,8 +198,7 @@ describe("a model server that goes wrong", () => {
 
   test("before its first text: the next rung answers, and the headers say so", async () => {
     failing("large", garbage);
-    const work = client.chat.completions.create(ask).withResponse();
-    const { data, response } = await host.http.turning(work);
+    const { data, response } = await client.chat.completions.create(ask).withResponse();
     expect(data).toMatchObject({
       model: "small",
       conductor: { degraded: true, insteadOf: "large" },
