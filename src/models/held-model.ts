@@ -1,6 +1,7 @@
 /** One model of the ladder as it stands: its engine while it is loaded, who uses it, and what is known of it. */
 
 import type { Engine } from "./engine.ts";
+import type { EngineFailure } from "./failure.ts";
 import { Feedback } from "./feedback.ts";
 import type { ModelFacts, ModelSetting } from "./ladder-facts.ts";
 import type { ModelTier } from "./manager-ports.ts";
@@ -21,6 +22,12 @@ export class HeldModel {
   idleSinceMs: number | null = null;
   loadedAtMs: number | null = null;
   loadMs: number | null = null;
+  unloadedByPerson = false;
+  pinned = false;
+  /** Since conductor runs. */
+  loads = 0;
+  /** Of its last load that failed; null since one succeeded. */
+  lastFailure: EngineFailure | null = null;
 
   /** Its file may be mended while conductor runs. */
   constructor(public tier: ModelTier) {}
@@ -64,6 +71,8 @@ export class HeldModel {
       stepDownRatio: tier.stepDownRatio,
       ...(putOffUntilMs === undefined ? {} : { putOffUntilMs }),
       ...(tier.unusable === undefined ? {} : { unusable: tier.unusable }),
+      ...(this.unloadedByPerson ? { unloadedByPerson: true as const } : {}),
+      ...(this.pinned ? { pinned: true as const } : {}),
     };
   }
 }

@@ -102,9 +102,13 @@ export class Conversations {
     }
   }
 
-  /** Harmless when there is none. */
-  delete(id: string): void {
-    this.guard.attempt("models", "crash", () => void this.#delete.run(id));
+  /** Whether there was one; false also where the disk refuses. */
+  delete(id: string): boolean {
+    let found = false;
+    const { problem } = this.guard.attempt("models", "crash", () => {
+      found = this.#delete.run(id).changes > 0;
+    });
+    return problem === null && found;
   }
 
   /** The one used last first. Throws StorageError. */
