@@ -48,6 +48,47 @@ start: eager
 health: { kind: none }
 `;
 
+export interface Message {
+  role: "user" | "assistant";
+  content: string;
+}
+
+interface Answer {
+  text: string;
+  finishReason: string | null;
+  note: string | null;
+}
+
+interface Chat {
+  model: string | null;
+  /** The first text has come. */
+  begun: Promise<void>;
+  whole: Promise<Answer>;
+}
+
+interface Chunk {
+  choices: { delta: { content?: string }; finish_reason: string | null }[];
+  conductor?: { note: string | null };
+}
+
+async function whole(body: ReadableStream<Uint8Array<ArrayBuffer>>, begun: () => void): Promise<Answer> {
+  const answer: Answer = { text: "", finishReason: null, note: null };
+  let rest = "";
+  for await (const part of body.pipeThrough(new TextDecoderStream())) {
+    const lines = (rest + part).split("\n");
+    rest = lines.pop() ?? "";
+    for (const line of lines) {
+      if (!line.startsWith("data: {")) continue;
+      const { choices, conductor } = JSON.parse(line.slice("data: ".length)) as Chunk;
+      answer.text += choices[0]?.delta.content ?? "";
+      if (answer.text !== "") begun();
+      answer.finishReason = choices[0]?.finish_reason ?? answer.finishReason;
+      answer.note = conductor?.note ?? answer.note;
+    }
+  }
+  return answer;
+}
+
 export class ModelledConductor {
   private constructor(
     readonly conductor: RunningConductor,
@@ -115,6 +156,16 @@ export class ModelledConductor {
   async hold(mib: number): Promise<void> {
     const { status, body } = await this.conductor.request("holding", { mib }, "hold");
     if (status !== 200) throw new Error(`${status}: ${JSON.stringify(body)}`);
+  }
+
+  /** Asks, and yields what is streamed as it comes: texts, and at last why it ended. */
+  async chat(messages: readonly Message[], maxTokens: number): Promise<Chat> {
+    const body = { model: "auto", stream: true, max_tokens: maxTokens, messages };
+    const response = await this.conductor.post("/v1/chat/completions", body);
+    if (response.status !== 200 || !response.body)
+      throw new Error(`${response.status}: ${await response.text()}`);
+    const chat = { model: response.headers.get("X-Conductor-Model"), begun: Promise.withResolvers<void>() };
+    return { model: chat.model, begun: chat.begun.promise, whole: whole(response.body, chat.begun.resolve) };
   }
 
   /** The oldest first. */
