@@ -198,7 +198,7 @@ class ModelDriver {
     const nowMs = foundation.clock.monotonicMs();
     // At the line, before the scaler judges the same reading: models go before plugins.
     const lineRatio = Math.min(foundation.loaded.config.ladder.stepDown, foundation.policy.shedRatio);
-    const isShort = reading.usedRatio >= lineRatio;
+    const isShort = reading.usedRatio >= lineRatio || (room.read()?.forecast?.valueRatio ?? 0) >= lineRatio;
     if (isShort || nowMs - this.#evaluatedMs >= evaluateEveryMs) {
       this.#evaluatedMs = nowMs;
       this.#evaluate();

@@ -53,7 +53,11 @@ export class ModelMemory {
     const { forecast } = scaler.status();
     const told =
       forecast?.state === "ready"
-        ? { valueRatio: forecast.valueRatio, upperRatio: forecast.upperRatio }
+        ? {
+            // What the scaler sheds for counts here too: models go before plugins.
+            valueRatio: Math.max(forecast.valueRatio, forecast.smoothedRatio),
+            upperRatio: forecast.upperRatio,
+          }
         : null;
     return { memory: { usedBytes, budgetBytes, reservedBytes }, forecast: told };
   }

@@ -79,7 +79,7 @@ async function whole(body: ReadableStream<Uint8Array<ArrayBuffer>>, begun: () =>
     rest = lines.pop() ?? "";
     for (const line of lines) {
       if (!line.startsWith("data: {")) continue;
-      const { choices, conductor } = JSON.parse(line.slice("data: ".length)) as Chunk;
+      const { choices = [], conductor } = JSON.parse(line.slice("data: ".length)) as Partial<Chunk>;
       answer.text += choices[0]?.delta.content ?? "";
       if (answer.text !== "") begun();
       answer.finishReason = choices[0]?.finish_reason ?? answer.finishReason;
@@ -111,7 +111,8 @@ export class ModelledConductor {
           "monitor: { interval: 1s }",
           "forecast: { horizon: 1s }",
           `plugins: { bundled: false, grace: 1s, config: { llama: { folder: ${library} } } }`,
-          "scaler: { order: [holding, last] }",
+          // What other work on the machine stalls is not of the test.
+          "scaler: { order: [holding, last], triggers: { stall: 100%, spike: false, timeOfDay: false } }",
           "ladder: { settle: 1s, justLoaded: 1s, calm: 4s, service: 2s, finish: 60s, putOff: { initial: 1s, max: 2s } }",
           "models:",
           ...Object.keys(shapes).map(tier),
