@@ -226,8 +226,7 @@ class ModelDriver {
   async #settled(): Promise<void> {
     const { models, records, settings } = this.#parts;
     await models.settled();
-    const failed = models.facts().find(({ state }) => state === "failed");
-    records.ended(failed ? `${failed.name} failed` : "it is as decided", failed === undefined);
+    records.settled(models.facts());
     records.measured(models, settings);
   }
 

@@ -5,7 +5,7 @@ import type { ModelSettings } from "../config/models-schema.ts";
 import type { Publisher } from "../events/bus.ts";
 import type { Log } from "../log.ts";
 import type { Metrics } from "../metrics/metrics.ts";
-import type { LadderPolicy, LadderSituation, LadderVerdict } from "../models/ladder-facts.ts";
+import type { LadderPolicy, LadderSituation, LadderVerdict, ModelFacts } from "../models/ladder-facts.ts";
 import type { ModelManager } from "../models/manager.ts";
 import type { ModelChanged } from "../models/manager-ports.ts";
 import { modelPolicy } from "../storage/decision-row.ts";
@@ -42,7 +42,7 @@ export class ModelRecords {
   }
 
   /** Changes are recorded, holds are not. A new one ends the one before, which it gave up. */
-  decided({ nowMs: _, models, ...situation }: LadderSituation, verdict: LadderVerdict): void {
+  decided({ nowMs: _, models, memory, ...situation }: LadderSituation, verdict: LadderVerdict): void {
     if (verdict.action === "hold") return;
     const { clock, log, publisher, storage, metrics, policy } = this.#options;
     const { rule, reason, rejected, action: kind, model, ...terms } = verdict;
@@ -52,14 +52,20 @@ export class ModelRecords {
       policy: modelPolicy,
       rule,
       reason,
-      inputs: { ...situation, models, ladder: policy },
+      inputs: {
+        ...situation,
+        measured: { usedBytes: memory.usedBytes, budgetBytes: memory.budgetBytes },
+        reservedBytes: memory.reservedBytes,
+        models,
+        ladder: policy,
+      },
       forecast: null,
       plan: null,
       actions: [action],
       alternatives: rejected.map(({ model: plugin, because }) => ({ kind, plugin, because })),
       plugins: "from" in verdict && verdict.from !== model ? [model, verdict.from] : [model],
     });
-    this.ended("another decision took its place");
+    this.#ended("another decision took its place", false);
     this.#open = { id: decisionId, startedMs: clock.monotonicMs(), action };
     metrics.countDecision(rule, "model");
     log.info("model.decided", { decisionId, rule, reason, action: kind, model });
@@ -72,8 +78,20 @@ export class ModelRecords {
     });
   }
 
-  /** The change that was decided last is over; harmless when none is open. */
-  ended(detail: string, done = true): void {
+  /** No change is under way any more: the one that was decided last came to what the models are now. */
+  settled(models: readonly ModelFacts[]): void {
+    const { kind, plugin } = this.#open?.action ?? {};
+    const model = models.find(({ name }) => name === plugin);
+    if (!model) return;
+    const isLoaded = model.state === "ready";
+    const done = kind === "unload" || kind === "cut" ? !isLoaded : isLoaded;
+    this.#ended(
+      done ? `${model.name} is ${model.state}` : `${model.name} is ${model.state}: see the log`,
+      done,
+    );
+  }
+
+  #ended(detail: string, done: boolean): void {
     const open = this.#open;
     if (!open) return;
     this.#open = null;
