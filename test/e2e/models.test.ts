@@ -4,7 +4,7 @@ import { afterEach, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { nodeLlamaCpp } from "../models/node-llama-cpp.ts";
 import { canMakeCgroups } from "./memory-cgroup.ts";
 import { type Message, MiB, ModelledConductor } from "./modelled-conductor.ts";
-import { until } from "./running-conductor.ts";
+import { executable, until } from "./running-conductor.ts";
 
 setDefaultTimeout(180_000);
 const library = nodeLlamaCpp();
@@ -101,6 +101,12 @@ describe.skipIf(folder === "" || !canMakeCgroups())("models in a memory cgroup",
     );
     expect(await host.conductor.states()).toMatchObject({ holding: "ready", last: "ready" });
     await until("large is ready", 60_000, async () => (await host.model("large")).state === "ready");
+    // What can be known before anything starts is refused before.
+    const check = Bun.spawnSync([executable, "check"], { cwd: host.conductor.folder });
+    expect([check.exitCode, check.stderr.toString()]).toEqual([
+      1,
+      expect.stringContaining("models: broken: it does not begin with GGUF"),
+    ]);
     expect(await host.model("broken")).toMatchObject({
       state: "failed",
       unusableBecause: "it does not begin with GGUF",
