@@ -8,6 +8,7 @@ import { makeDeadLetters } from "./conductor/make-dead-letters.ts";
 import { openWebhooks } from "./conductor/make-events.ts";
 import { beginHealth, makeHealth, openPlatforms } from "./conductor/make-health.ts";
 import { type Memory, makeMemory, sayThatNothingIsDone } from "./conductor/make-memory.ts";
+import type { Models } from "./conductor/make-models.ts";
 import { type Later, openPlugins } from "./conductor/make-plugins.ts";
 import { makeRouter, openHttp } from "./conductor/make-routing.ts";
 import { makeShadows } from "./conductor/make-shadows.ts";
@@ -54,7 +55,11 @@ export async function startConductor(options: ConductorOptions): Promise<Running
     waitingFor: "the plugins are starting",
   };
   const later: Later = { metrics: null, scaler: null, disabled: null, stateFolder: null };
-  const manager = await startup.step("configuration and plugins", () => openPlugins(foundation, later));
+  // What runs no models does not hold their code either.
+  const modelling = loaded.config.models.length > 0 ? await import("./conductor/make-models.ts") : null;
+  const manager = await startup.step("configuration and plugins", () =>
+    openPlugins(foundation, later, (opened) => modelling?.registerModels(loaded.config.models, opened)),
+  );
   const state = await startup.step("database and metrics", () => openState(foundation));
   later.metrics = state.metrics;
   later.disabled = disabledStoreOf(state.storage, log);
@@ -78,10 +83,25 @@ export async function startConductor(options: ConductorOptions): Promise<Running
     const usedMs = toldToEndMs === null ? 0 : clock.monotonicMs() - toldToEndMs;
     return mayRun ? endPlugins(foundation, manager, endMs - usedMs) : undefined;
   });
+  const models = await startup.step("models", () =>
+    modelling?.makeModels(foundation, state, manager, memory),
+  );
+  startup.onEnd("models", () => models?.close());
   const router = makeRouter(foundation, state, manager, health, memory);
   const letters = makeDeadLetters(foundation, state, manager, router);
   const { url, stop } = await startup.step("routing", () =>
-    openHttp(foundation, state, manager, health, memory, policies, router, webhooks, letters),
+    openHttp(
+      foundation,
+      state,
+      manager,
+      health,
+      memory,
+      policies,
+      router,
+      webhooks,
+      letters,
+      models?.serving ?? null,
+    ),
   );
   closeHttp = () => stop(true);
   mayRun = true;
@@ -91,7 +111,7 @@ export async function startConductor(options: ConductorOptions): Promise<Running
   log.info("http.listening", { url });
   startup.onEnd("requests", () => drain(router, clock, drainMs(loaded.config.plugins.grace)));
   // Requests that were waiting are answered first: starting processes blocks for some milliseconds each.
-  const starting = clock.after(1, () => void startPlugins(foundation, manager));
+  const starting = clock.after(1, () => void startPlugins(foundation, manager, models));
   startup.onEnd("start of the plugins", () => starting.cancel());
   return {
     url,
@@ -108,6 +128,8 @@ export async function startConductor(options: ConductorOptions): Promise<Running
     stop: async () => {
       foundation.waitingFor = "conductor is stopping";
       toldToEndMs = clock.monotonicMs();
+      // Beside the requests, so that both have the time that there is.
+      void models?.close();
       router.close();
       letters.redriver.pause();
       await startup.unwind();
@@ -129,8 +151,12 @@ function setMode(
   else log.warn("scaler.acting", { detail: "plugins are shed and restored from now on" });
 }
 
-/** Starts the eager plugins; one that fails does not keep conductor from being ready. */
-async function startPlugins(foundation: Foundation, manager: PluginManager): Promise<void> {
+/** Starts the eager plugins, then the models; one that fails does not keep conductor from being ready. */
+async function startPlugins(
+  foundation: Foundation,
+  manager: PluginManager,
+  models: Models | undefined,
+): Promise<void> {
   const { log, clock, startedMonotonicMs } = foundation;
   const locked = lockCode();
   if (!locked.ok)
@@ -147,6 +173,7 @@ async function startPlugins(foundation: Foundation, manager: PluginManager): Pro
     return;
   }
   foundation.waitingFor = null;
+  models?.begin();
   const plugins = manager.list().map(({ name, state }) => `${name}: ${state}`);
   log.info("conductor.ready", { plugins, startMs: Math.round(clock.monotonicMs() - startedMonotonicMs) });
 }

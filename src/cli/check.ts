@@ -1,6 +1,7 @@
 import { join } from "node:path";
 import { promotionProblems } from "../conductor/evidence-watch.ts";
 import { missingSecrets } from "../conductor/make-events.ts";
+import { storagePath } from "../conductor/make-state.ts";
 import type { RouteRule } from "../config/route-rule.ts";
 import { pluginSearchPath } from "../plugins/child-environment.ts";
 import { scanCode } from "../plugins/code-scan.ts";
@@ -11,6 +12,7 @@ import { folderOfSource } from "../plugins/found-plugin.ts";
 import { pluginPlaces } from "../plugins/plugin-folders.ts";
 import { type Command, configOption, exitCode, outputOption, wantsJson } from "./command.ts";
 import { configuration } from "./configuration.ts";
+import { modelFindings } from "./model-support.ts";
 
 /** `conductor check`: everything that is wrong with the configuration and the plugins, without starting anything. */
 export const checkCommand: Command = {
@@ -31,6 +33,8 @@ export const checkCommand: Command = {
       ...requirementErrors(plugins),
       ...promotionProblems(config),
     ];
+    const models = await modelFindings(config, storagePath(config, baseFolder), invocation.environment);
+    found.push(...models.errors);
     const details: Details[] = [];
     // One after the other: each holds files open.
     for (const plugin of plugins) details.push(await detailsOf(plugin));
@@ -39,6 +43,7 @@ export const checkCommand: Command = {
       ...missingSecrets(config, invocation.environment).map((line) => `webhooks: ${line}`),
       ...orderWarnings(config.scaler.order, plugins),
       ...ruleWarnings(config.routing.rules, plugins),
+      ...models.warnings,
       ...details.flatMap((each) => each.warnings),
     ];
     const ok = found.length === 0;

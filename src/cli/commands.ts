@@ -13,6 +13,7 @@ import { evaluateCommand } from "./evaluate.ts";
 import { eventsCommand } from "./events.ts";
 import { forecastCommand } from "./forecast.ts";
 import { initCommand } from "./init.ts";
+import { modelsCommand } from "./models.ts";
 import { pluginsCommand } from "./plugins.ts";
 import { preflightCommand } from "./preflight.ts";
 import { replayCommand } from "./replay.ts";
@@ -29,6 +30,7 @@ export const commands: readonly Command[] = [
   checkCommand,
   statusCommand,
   pluginsCommand,
+  modelsCommand,
   eventsCommand,
   breakersCommand,
   whyCommand,

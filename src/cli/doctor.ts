@@ -1,4 +1,4 @@
-import { resolve } from "node:path";
+import { storagePath } from "../conductor/make-state.ts";
 import type { Support } from "../plugins/enforcement.ts";
 import { limitsSupport } from "../plugins/limits-support.ts";
 import { sandboxSupport } from "../plugins/sandbox-support.ts";
@@ -7,6 +7,7 @@ import { type Command, exitCode, outputOption, serverOption, wantsJson } from ".
 import { configuration } from "./configuration.ts";
 import { oomScoreSupport, portSupport, pressureSupport, stateSupport, swapSupport } from "./doctor-checks.ts";
 import { doctorText, statusOf, unitExcerpt } from "./doctor-text.ts";
+import { modelsSupport } from "./model-support.ts";
 
 /** `conductor doctor`: what this host can enforce and what it lacks, each with what would grant it. */
 export const doctorCommand: Command = {
@@ -23,18 +24,16 @@ export const doctorCommand: Command = {
   run: async (invocation) => {
     const json = wantsJson(invocation);
     const { config, baseFolder } = configuration(invocation);
-    const { path } = config.storage;
+    const place = storagePath(config, baseFolder);
     const checks: Support[] = [
       ...limitsSupport(),
       ...(await sandboxSupport(selfCommand(process.execPath, Bun.main))),
       pressureSupport(),
       swapSupport(),
       oomScoreSupport(),
-      stateSupport(
-        path === undefined || path === ":memory:" ? path : resolve(baseFolder, path),
-        invocation.environment,
-      ),
+      stateSupport(place, invocation.environment),
       await portSupport(config.http.host, config.http.port),
+      ...(await modelsSupport(config, place, invocation.environment)),
     ];
     const ok = checks.every(({ missing }) => missing === null);
     if (json) {

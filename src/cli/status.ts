@@ -3,6 +3,7 @@ import { askConductor } from "./client.ts";
 import { type Command, exitCode, outputOption, serverOption, wantsJson } from "./command.ts";
 import { type ForecastView, trustOf } from "./forecast-facts.ts";
 import { type PluginRow, pluginTable } from "./plugins/plugin-table.ts";
+import { table } from "./table.ts";
 
 interface ScalingStatus {
   mode: string;
@@ -14,7 +15,16 @@ interface ScalingStatus {
   shedding: boolean;
   /** Conductor's own; null where the system has none. */
   oomScoreAdj: number | null;
+  models: ModelRow[];
   reservations: { kind: string; name: string; bytes: number; takenBytes: number }[];
+}
+
+interface ModelRow {
+  name: string;
+  state: string;
+  footprintBytes: number | null;
+  contextTokens: number | null;
+  unusableBecause: string | null;
 }
 
 /** Promises that are named; of more only their number is told. */
@@ -80,7 +90,21 @@ function describe(scaling: ScalingStatus, plugins: PluginRow[]): string {
     `itself    ${rankText(oomScoreAdj)}`,
     "",
     pluginTable(plugins),
+    ...modelLines(scaling.models),
   ].join("\n");
+}
+
+/** The models, the best first, under the plugins; nothing where there are none. */
+function modelLines(models: readonly ModelRow[]): string[] {
+  if (models.length === 0) return [];
+  const rows = models.map(({ name, state, footprintBytes, contextTokens, unusableBecause }) => [
+    name,
+    state,
+    footprintBytes === null ? "" : formatBytes(footprintBytes),
+    contextTokens === null ? "" : String(contextTokens),
+    unusableBecause ?? "",
+  ]);
+  return ["", table([["MODEL", "STATE", "MEMORY", "CONTEXT", ""], ...rows])];
 }
 
 /** Only where another policy acts, or none does: that must not be overlooked. */

@@ -137,6 +137,8 @@ export function makeMemory(
     const standing = manager.standing(plugin);
     if (!standing) return;
     if (standing.state === "starting") learned.started(plugin, clock.nowMs());
+    // What a model takes is promised by whoever loads it.
+    if (manager.isPart(plugin)) return;
     scaler.onPluginState(plugin, scalingStateOf(standing.state));
   });
   const begin = () => {

@@ -20,8 +20,12 @@ export interface Later {
   stateFolder: string | null;
 }
 
-/** Finds the plugins. Throws when a folder is missing or two plugins share a name; a broken one is only listed. */
-export async function openPlugins(foundation: Foundation, later: Later): Promise<PluginManager> {
+/** Finds the plugins, and what `register` adds. Throws when a folder is missing or two plugins share a name; a broken one is only listed. */
+export async function openPlugins(
+  foundation: Foundation,
+  later: Later,
+  register: (manager: PluginManager) => Promise<void> | undefined,
+): Promise<PluginManager> {
   const { loaded, clock, log, events, environment } = foundation;
   const { plugins, scaler } = loaded.config;
   const manager = new PluginManager({
@@ -56,6 +60,7 @@ export async function openPlugins(foundation: Foundation, later: Later): Promise
     healthTimeoutMs: loaded.config.health.timeout,
     healthFailures: loaded.config.health.failures,
   });
+  await register(manager);
   const { errors } = await manager.discover();
   if (errors.length > 0) throw new Error(errors.map(({ message }) => message).join("\n"));
   for (const { name, state, reason } of manager.list())

@@ -3,6 +3,7 @@
 import { every } from "../clock.ts";
 import { createApp } from "../http/app.ts";
 import { type HttpServer, listen } from "../http/server.ts";
+import type { ModelServing } from "../models/serving.ts";
 import type { PluginManager } from "../plugins/manager.ts";
 import { Bulkheads } from "../routing/bulkheads.ts";
 import { Retrying } from "../routing/retrying.ts";
@@ -72,6 +73,7 @@ export function openHttp(
   router: Router,
   webhooks: Webhooks,
   { intake, redriver }: Letters,
+  models: ModelServing | null,
 ): HttpServer {
   const { clock, log, loaded, startedAtMs } = foundation;
   const { config } = loaded;
@@ -104,7 +106,7 @@ export function openHttp(
       kernelFellBackBecause: state.kernelFellBackBecause,
       scaler,
       shadows: policies,
-      models: null,
+      models,
       notReadyBecause: () => foundation.waitingFor,
     },
     { host, port: () => server.port, allowedHosts, token: state.token },

@@ -44,6 +44,11 @@ export interface MemoryWatchOptions {
   requests: () => number;
 }
 
+/** Takes each reading before the scaler does. */
+export interface ReadingTaker {
+  onReading(reading: MemoryReading): void;
+}
+
 /** Over this share of the budget it is asked whether everything waits for memory: below, nothing does. */
 const stallFromRatio = 0.5;
 /** Footprints that cost microseconds are learned this often between samples. */
@@ -60,6 +65,8 @@ export class MemoryWatch {
   #learnedAtMs = Number.NEGATIVE_INFINITY;
   #ownMemoryAtMs = Number.NEGATIVE_INFINITY;
   #scaler: Scaler | null = null;
+  /** Local models, which give way before plugins do; null: there are none. */
+  models: ReadingTaker | null = null;
 
   constructor(options: MemoryWatchOptions) {
     this.#options = options;
@@ -97,6 +104,7 @@ export class MemoryWatch {
 
   onReading(reading: MemoryReading): void {
     this.#lookBetweenSamples(reading);
+    this.models?.onReading(reading);
     this.#scaler?.onReading(reading);
   }
 

@@ -88,13 +88,14 @@ export function actuatorOf(manager: PluginManager, watch: MemoryWatch, learned: 
   };
 }
 
-/** Names of the plugins that hold memory now. */
+/** Names of the plugins, and parts of conductor, that hold memory now. */
 export function heldPluginsOf(manager: PluginManager): Set<string> {
   const held = new Set<string>();
   for (const { name, state: is } of manager.standings()) {
     const state = scalingStateOf(is);
     if (state === "running" || state === "starting") held.add(name);
   }
+  for (const { plugin } of manager.footprintTargets()) if (manager.isPart(plugin)) held.add(plugin);
   return held;
 }
 

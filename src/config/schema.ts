@@ -2,6 +2,8 @@
 
 import * as z from "zod";
 import { mostPatterns, patternProblem } from "../events/pattern.ts";
+import { ladder } from "./ladder-schema.ts";
+import { models } from "./models-schema.ts";
 import { bytes, count, duration, pluginName, ratio } from "./quantities.ts";
 import { routingRules } from "./routing-schema.ts";
 import { scaler } from "./scaler-schema.ts";
@@ -297,6 +299,10 @@ export const configSchema = z.strictObject({
   breaker: breaker.prefault({}).describe("Circuit breakers"),
   routing: routing.prefault({}).describe("Where requests go, and how they get there"),
   plugins: plugins.prefault({}).describe("Which plugins run"),
+  models: models.describe(
+    "Local models, the best first: [{name: large, engine: llama, model: /models/large.gguf, context: 8192}]",
+  ),
+  ladder: ladder.describe("When a model gives way to a smaller one, and when a better one comes back"),
   webhooks: webhooks.describe(
     "Where events are posted to: [{url: https://…, events: [health.changed], secret: VARIABLE}]",
   ),

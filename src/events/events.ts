@@ -12,6 +12,12 @@ export type SwapOutcome = "swapped" | "stopped_first" | "kept_old" | "rolled_bac
  */
 export type RedriveOutcome = "answered" | "failed" | "poison" | "unsent" | "held";
 
+/** What a local model can do: its rank from 1 to 100 among the configured ones, and its context. */
+export interface ModelCapability {
+  quality: number;
+  contextTokens: number;
+}
+
 /** Every event that a part of the conductor announces, by name. Payload keys carry their units. */
 export interface EventMap {
   "plugin.state": { plugin: string; from: string; to: string; reason: string };
@@ -67,6 +73,14 @@ export interface EventMap {
     horizonMs: number;
   };
   "forecast.anomaly": { kind: string; value: number; detail: string };
+  /** Another local model answers from now on, or the same with another context; null: none does. */
+  "model.changed": {
+    from: string | null;
+    to: string | null;
+    old: ModelCapability | null;
+    new: ModelCapability | null;
+    reason: string;
+  };
   /** A request that could not be answered was kept. */
   "deadletter.parked": { deadLetterId: number; platform: string; kind: string };
   /** A kept request was sent again, or could not be. */
@@ -93,6 +107,7 @@ const named: Record<EventName, true> = {
   "forecast.crossing": true,
   "forecast.anomaly": true,
   "monitor.gap": true,
+  "model.changed": true,
   "deadletter.parked": true,
   "deadletter.redriven": true,
   "deadletter.expired": true,

@@ -4,6 +4,7 @@ import { type Context, Hono } from "hono";
 import { StorageError } from "../storage/errors.ts";
 import { boundedBody } from "./body.ts";
 import { breakerRoutes } from "./breakers.ts";
+import { conversationRoutes } from "./conversations.ts";
 import { deadLetterRoutes } from "./dead-letters.ts";
 import { whileEnding } from "./ending.ts";
 import { eventRoutes } from "./events.ts";
@@ -12,6 +13,9 @@ import { type GuardOptions, hostGuard, requireToken, tokenOffLoopback } from "./
 import { healthRoutes } from "./health.ts";
 import { integrationRoutes } from "./integrations.ts";
 import { allowedMethods } from "./methods.ts";
+import { modelRoutes } from "./models.ts";
+import { openaiErrors } from "./openai/errors.ts";
+import { openaiRoutes } from "./openai/routes.ts";
 import { pluginLogRoutes } from "./plugin-logs.ts";
 import { pluginRoutes } from "./plugins.ts";
 import { problem } from "./problem.ts";
@@ -28,6 +32,7 @@ const observing =
 export function createApp(services: Services, guard: GuardOptions): Hono {
   const app = new Hono();
   const administrators = requireToken(guard);
+  app.use("/v1/*", openaiErrors);
   app.use(whileEnding(services.router));
   app.use(hostGuard(guard));
   app.get("/healthz", (context) => context.json({ status: "ok" }));
@@ -65,6 +70,9 @@ export function createApp(services: Services, guard: GuardOptions): Hono {
   app.route("/api/v1/breakers", breakerRoutes(services, administrators));
   app.route("/api/v1/events", eventRoutes(services));
   app.route("/api/v1/webhooks", webhookRoutes(services, administrators));
+  app.route("/api/v1/models", modelRoutes(services, administrators));
+  app.route("/api/v1/conversations", conversationRoutes(services, administrators));
+  app.route("/v1", openaiRoutes(services));
   app.notFound(nothingThere(app));
   app.onError((error, context) => failed(services, error, context));
   return app;

@@ -2,6 +2,7 @@
 
 import { Hono, type MiddlewareHandler } from "hono";
 import * as z from "zod";
+import type { ModelFacts } from "../models/ladder-facts.ts";
 import { ownOomScoreAdj } from "../plugins/oom-score.ts";
 import { shedLine } from "../scaler/latest-line.ts";
 import type { Policy, Situation } from "../scaler/situation.ts";
@@ -79,7 +80,7 @@ function auditView({ storage, clock }: Services) {
   };
 }
 
-function statusView({ scaler, shadows, policy: inForce, clock }: Services) {
+function statusView({ scaler, shadows, policy: inForce, clock, models }: Services) {
   const policy = inForce();
   const { mode, wish, measured, forecast, verdict, shedding, acting, lastChangeMs } = scaler.status();
   const now = measured && scaler.situation(measured);
@@ -107,6 +108,7 @@ function statusView({ scaler, shadows, policy: inForce, clock }: Services) {
     verdict,
     inputs: now && inputsNow(now, policy),
     plugins: isoTimesIn(now?.plugins ?? []),
+    models: models?.manager.facts().map(modelHolding) ?? [],
     reservations: scaler.promised().map(({ kind, who, bytes, takenBytes, untilMs }) => ({
       kind,
       name: who,
@@ -116,6 +118,15 @@ function statusView({ scaler, shadows, policy: inForce, clock }: Services) {
     })),
   };
 }
+
+/** What a local model holds of the memory; all else of it is at /api/v1/models. */
+const modelHolding = ({ name, state, heldBytes, loadedContextTokens, unusable }: ModelFacts) => ({
+  name,
+  state,
+  footprintBytes: heldBytes,
+  contextTokens: loadedContextTokens,
+  unusableBecause: unusable ?? null,
+});
 
 /** Everything that a decision would be made from now, in the shape of a decision's `inputs`. */
 const inputsNow = ({ nowMs, ...inputs }: Situation, policy: Policy) =>

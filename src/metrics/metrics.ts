@@ -17,6 +17,7 @@ import {
   routingMetrics,
   scalingMetrics,
 } from "./definitions.ts";
+import { ModelMetrics } from "./model-metrics.ts";
 
 export type BreakerState = (typeof breakerStates)[number];
 /** The label `resource` of `system_resources`: percent are 0..100. */
@@ -91,6 +92,8 @@ export class Metrics {
   readonly #routing = routingMetrics(this.#registry);
   readonly #letters = letterMetrics(this.#registry);
   readonly #own = ownMetrics(this.#registry);
+  /** Of local models; their series begin with the first one that is shown. */
+  readonly models = new ModelMetrics(this.#registry);
   #requestGauges: () => readonly RequestGauges[] = () => [];
   /** Platforms whose places were shown last. */
   #shownPlatforms: ReadonlySet<string> = new Set();

@@ -3,8 +3,9 @@
 import type { TokenEstimate } from "./conversation.ts";
 import type { GenerateRequest, Part } from "./engine.ts";
 import { type EngineFailure, engineError } from "./failure.ts";
+import { type AnswerRequest, fitted, leastTokens, messagesOf, wholeTokens } from "./fitting.ts";
 import type { HeldModel, OpenAnswer } from "./held-model.ts";
-import type { ManagerPorts, ModelPart, ModelRefusal } from "./manager-ports.ts";
+import type { ManagerPorts, ModelAnswered, ModelPart, ModelRefusal } from "./manager-ports.ts";
 import { type ModelAsk, type ModelPreflightAnswer, mostWaitMs } from "./preflight.ts";
 import { requestProblem } from "./request.ts";
 import type { Waiters } from "./waiters.ts";
@@ -26,7 +27,7 @@ type End = Extract<Part, { kind: "end" }>;
 type Streamed = { done: true } | { done: false; failure: EngineFailure | null; cut: boolean };
 
 /** Fewer tokens tell nothing of the speed. */
-const leastTokens = 8;
+const leastTokensTimed = 8;
 /** Failures that another model would have as well. */
 const final = new Set(["bad-request", "aborted"]);
 
@@ -38,26 +39,27 @@ const endWith = (
   refusal: ModelRefusal | null = null,
 ): ModelPart => ({ kind: "end", finishReason, usage: noUsage, failure, model: null, note: null, refusal });
 
-const messagesOf = ({ input }: GenerateRequest) =>
-  "messages" in input ? input.messages : [{ role: "user" as const, content: input.prompt }];
-
 export async function* answer(
-  request: GenerateRequest,
+  request: AnswerRequest,
   model: string | null,
   terms: AnswerTerms,
   signal: AbortSignal,
 ): AsyncGenerator<ModelPart, void> {
-  const problem = requestProblem(request);
+  const problem = problemOf(request, terms.estimate);
   if (problem !== null) {
     yield endWith("error", engineError("bad-request", problem, "correct the request").failure);
     return;
   }
-  const contextTokens = terms.estimate.of(messagesOf(request)) + request.maxTokens;
+  const ask: ModelAsk = {
+    model,
+    contextTokens: leastTokens(request, terms.estimate),
+    wholeTokens: wholeTokens(request, terms.estimate),
+  };
   const without: string[] = [];
   let last: EngineFailure | null = null;
   // Each round leaves one model out, or comes after a cut: so many cuts of one request are enough.
   for (let round = 0; round < 2 * terms.models.length; round++) {
-    const admitted = await admit({ model, contextTokens }, without, terms, signal);
+    const admitted = await admit(ask, without, terms, signal);
     if (admitted === null) {
       yield endWith("aborted", null);
       return;
@@ -83,6 +85,12 @@ export async function* answer(
   );
 }
 
+/** What no model could answer; a history that is merely long is cut. */
+function problemOf(request: AnswerRequest, estimate: TokenEstimate): string | null {
+  const bounded = fitted(request, Number.POSITIVE_INFINITY, estimate)?.request;
+  return requestProblem(bounded ?? { ...request, maxTokens: request.maxTokens ?? 1 });
+}
+
 const refused = ({ reason, retryAfterMs }: ModelRefusal): EngineFailure =>
   engineError(
     "overloaded",
@@ -103,8 +111,8 @@ async function admit(
     if (signal.aborted) return null;
     const answer = preflight(ask, without);
     if (answer.decision === "refuse") {
-      const { reason, retryAfterMs, blockedBy } = answer;
-      return { reason, retryAfterMs, blockedBy };
+      const { kind, reason, retryAfterMs, blockedBy } = answer;
+      return { kind, reason, retryAfterMs, blockedBy };
     }
     const leftMs = untilMs - ports.clock.monotonicMs();
     if (answer.decision !== "wait" && !(answer.decision === "proceed" && answer.load)) {
@@ -113,25 +121,34 @@ async function admit(
       return { held, insteadOf: answer.decision === "smaller" ? answer.insteadOf : null };
     }
     const blockedBy = answer.decision === "wait" ? answer.blockedBy : [];
-    if (leftMs <= 0)
-      return { reason: `waited for ${mostWaitMs} ms: ${answer.reason}`, retryAfterMs: mostWaitMs, blockedBy };
-    if (waiters.full)
-      return { reason: "too many requests wait for a model already", retryAfterMs: mostWaitMs, blockedBy };
+    if (leftMs <= 0) return busy(`waited for ${mostWaitMs} ms: ${answer.reason}`, blockedBy);
+    if (waiters.full) return busy("too many requests wait for a model already", blockedBy);
     // The load goes on for whoever comes next when this caller goes.
     if (answer.decision === "proceed") void load(answer.model, answer.needBytes);
     await waiters.wait(leftMs, signal);
   }
 }
 
+const busy = (reason: string, blockedBy: ModelRefusal["blockedBy"]): ModelRefusal => ({
+  kind: "busy",
+  reason,
+  retryAfterMs: mostWaitMs,
+  blockedBy,
+});
+
 async function* stream(
   held: HeldModel,
   insteadOf: string | null,
-  request: GenerateRequest,
+  asked: AnswerRequest,
   { ports, ended, estimate }: AnswerTerms,
   signal: AbortSignal,
 ): AsyncGenerator<ModelPart, Streamed> {
   const { engine, name } = held;
   if (!engine) return { done: false, failure: null, cut: true };
+  const contextTokens = held.setting?.contextTokens ?? held.tier.contextTokens;
+  const fit = fitted(asked, contextTokens, estimate);
+  if (fit === null) return { done: false, failure: tooLong(contextTokens), cut: false };
+  const { request, droppedTurns } = fit;
   const open: OpenAnswer = { cut: false };
   held.answers.add(open);
   const startMs = ports.clock.monotonicMs();
@@ -142,7 +159,7 @@ async function* stream(
       if (part.kind === "text") {
         if (firstMs === null) {
           firstMs = ports.clock.monotonicMs();
-          yield { kind: "model", model: name, insteadOf };
+          yield { kind: "model", model: name, insteadOf, ...(droppedTurns > 0 ? { droppedTurns } : {}) };
         }
         texts++;
         yield part;
@@ -150,8 +167,10 @@ async function* stream(
       }
       const { failure } = part;
       count(estimate, request, part.usage.promptTokens);
+      const times = { startMs, firstMs, texts, endMs: ports.clock.monotonicMs() };
+      ports.answered?.(toldOf(held, part, open.cut, times));
       if (open.cut && firstMs === null) return { done: false, failure, cut: true };
-      if (!open.cut) note(held, part, { startMs, firstMs, texts, endMs: ports.clock.monotonicMs() });
+      if (!open.cut) note(held, part, times);
       if (part.finishReason === "error" && firstMs === null && !open.cut && !final.has(failure?.code ?? "")) {
         ports.log.warn("model.answer-failed", { model: name, ...failure });
         return { done: false, failure, cut: false };
@@ -172,6 +191,13 @@ async function* stream(
   return { done: true };
 }
 
+const tooLong = (contextTokens: number): EngineFailure =>
+  engineError(
+    "bad-request",
+    `the last turn is longer than the context of ${contextTokens} tokens`,
+    "shorten it, or give the model more context",
+  ).failure;
+
 function count(estimate: TokenEstimate, request: GenerateRequest, promptTokens: number | null): void {
   if (promptTokens === null) return;
   const messages = messagesOf(request);
@@ -189,7 +215,30 @@ interface Times {
   texts: number;
 }
 
-function note(held: HeldModel, end: End, { startMs, firstMs, endMs, texts }: Times): void {
+/** Tokens a second after the first text; null: too short to tell. */
+function speedOf(end: End, { firstMs, endMs, texts }: Times): number | null {
+  const tokens = end.usage.completionTokens ?? texts;
+  return firstMs !== null && tokens >= leastTokensTimed && endMs > firstMs
+    ? (tokens * 1_000) / (endMs - firstMs)
+    : null;
+}
+
+const firstTextMsOf = ({ startMs, firstMs }: Times): number | null =>
+  firstMs === null ? null : firstMs - startMs;
+
+const toldOf = (held: HeldModel, end: End, cut: boolean, times: Times): ModelAnswered => ({
+  model: held.name,
+  finishReason: cut ? "length" : end.finishReason,
+  failure: cut ? null : (end.failure?.code ?? null),
+  cut,
+  firstTextMs: firstTextMsOf(times),
+  durationMs: times.endMs - times.startMs,
+  tokensPerSecond: speedOf(end, times),
+  usage: end.usage,
+  heldBytes: held.heldBytes,
+});
+
+function note(held: HeldModel, end: End, times: Times): void {
   // Whoever goes away, or asks for too much at once, tells nothing of the model.
   if (
     end.finishReason === "aborted" ||
@@ -197,11 +246,9 @@ function note(held: HeldModel, end: End, { startMs, firstMs, endMs, texts }: Tim
     end.failure?.code === "overloaded"
   )
     return;
-  const tokens = end.usage.completionTokens ?? texts;
-  const timed = firstMs !== null && tokens >= leastTokens && endMs > firstMs;
   held.feedback.add({
     failed: end.finishReason === "error",
-    firstTextMs: firstMs === null ? null : firstMs - startMs,
-    tokensPerSecond: timed ? (tokens * 1_000) / (endMs - firstMs) : null,
+    firstTextMs: firstTextMsOf(times),
+    tokensPerSecond: speedOf(end, times),
   });
 }

@@ -1,13 +1,24 @@
 /** Conversations that go on when the model behind them changes: kept by id, bounded, the longest unused leaves. */
 
+import { charactersOf } from "./conversation.ts";
 import type { ChatMessage } from "./engine.ts";
+
+/** What is told of a conversation without its words. */
+export interface ConversationSummary {
+  id: string;
+  messages: number;
+  characters: number;
+}
 
 /** Where conversations are kept; one in memory is below, one on disk is another's to give. */
 export interface ConversationStore {
   /** Null: there is none, or no more. */
   get(id: string): readonly ChatMessage[] | null;
   put(id: string, messages: readonly ChatMessage[]): void;
-  delete(id: string): void;
+  /** Whether there was one. */
+  delete(id: string): boolean;
+  /** All of them, the one used last first: put or got. */
+  list(): readonly ConversationSummary[];
 }
 
 export interface ConversationBounds {
@@ -19,9 +30,6 @@ export interface ConversationBounds {
 /** 256 conversations and 8 Mi characters (16 MB). */
 export const conversationBounds: ConversationBounds = { conversations: 256, characters: 8 * 2 ** 20 };
 
-const charactersOf = (messages: readonly ChatMessage[]): number =>
-  messages.reduce((sum, { content }) => sum + content.length, 0);
-
 export class MemoryConversations implements ConversationStore {
   readonly #bounds: ConversationBounds;
   readonly #kept = new Map<string, { messages: readonly ChatMessage[]; characters: number }>();
@@ -29,10 +37,6 @@ export class MemoryConversations implements ConversationStore {
 
   constructor(bounds: ConversationBounds = conversationBounds) {
     this.#bounds = bounds;
-  }
-
-  get characters(): number {
-    return this.#characters;
   }
 
   get(id: string): readonly ChatMessage[] | null {
@@ -57,8 +61,14 @@ export class MemoryConversations implements ConversationStore {
     }
   }
 
-  delete(id: string): void {
+  delete(id: string): boolean {
     this.#characters -= this.#kept.get(id)?.characters ?? 0;
-    this.#kept.delete(id);
+    return this.#kept.delete(id);
+  }
+
+  list(): ConversationSummary[] {
+    return [...this.#kept]
+      .map(([id, { messages, characters }]) => ({ id, messages: messages.length, characters }))
+      .reverse();
   }
 }

@@ -12,14 +12,21 @@ const mostCharacters = 12;
 /** Weight of the newest count. */
 const pace = 0.2;
 
+export const charactersOf = (messages: readonly ChatMessage[]): number =>
+  messages.reduce((sum, { content }) => sum + content.length, 0);
+
 /** Tokens of texts, by characters; corrected by what an engine counted. */
 export class TokenEstimate {
   #charactersPerToken = usualCharactersPerToken;
 
   /** Tokens of these messages with their template; rounded up. */
   of(messages: readonly ChatMessage[]): number {
-    const characters = messages.reduce((sum, { content }) => sum + content.length, 0);
-    return Math.ceil(characters / this.#charactersPerToken) + messages.length * messageTokens;
+    return this.ofSize(charactersOf(messages), messages.length);
+  }
+
+  /** The same for so many messages of so many characters together. */
+  ofSize(characters: number, messages: number): number {
+    return Math.ceil(characters / this.#charactersPerToken) + messages * messageTokens;
   }
 
   ofText(text: string): number {
@@ -52,7 +59,44 @@ function turnsOf(messages: readonly ChatMessage[]): ChatMessage[][] {
   return turns;
 }
 
-/** The newest whole turns for which there is room beside the answer; what the system says is kept, wherever it stands. */
+/** Whether so many messages with so many characters together may stay. */
+export type Within = (characters: number, messages: number) => boolean;
+
+export interface NewestTurns {
+  /** What was not cut keeps its order, also where the system speaks in between. */
+  messages: readonly ChatMessage[];
+  droppedTurns: number;
+}
+
+/**
+ * The newest whole turns that stay within the bound; what the system says is kept, wherever it stands. Null: not even the last
+ * turn does. Takes time for each message once, however many turns go.
+ */
+export function newestTurns(messages: readonly ChatMessage[], within: Within): NewestTurns | null {
+  const system = messages.filter(({ role }) => role === "system");
+  const turns = turnsOf(messages.filter(({ role }) => role !== "system"));
+  let characters = charactersOf(messages);
+  let count = messages.length;
+  for (let dropped = 0; dropped < turns.length; dropped++) {
+    if (within(characters, count))
+      return {
+        messages: dropped === 0 ? messages : [...system, ...turns.slice(dropped).flat()],
+        droppedTurns: dropped,
+      };
+    const turn = turns[dropped] ?? [];
+    characters -= charactersOf(turn);
+    count -= turn.length;
+  }
+  return null;
+}
+
+/** What the system says and the last turn: the least that is asked for. */
+export function lastTurn(messages: readonly ChatMessage[]): ChatMessage[] {
+  const system = messages.filter(({ role }) => role === "system");
+  return [...system, ...(turnsOf(messages.filter(({ role }) => role !== "system")).at(-1) ?? [])];
+}
+
+/** The newest whole turns for which there is room beside the answer. */
 export function cutToContext(
   messages: readonly ChatMessage[],
   contextTokens: number,
@@ -60,20 +104,7 @@ export function cutToContext(
   estimate: TokenEstimate,
 ): CutConversation {
   const mostTokens = Math.max(0, contextTokens - answerTokens);
-  const system = messages.filter(({ role }) => role === "system");
-  const turns = turnsOf(messages.filter(({ role }) => role !== "system"));
-  for (let dropped = 0; dropped < turns.length; dropped++) {
-    const left = [...system, ...turns.slice(dropped).flat()];
-    const tokens = estimate.of(left);
-    if (tokens <= mostTokens)
-      return {
-        fits: true,
-        // What was not cut keeps its order, also where the system speaks in between.
-        messages: dropped === 0 ? messages : left,
-        droppedTurns: dropped,
-        tokens,
-      };
-  }
-  const least = [...system, ...(turns.at(-1) ?? [])];
-  return { fits: false, tokens: estimate.of(least), mostTokens };
+  const left = newestTurns(messages, (characters, count) => estimate.ofSize(characters, count) <= mostTokens);
+  if (left === null) return { fits: false, tokens: estimate.of(lastTurn(messages)), mostTokens };
+  return { fits: true, ...left, tokens: estimate.of(left.messages) };
 }

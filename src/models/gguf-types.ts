@@ -60,3 +60,9 @@ export function tensorBytes(number: number, weights: number): number | null {
   const type = tensorType(number);
   return type && Math.ceil(weights / type.weights) * type.bytes;
 }
+
+/** Bits of one weight in a type by its name; null for one that is not known. */
+export function bitsPerWeight(name: string): number | null {
+  const [, weights, bytes] = Object.values(types).find(([known]) => known === name) ?? [];
+  return weights === undefined || bytes === undefined ? null : (8 * bytes) / weights;
+}

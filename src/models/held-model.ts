@@ -1,6 +1,7 @@
 /** One model of the ladder as it stands: its engine while it is loaded, who uses it, and what is known of it. */
 
 import type { Engine } from "./engine.ts";
+import type { EngineFailure } from "./failure.ts";
 import { Feedback } from "./feedback.ts";
 import type { ModelFacts, ModelSetting } from "./ladder-facts.ts";
 import type { ModelTier } from "./manager-ports.ts";
@@ -21,8 +22,15 @@ export class HeldModel {
   idleSinceMs: number | null = null;
   loadedAtMs: number | null = null;
   loadMs: number | null = null;
+  unloadedByPerson = false;
+  pinned = false;
+  /** Since conductor runs. */
+  loads = 0;
+  /** Of its last load that failed; null since one succeeded. */
+  lastFailure: EngineFailure | null = null;
 
-  constructor(readonly tier: ModelTier) {}
+  /** Its file may be mended while conductor runs. */
+  constructor(public tier: ModelTier) {}
 
   get name(): string {
     return this.tier.name;
@@ -46,7 +54,7 @@ export class HeldModel {
     return {
       name: tier.name,
       quality: tier.quality,
-      state: this.engine?.state ?? "unloaded",
+      state: this.engine?.state ?? (tier.unusable === undefined ? "unloaded" : "failed"),
       contextTokens: tier.contextTokens,
       loadedContextTokens: this.ready ? (setting?.contextTokens ?? null) : null,
       mostParallel: tier.mostParallel,
@@ -62,6 +70,9 @@ export class HeldModel {
       failedRatio,
       stepDownRatio: tier.stepDownRatio,
       ...(putOffUntilMs === undefined ? {} : { putOffUntilMs }),
+      ...(tier.unusable === undefined ? {} : { unusable: tier.unusable }),
+      ...(this.unloadedByPerson ? { unloadedByPerson: true as const } : {}),
+      ...(this.pinned ? { pinned: true as const } : {}),
     };
   }
 }

@@ -43,6 +43,12 @@ export interface ModelFacts {
   failedRatio: number | null;
   /** Not loaded before: it failed, or brought the pressure back. Absent: may be. */
   putOffUntilMs?: number;
+  /** Why it cannot be loaded at all, such as a file that is cut off; absent: it can. */
+  unusable?: string;
+  /** A person unloaded it: it stays so until a person loads it. Absent: not so. */
+  unloadedByPerson?: true;
+  /** A person chose it: no better one is taken in its place. Absent: not so. At most one model of a ladder. */
+  pinned?: true;
   /** Gives way at this share of the budget; null: as the policy says. */
   stepDownRatio: number | null;
 }
@@ -110,7 +116,7 @@ export const ladderPolicy: LadderPolicy = {
  * failing: the model itself is the reason. finish: a model shall go when its answers under way have ended. still-held: a failed
  * model has left something. fits: the best that fits is loaded. again: with none loaded, a smaller one than was given up, or
  * the last one.
- * calm: a better one is taken.
+ * calm: a better one is taken. ordered: a person unloaded it, or chose another one.
  */
 export const ladderRules = [
   "emergency",
@@ -123,6 +129,7 @@ export const ladderRules = [
   "fits",
   "again",
   "calm",
+  "ordered",
   "hold",
 ] as const;
 

@@ -42,6 +42,8 @@ export function fitOf(
   { contextTokens, freedBytes, marginRatio, bound }: FitTerms,
 ): Fit {
   const { memory, forecast, nowMs, contextWanted } = situation;
+  if (model.unusable !== undefined) return { fits: false, because: `cannot be used: ${model.unusable}` };
+  if (model.unloadedByPerson) return { fits: false, because: "is unloaded until it is loaded by a person" };
   if ((model.putOffUntilMs ?? 0) > nowMs)
     return { fits: false, because: "is put off after what happened the last time" };
   if (contextTokens < contextWanted)

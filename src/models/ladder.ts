@@ -19,6 +19,7 @@ import {
   type LadderVerdict,
   type ModelFacts,
 } from "./ladder-facts.ts";
+import { giveBack, toPinned, underPin } from "./ladder-orders.ts";
 import { isIdle, isReady } from "./ladder-room.ts";
 import { freedBy } from "./need.ts";
 import { stepDown } from "./step-down.ts";
@@ -32,6 +33,8 @@ export function decideModel(situation: LadderSituation, policy: LadderPolicy): L
   const heldRatio = memory.usedBytes / memory.budgetBytes;
   if (heldRatio >= policy.emergencyRatio) return emergency(situation, policy, heldRatio, changing);
   if (changing) return holding(`one change at a time: ${changing.name} is ${changing.state}`);
+  const back = giveBack(situation);
+  if (back) return back;
   if (lastChangeMs !== null && nowMs - lastChangeMs < policy.settleMs)
     return holding("memory settles after the last change");
   const stuck = models.find(({ state, heldBytes }) => state === "failed" && (heldBytes ?? 0) > 0);
@@ -43,7 +46,7 @@ export function decideModel(situation: LadderSituation, policy: LadderPolicy): L
       reason: `${stuck.name} failed, and what it holds is given back`,
       rejected: [],
     };
-  return stepDown(situation, policy) ?? stepUp(situation, policy);
+  return stepDown(situation, policy) ?? toPinned(situation, policy) ?? stepUp(underPin(situation), policy);
 }
 
 function emergency(

@@ -91,7 +91,7 @@ export class LlamaDriver implements Driver {
       throw engineError(
         "refused",
         `the plugin does not start: ${quoted(started.message)}`,
-        "look at its log: conductor plugins logs llama",
+        "look at its log: conductor plugins logs llama-NAME",
       );
     signal.throwIfAborted();
     const { file, contextTokens, threads, gpuLayers } = this.#settings;
@@ -138,14 +138,14 @@ export class LlamaDriver implements Driver {
     if (kind === "crashed" || kind === "gone") return new EngineError(this.#crash(message, false));
     if (kind === "cancelled") return engineError("aborted", "it was given up", "ask again");
     const code = kind === "timeout" ? "timeout" : "server-error";
-    return engineError(code, quoted(message), "look at the plugin's log: conductor plugins logs llama");
+    return engineError(code, quoted(message), "look at the plugin's log: conductor plugins logs llama-NAME");
   }
 
   #crash(cause: string, outOfMemory: boolean): EngineFailure {
     const message = `the process of ${this.#settings.file} ended: ${quoted(cause)}`;
     return outOfMemory
       ? engineError("out-of-memory", message, "take a smaller model or context").failure
-      : engineError("crashed", message, "look at its log: conductor plugins logs llama").failure;
+      : engineError("crashed", message, "look at its log: conductor plugins logs llama-NAME").failure;
   }
 
   async release(): Promise<ReleaseProof> {

@@ -11,8 +11,8 @@
 import { type AnswerTerms, answer } from "./answers.ts";
 import { Calm } from "./calm.ts";
 import { TokenEstimate } from "./conversation.ts";
-import type { GenerateRequest } from "./engine.ts";
 import type { ModelFeedback } from "./feedback.ts";
+import type { AnswerRequest } from "./fitting.ts";
 import { HeldModel } from "./held-model.ts";
 import { decideModel } from "./ladder.ts";
 import {
@@ -23,11 +23,13 @@ import {
   ladderPolicy,
   type ModelFacts,
 } from "./ladder-facts.ts";
-import type { ManagerPorts, ModelPart, ModelTier } from "./manager-ports.ts";
+import { loadPlan } from "./ladder-orders.ts";
+import type { ManagerPorts, MemoryReading, ModelOrdered, ModelPart, ModelTier } from "./manager-ports.ts";
 import { ModelChanges } from "./model-changes.ts";
 import { type LearnedPeak, ModelFootprints } from "./model-footprints.ts";
 import { ModelPutOffs, type ModelPutOffTerms, modelPutOffTerms } from "./model-put-offs.ts";
 import { type ModelAsk, type ModelPreflightAnswer, preflight } from "./preflight.ts";
+import { type ModelStanding, missingBytes, notLoadedBecause } from "./standing.ts";
 import { firstAllowed } from "./step-up.ts";
 import { Waiters } from "./waiters.ts";
 
@@ -93,6 +95,12 @@ export class ModelManager {
     return this.#footprints.peaks(model);
   }
 
+  /** What is known of a model has changed, such as its file; the next load goes by it. */
+  retier(tier: ModelTier): void {
+    const model = this.#models.find(({ name }) => name === tier.name);
+    if (model) model.tier = tier;
+  }
+
   remember(model: string, peaks: readonly LearnedPeak[]): void {
     this.#footprints.remember(model, peaks);
   }
@@ -104,9 +112,17 @@ export class ModelManager {
     if (reading === null) return holding("memory was not measured yet");
     const { clock } = this.#ports;
     const nowMs = clock.monotonicMs();
+    const situation = this.#situation(reading, nowMs);
+    const verdict = decideModel(situation, this.#policy);
+    this.#ports.decided(situation, verdict);
+    this.#act(verdict, nowMs);
+    return verdict;
+  }
+
+  #situation(reading: MemoryReading, nowMs: number): LadderSituation {
     const calmSinceMs = this.#calm.read({ nowMs, ...reading }, this.#policy);
     if (calmSinceMs !== null && nowMs - calmSinceMs >= this.#policy.calmMs) this.#gaveUp = null;
-    const situation: LadderSituation = {
+    return {
       nowMs,
       ...reading,
       models: this.facts(),
@@ -115,10 +131,95 @@ export class ModelManager {
       calmSinceMs,
       gaveUp: this.#gaveUp,
     };
-    const verdict = decideModel(situation, this.#policy);
-    this.#ports.decided(situation, verdict);
-    this.#act(verdict, nowMs);
-    return verdict;
+  }
+
+  /**
+   * A person wants it loaded: begins that where it fits by measured memory, whatever it was put off for. Beside what is loaded,
+   * else in place of an idle model. `settled` tells when it has ended. Throws for a name that is none.
+   */
+  load(name: string): ModelOrdered {
+    const model = this.#named(name);
+    const reading = this.#ports.memory();
+    if (this.#closed) return { ok: false, code: "closing", reason: "conductor stops", blockedBy: [] };
+    if (model.ready && !this.#changes.underWay) {
+      model.unloadedByPerson = false;
+      return { ok: true };
+    }
+    if (this.#changes.underWay)
+      return {
+        ok: false,
+        code: "changing",
+        reason: `one change at a time: ${this.#changes.target?.name} is being loaded or unloaded`,
+        blockedBy: [],
+      };
+    if (reading === null)
+      return { ok: false, code: "no-room", reason: "memory was not measured yet", blockedBy: [] };
+    const plan = loadPlan(name, this.#situation(reading, this.#ports.clock.monotonicMs()), this.#policy);
+    if (!plan.ok) return { ok: false, code: "no-room", reason: plan.reason, blockedBy: plan.blockedBy };
+    model.unloadedByPerson = false;
+    this.#act(plan.verdict, this.#ports.clock.monotonicMs());
+    return { ok: true };
+  }
+
+  /**
+   * A person wants it gone: it takes no new answers, finishes those under way, goes, and stays away until `load` or `pin`, or
+   * until conductor starts anew. It is no longer pinned. Throws for a name that is none.
+   */
+  unload(name: string): ModelOrdered {
+    const model = this.#named(name);
+    model.unloadedByPerson = true;
+    model.pinned = false;
+    this.evaluate();
+    this.#waiters.wake();
+    return { ok: true };
+  }
+
+  /**
+   * The model that a person chose, until conductor starts anew; null: the best that fits, as ever. What it means is in
+   * ladder-orders.ts. It is loaded at once where it fits, else when the ladder comes to it; what is in the way is told. Throws
+   * for a name that is none.
+   */
+  pin(name: string | null): ModelOrdered {
+    const chosen = name === null ? null : this.#named(name);
+    for (const model of this.#models) model.pinned = model === chosen;
+    const loaded: ModelOrdered = chosen === null || chosen.ready ? { ok: true } : this.load(chosen.name);
+    // It may be loaded later, as memory allows.
+    if (chosen) chosen.unloadedByPerson = false;
+    this.evaluate();
+    this.#waiters.wake();
+    return loaded;
+  }
+
+  /** Every model as a person wants to see it, the best first. */
+  standings(): ModelStanding[] {
+    const reading = this.#ports.memory();
+    const situation = reading && this.#situation(reading, this.#ports.clock.monotonicMs());
+    const facts = this.facts();
+    return this.#models.map((model, index) => ({
+      facts: facts[index] as ModelFacts,
+      quantisation: model.tier.quantisation ?? null,
+      feedback: model.feedback.summary(),
+      failure: model.engine?.failure ?? model.lastFailure,
+      loads: model.loads,
+      notLoadedBecause: situation && notLoadedBecause(model.name, situation, this.#policy),
+      missingBytes: situation && missingBytes(model.name, situation, this.#policy),
+    }));
+  }
+
+  /** How often another model, or another context, came to answer. */
+  get switches(): number {
+    return this.#changes.switches;
+  }
+
+  /** The model that answers what names none; null: none is loaded. */
+  get answering(): string | null {
+    return this.#models.find(({ ready }) => ready)?.name ?? null;
+  }
+
+  #named(name: string): HeldModel {
+    const model = this.#models.find((each) => each.name === name);
+    if (!model) throw new Error(`no model ${name}`);
+    return model;
   }
 
   #act(verdict: LadderVerdict, nowMs: number): void {
@@ -189,10 +290,10 @@ export class ModelManager {
 
   /**
    * Answers with the best model that is loaded, or with `model`; with the next smaller one when that fails before its first
-   * text. Never throws. Waits at most `mostWaitMs` for a model; whoever leaves the iteration early stops it.
+   * text. A conversation is cut to what the model that answers can hold. Never throws. Waits at most `mostWaitMs` for a model; whoever leaves the iteration early stops it.
    */
   generate(
-    request: GenerateRequest,
+    request: AnswerRequest,
     signal: AbortSignal,
     model: string | null = null,
   ): AsyncIterable<ModelPart> {
@@ -202,9 +303,15 @@ export class ModelManager {
       waiters: this.#waiters,
       estimate: this.#estimate,
       preflight: (ask, without) => {
-        this.#wants(ask.contextTokens);
+        this.#wants(ask.wholeTokens ?? ask.contextTokens);
         return this.#closed
-          ? { decision: "refuse", retryAfterMs: null, reason: "conductor stops", blockedBy: [] }
+          ? {
+              decision: "refuse",
+              kind: "closing",
+              retryAfterMs: null,
+              reason: "conductor stops",
+              blockedBy: [],
+            }
           : this.preflight(ask, without);
       },
       load: (name, needBytes) => this.#changes.loadOnDemand(name, needBytes),

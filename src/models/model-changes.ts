@@ -32,6 +32,7 @@ export class ModelChanges {
   readonly #onEnd: () => void;
   #change: Change | null = null;
   #lastChangeMs: number | null = null;
+  #switches = 0;
   /** The last that was told of. */
   #told: Active | null = null;
   #closed = false;
@@ -56,6 +57,11 @@ export class ModelChanges {
 
   get target(): Target | null {
     return this.#change?.target ?? null;
+  }
+
+  /** How often another model, or another context, came to answer since conductor runs. */
+  get switches(): number {
+    return this.#switches;
   }
 
   get lastChangeMs(): number | null {
@@ -170,6 +176,7 @@ export class ModelChanges {
     if (!loaded.ok) {
       log.warn("model.load-failed", { model: model.name, ...loaded.failure });
       this.#putOffs.failed(model.name, nowMs);
+      model.lastFailure = loaded.failure;
       model.heldBytes = await engine.footprintBytes();
       if (model.heldBytes === null) model.clear();
       return false;
@@ -181,6 +188,8 @@ export class ModelChanges {
     model.loadedAtMs = nowMs;
     model.idleSinceMs = nowMs;
     model.loadMs = loaded.loadMs;
+    model.loads++;
+    model.lastFailure = null;
     model.heldBytes = loaded.footprintBytes;
     this.#putOffs.taken(model.name, nowMs);
     this.#footprints.loaded(model.name, setting.contextTokens);
@@ -245,6 +254,7 @@ export class ModelChanges {
       before?.name === now?.name && before?.capability.contextTokens === now?.capability.contextTokens;
     this.#told = now;
     if (same) return;
+    if (before !== null || this.#switches > 0) this.#switches++;
     this.#ports.changed({
       from: before?.name ?? null,
       to: now?.name ?? null,

@@ -15,6 +15,7 @@ export function modelTier(settings: ModelSettings, header: GgufHeader | null): M
     quality,
     contextTokens: Math.min(context, header?.contextTokens ?? Infinity),
     mostParallel: parallel ?? 1,
+    ...(header === null ? {} : { quantisation: header.quantisation }),
     bytes: {
       declared: engine === "openai" ? 0 : (memory ?? null),
       weights: whole?.weightsBytes ?? null,

@@ -11,8 +11,10 @@ import { needOf } from "./need.ts";
 export interface ModelAsk {
   /** By name; null: the best that is loaded. */
   model: string | null;
-  /** Tokens of prompt and answer together. */
+  /** Tokens of prompt and answer together that the model has to have room for. */
   contextTokens: number;
+  /** The same with all that could be cut; absent: nothing could. */
+  wholeTokens?: number;
 }
 
 export interface ModelPreflightFacts {
@@ -44,10 +46,17 @@ export type ModelPreflightAnswer =
   /** `retryAfterMs` null: as long as the configuration is as it is, never. */
   | {
       decision: "refuse";
+      kind: RefusalKind;
       retryAfterMs: number | null;
       reason: string;
       blockedBy: readonly ModelBlocker[];
     };
+
+/**
+ * unknown: there is no such model. too-long: no model holds so many tokens. failed: every model failed this request. memory:
+ * none fits. busy: those that would do have no place. unloaded: a person wants it so. closing: conductor stops.
+ */
+export type RefusalKind = "unknown" | "too-long" | "failed" | "memory" | "busy" | "unloaded" | "closing";
 
 /** Longest that a request waits for a change, or for a place. */
 export const mostWaitMs = 30_000;
@@ -60,16 +69,29 @@ export function preflight(
   policy: LadderPolicy,
 ): ModelPreflightAnswer {
   const { models, without } = facts;
-  const start = ask.model === null ? 0 : models.findIndex(({ name }) => name === ask.model);
+  // A person's choice counts where the request leaves it open.
+  const start =
+    ask.model === null
+      ? Math.max(
+          0,
+          models.findIndex(({ pinned }) => pinned),
+        )
+      : models.findIndex(({ name }) => name === ask.model);
   if (start < 0)
-    return never(`there is no model "${ask.model}"; known: ${models.map(({ name }) => name).join(", ")}`);
+    return never(
+      "unknown",
+      `there is no model "${ask.model}"; known: ${models.map(({ name }) => name).join(", ")}`,
+    );
   const candidates = models.slice(start).filter(({ name }) => !without.includes(name));
   const able = candidates.filter(({ contextTokens }) => contextTokens >= ask.contextTokens);
   const [wanted] = able;
   if (!wanted)
     return candidates.length === 0
-      ? { decision: "refuse", retryAfterMs: passesMs, reason: "every model failed", blockedBy: [] }
-      : never(`${ask.contextTokens} tokens are asked for, and the longest context is ${longest(candidates)}`);
+      ? refuse("failed", "every model failed", [])
+      : never(
+          "too-long",
+          `${ask.contextTokens} tokens are asked for, and the longest context is ${longest(candidates)}`,
+        );
   const open = able.find((model) => isOpen(model, ask, facts));
   if (open && (open === wanted || ask.model === null)) return proceed(open);
   const free = facts.changing === null ? loadable(able, ask, facts, policy) : null;
@@ -79,16 +101,30 @@ export function preflight(
       decision: "smaller",
       model: open.name,
       insteadOf: wanted.name,
-      reason: `${wanted.name} ${isReady(wanted) ? "is busy" : "is not loaded and does not fit"}: ${open.name} answers`,
+      reason: `${wanted.name} ${whyNotOpen(wanted)}: ${open.name} answers`,
     };
   return waitOr(able, facts, ask);
 }
 
+const whyNotOpen = (wanted: ModelFacts): string =>
+  wanted.unloadedByPerson
+    ? "is unloaded until it is loaded by a person"
+    : isReady(wanted)
+      ? "is busy"
+      : "is not loaded and does not fit";
+
 const longest = (models: readonly ModelFacts[]): number =>
   Math.max(...models.map(({ contextTokens }) => contextTokens));
 
-const never = (reason: string): ModelPreflightAnswer => ({
+const refuse = (
+  kind: RefusalKind,
+  reason: string,
+  blockedBy: readonly ModelBlocker[],
+): ModelPreflightAnswer => ({ decision: "refuse", kind, retryAfterMs: passesMs, reason, blockedBy });
+
+const never = (kind: RefusalKind, reason: string): ModelPreflightAnswer => ({
   decision: "refuse",
+  kind,
   retryAfterMs: null,
   reason,
   blockedBy: [],
@@ -107,6 +143,7 @@ const holds = (model: ModelFacts, { contextTokens }: ModelAsk): boolean =>
 
 const isOpen = (model: ModelFacts, ask: ModelAsk, { finishing, changing }: ModelPreflightFacts): boolean =>
   holds(model, ask) &&
+  !model.unloadedByPerson &&
   model.generating < model.parallel &&
   model.name !== finishing &&
   model.name !== changing;
@@ -121,8 +158,10 @@ function loadable(
   const { models, memory, nowMs } = facts;
   if (memory === null || (ask.model === null && able.some((model) => holds(model, ask)))) return null;
   for (const model of ask.model === null ? able : able.slice(0, 1)) {
+    if (model.unusable !== undefined) continue;
     if (model.state !== "unloaded" && model.state !== "failed") continue;
-    if ((model.putOffUntilMs ?? 0) > nowMs || facts.held.includes(model.name)) continue;
+    if (model.unloadedByPerson || (model.putOffUntilMs ?? 0) > nowMs || facts.held.includes(model.name))
+      continue;
     const need = needOf(model, model.contextTokens);
     if (need === null || (need > 0 && need >= freeFor(model, models, memory, policy))) continue;
     const reason = `${formatBytes(need)} for ${model.name} fit`;
@@ -132,7 +171,7 @@ function loadable(
 }
 
 /** Bytes under its line, less the margin: what is loaded shall not have to go at once. */
-function freeFor(
+export function freeFor(
   model: ModelFacts,
   models: readonly ModelFacts[],
   memory: LadderMemory,
@@ -158,15 +197,21 @@ function waitOr(
   });
   if (changing !== null) return wait(`${changing} is being loaded or unloaded`);
   if (finishing !== null) return wait(`${finishing} finishes its answers before it gives way`);
-  const busy = able.find((model) => holds(model, ask) && !isIdle(model));
+  const busy = able.find((model) => holds(model, ask) && !isIdle(model) && !model.unloadedByPerson);
   if (busy)
     return wait(`${busy.name} gives ${busy.generating} answers already, and ${busy.parallel} at once`);
+  if (able.every(({ unloadedByPerson }) => unloadedByPerson))
+    return refuse("unloaded", "every model that would do is unloaded until it is loaded by a person", []);
   const reason =
     memory === null ? "memory was not measured yet" : "no model that would do is loaded, and none fits";
-  return { decision: "refuse", retryAfterMs: passesMs, reason, blockedBy };
+  return refuse("memory", reason, blockedBy);
 }
 
-function blockersOf({ models, memory }: ModelPreflightFacts): ModelBlocker[] {
+/** Who has the memory, the largest first. */
+export function blockersOf({
+  models,
+  memory,
+}: Pick<ModelPreflightFacts, "models" | "memory">): ModelBlocker[] {
   const held = models.flatMap(({ name, heldBytes }) => (heldBytes ? [{ name, bytes: heldBytes }] : []));
   const together = held.reduce((sum, { bytes }) => sum + bytes, 0);
   const others = Math.max(0, (memory?.usedBytes ?? 0) + (memory?.reservedBytes ?? 0) - together);

@@ -4,7 +4,7 @@ import type { GenerateRequest } from "./engine.ts";
 
 /** Characters of all messages together, or of the prompt: well over any context, and small enough to be one message. */
 export const mostInputCharacters = 2 ** 18;
-const mostMessages = 1_000;
+export const mostMessages = 1_000;
 const mostTokens = 1_000_000;
 const mostStops = 4;
 const mostStopCharacters = 256;

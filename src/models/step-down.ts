@@ -67,9 +67,10 @@ function memoryCause(active: ModelFacts, situation: LadderSituation, policy: Lad
 }
 
 function ownCause(
-  { name, failedRatio, tokensPerSecond, slowestTokensPerSecond }: ModelFacts,
+  { name, pinned, failedRatio, tokensPerSecond, slowestTokensPerSecond }: ModelFacts,
   policy: LadderPolicy,
 ): Cause | null {
+  if (pinned) return null;
   if (failedRatio !== null && failedRatio >= policy.failingRatio)
     return {
       rule: "failing",
@@ -161,7 +162,10 @@ function insteadOf(
       reason: `${reason}: ${other.name} is loaded already and goes on`,
       rejected,
     };
-  for (const model of situation.models.slice(situation.models.indexOf(active) + 1)) {
+  const { models } = situation;
+  // What is better than the one that a person chose is no way down.
+  const pinned = models.findIndex((model) => model.pinned);
+  for (const model of models.slice(Math.max(pinned, models.indexOf(active) + 1))) {
     const fit = fitOf(model, situation, policy, {
       contextTokens: model.contextTokens,
       freedBytes: freedBy(active),

@@ -30,6 +30,12 @@ export async function bundledFiles(): Promise<Record<string, string>> {
   return Object.fromEntries(Object.entries(await allFiles()).filter(([path]) => !isPart(path)));
 }
 
+/** The one command that installs what the part `llama` needs into `folder`; `runtime` is this executable. */
+export async function llamaInstallCommand(folder: string, runtime: string): Promise<string> {
+  const { installCommand } = await import("../../plugins/llama/library.ts");
+  return installCommand(folder, runtime);
+}
+
 /** The manifest of a bundled plugin that is a part of conductor. Throws when there is none called `name`. */
 export async function partManifest(name: string): Promise<{ name: string; manifestText: string }> {
   const manifestText = (await allFiles())[`${name}/plugin.yaml`];

@@ -6,7 +6,7 @@
 import { basename, dirname, join } from "node:path";
 import { listPluginFolders } from "./folder-listing.ts";
 import { entryProblem, type ProgramLookup, programLookup } from "./folder-paths.ts";
-import type { BundledPlugin, Discovery, FoundPlugin, PluginSource } from "./found-plugin.ts";
+import type { BundledPlugin, Discovery, FoundPlugin, PartTerms, PluginSource } from "./found-plugin.ts";
 import {
   largestManifestBytes,
   type ParsedManifest,
@@ -19,7 +19,7 @@ import { ParsedFiles } from "./parsed-files.ts";
 import { PluginNames } from "./plugin-names.ts";
 import { ScanCache } from "./scan-cache.ts";
 
-export type { BundledPlugin, Discovery, FoundPlugin, PluginSource } from "./found-plugin.ts";
+export type { BundledPlugin, Discovery, FoundPlugin, PartTerms, PluginSource } from "./found-plugin.ts";
 
 export interface ScannerOptions {
   /** Absolute paths of folders that hold one folder a plugin, and perhaps `node_modules`. */
@@ -35,6 +35,8 @@ export interface Registration {
   manifest: Readonly<Record<string, unknown>>;
   /** Where its files lie, absolute; null: it has none, and so can only be `runtime: exec` with a program on PATH. */
   folder: string | null;
+  /** It is no plugin but a part of conductor; absent: a plugin. */
+  part?: PartTerms;
 }
 
 /** A manifest with all that is needed to judge it. */
@@ -169,8 +171,8 @@ async function bundledCandidate({ name, manifestText }: BundledPlugin): Promise<
   return { file, source, folder: null, otherwise: name, parsed, hash: hashOf(manifestText), keyPrefix: null };
 }
 
-function registeredCandidate(id: number, { manifest, folder }: Registration): Candidate {
-  const source: PluginSource = { kind: "registered", folder };
+function registeredCandidate(id: number, { manifest, folder, part }: Registration): Candidate {
+  const source: PluginSource = part ? { kind: "part", terms: part } : { kind: "registered", folder };
   const base = { source, folder, otherwise: `registered-${id}`, keyPrefix: null };
   const file = `registered ${typeof manifest.name === "string" ? manifest.name.slice(0, 64) : id}`;
   let text: string;

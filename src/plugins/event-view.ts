@@ -22,6 +22,7 @@ const shown: { [Name in EventName]?: readonly (keyof EventMap[Name] & string)[] 
   "forecast.crossing": ["threshold", "direction", "valueRatio", "thresholdRatio", "horizonMs"],
   "forecast.anomaly": ["kind", "value", "detail"],
   "monitor.gap": ["source", "error"],
+  "model.changed": ["from", "to", "old", "new"],
   "deadletter.parked": ["deadLetterId", "platform", "kind"],
   "deadletter.redriven": ["deadLetterId", "platform", "outcome"],
   "deadletter.expired": ["platform", "deadLetters"],

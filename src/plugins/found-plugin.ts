@@ -15,15 +15,29 @@ export type PluginSource =
   /** An npm package with a `conductor` field; `package` is its name, `folder` where its manifest's paths begin. */
   | { kind: "package"; folder: string; package: string }
   /** Handed over by the code around the manager. */
-  | { kind: "registered"; folder: string | null };
+  | { kind: "registered"; folder: string | null }
+  /** A process of conductor's own, supervised as a plugin is; see `PartTerms`. */
+  | { kind: "part"; terms: PartTerms };
+
+/**
+ * What a part of conductor runs in a process of its own, such as a language model. It is limited, ranked for the kernel and
+ * ended as plugins are, and is none: no list names it, no request is routed to it, no memory is reclaimed by shedding it.
+ */
+export interface PartTerms {
+  /** The module inside the executable that it runs; null: its manifest names a program. */
+  module: string | null;
+  /** Variables that it is given beside the usual ones. */
+  environment: Readonly<Record<string, string>>;
+}
 
 /** The plugin's files; null for one that has none of its own. */
 export const folderOfSource = (source: PluginSource): string | null =>
-  source.kind === "bundled" ? null : source.folder;
+  source.kind === "bundled" || source.kind === "part" ? null : source.folder;
 
 /** Where a plugin comes from, for a person: its folder, or what stands for one. */
 export function sourceText(source: PluginSource): string {
   if (source.kind === "bundled") return "bundled";
+  if (source.kind === "part") return "part of conductor";
   if (source.kind === "registered") return source.folder ?? "registered";
   return source.folder;
 }

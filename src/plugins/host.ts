@@ -27,6 +27,8 @@ export interface InitializeParams {
   folder: string | null;
   entry: string | null;
   dataFolder: string | null;
+  /** Which of the modules inside the executable, where there is no entry. */
+  module: string;
 }
 
 /** An answer that is an error: the code is JSON-RPC's. */
@@ -59,8 +61,8 @@ const calls = ["initialize", "healthCheck", "handleRequest", "handleEvent", "shu
 
 async function load(params: InitializeParams, options: HostOptions): Promise<PluginDefinition> {
   if (params.entry === null) {
-    const bundled = await options.loadBundled(params.name);
-    if (!bundled) throw new HostError(-32_000, `no plugin called ${params.name} is in this executable`);
+    const bundled = await options.loadBundled(params.module);
+    if (!bundled) throw new HostError(-32_000, `no plugin called ${params.module} is in this executable`);
     return bundled;
   }
   const path = join(params.folder ?? ".", params.entry);

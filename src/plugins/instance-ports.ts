@@ -14,6 +14,10 @@ export interface InstancePlan {
   manifest: Manifest;
   /** Of this instance among all of the run. */
   number: number;
+  /** Whose settings, user and data folder it has: its own name, or the module of a part of conductor. */
+  owner: string;
+  /** Variables beside the usual ones. */
+  environment: Readonly<Record<string, string>>;
   /** Null for a plugin inside the executable. */
   folder: string | null;
   /** A folder it may write to; null when there is none. */

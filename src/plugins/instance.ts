@@ -210,13 +210,15 @@ export class Instance {
 
   #environment(): Record<string, string> {
     const { name, runtime, permissions } = this.plan.manifest;
-    return childEnvironment(this.#ports.environment, permissions.env, {
+    const usual = childEnvironment(this.#ports.environment, permissions.env, {
       name,
       runtime,
       runId: this.#ports.runId,
       instance: this.plan.number,
       dataFolder: this.plan.dataFolder,
     });
+    // Last: the marks by which it is found.
+    return { ...this.plan.environment, ...usual };
   }
 
   async #connect({ exited, fds }: PluginProcess): Promise<void> {
@@ -248,6 +250,7 @@ export class Instance {
       folder,
       entry: manifest.runtime === "bun" && folder !== null ? manifest.entry : null,
       dataFolder,
+      module: this.plan.owner,
     };
     const sent = manifest.runtime === "bun" ? (params as unknown as Json) : { config };
     const answer = await this.call("initialize", sent, { timeoutMs: startTimeoutMs });

@@ -105,10 +105,7 @@ export class PluginManager {
     return discovery;
   }
 
-  /**
-   * A plugin of the code around the manager, found by the next `discover` or `rescan`; it ends with the rescan after the
-   * returned function was called.
-   */
+  /** Found by the next `discover` or `rescan`; it ends with the rescan after the returned function was called. */
   register(registration: Registration): () => void {
     return this.#scanner.register(registration);
   }
@@ -125,11 +122,10 @@ export class PluginManager {
     this.#versions.open(keptFolder === null ? null : new VersionStore(keptFolder));
     await this.#updates.applyPins();
     // Where there is no room for all, the last to be shed is the first to be asked for.
-    const { order } = this.#options;
     const eager = this.#roster
       .supervisors()
       .filter((each) => each.manifest.start === "eager" && each.wanted() !== "disabled")
-      .sort((a, b) => order.indexOf(b.name) - order.indexOf(a.name));
+      .sort((a, b) => this.#options.order.indexOf(b.name) - this.#options.order.indexOf(a.name));
     await Promise.all(
       eager.map((supervisor) => supervisor.start("started with conductor", { automatic: true })),
     );
@@ -152,7 +148,7 @@ export class PluginManager {
           watch: (root, limitBytes, onOver) => this.#watch.add(root, limitBytes, onOver),
         },
         sandbox: {
-          pluginNames: () => this.#roster.standings().map(({ name }) => name),
+          pluginNames: () => this.#roster.names(),
           hiddenPaths: () => this.#options.hiddenPaths?.() ?? [],
           withhold: this.#options.withhold ?? [],
         },
@@ -186,7 +182,8 @@ export class PluginManager {
   }
 
   #mayStart(plugin: string): Permission {
-    return this.#closing ? { ok: false, reason: "conductor is ending" } : this.#options.mayStart(plugin);
+    if (this.#closing) return { ok: false, reason: "conductor is ending" };
+    return this.isPart(plugin) ? { ok: true } : this.#options.mayStart(plugin);
   }
 
   /** Every plugin, the invalid ones too, in the order of discovery. */
@@ -203,6 +200,9 @@ export class PluginManager {
   standings(): readonly Standing[] {
     return this.#roster.standings();
   }
+
+  /** Whether it is a part of conductor, which no list names. */
+  isPart = (name: string): boolean => this.#roster.partOf(name) !== null;
 
   /** How one plugin stands, live; null when there is none of that name. */
   standing(name: string): Standing | null {
@@ -366,7 +366,7 @@ export class PluginManager {
     return checkMembers(supervisor, (instance, each) => this.#check(instance, each), failures, options);
   }
 
-  /** Where the memory of each running plugin is to be measured. */
+  /** Where the memory of each running plugin, and part of conductor, is to be measured. */
   footprintTargets(): FootprintTarget[] {
     return this.#roster
       .supervisors()

@@ -37,7 +37,8 @@ export class ManifestFiles {
   /** What is wrong with the plugin's files. */
   async check(of: ManifestFile): Promise<FilesReport> {
     const { manifest, source, folder, file } = of;
-    if (source.kind === "bundled") return { errors: [], state: "" };
+    if (source.kind === "bundled" || (source.kind === "part" && manifest.runtime === "bun"))
+      return { errors: [], state: "" };
     const problems = pathProblems(manifest, of);
     if (manifest.runtime === "bun" && folder === null)
       problems.push({ key: "entry", problem: "expected a folder: a module without one cannot be found" });

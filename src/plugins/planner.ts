@@ -28,7 +28,9 @@ export function planner(options: PluginManagerOptions, roster: Roster, versions:
     };
     const last = order.at(-1);
     if (last !== undefined) keep(last);
-    const rank = (name: string) => (kept.has(name) ? order.length - 1.5 : order.indexOf(name));
+    // A model comes back by itself, and its conversation is kept: before any plugin.
+    const rank = (name: string) =>
+      roster.partOf(name) ? -2 : kept.has(name) ? order.length - 1.5 : order.indexOf(name);
     const ranked = roster
       .supervisors()
       .map(({ name }) => name)
@@ -41,12 +43,17 @@ export function planner(options: PluginManagerOptions, roster: Roster, versions:
     plan: (version) => {
       versions.starting(version);
       const { manifest, folder } = version;
+      const part = roster.partOf(manifest.name);
+      // Processes of one module share its settings, its user and its data folder.
+      const owner = part?.module ?? manifest.name;
       return {
         manifest,
         number: ++instances,
         folder,
-        dataFolder: options.dataFolder(manifest.name),
-        config: options.config[manifest.name] ?? {},
+        owner,
+        environment: part?.environment ?? {},
+        dataFolder: options.dataFolder(owner),
+        config: options.config[owner] ?? {},
         startTimeoutMs: options.startTimeoutMs,
         oomScoreAdj: scoreOf(manifest.name),
       };

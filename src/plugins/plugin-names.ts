@@ -4,6 +4,7 @@ import type { DiscoveryError, FoundPlugin } from "./found-plugin.ts";
 
 const placeOf = ({ source }: FoundPlugin): string => {
   if (source.kind === "bundled") return "the executable";
+  if (source.kind === "part") return "conductor itself";
   if (source.kind === "registered") return source.folder ?? "the one registered";
   return source.folder;
 };

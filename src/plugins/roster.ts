@@ -2,7 +2,7 @@
 
 import { join, relative } from "node:path";
 import { sortDependencies } from "./dependencies.ts";
-import { type Discovery, type FoundPlugin, folderOfSource } from "./found-plugin.ts";
+import { type Discovery, type FoundPlugin, folderOfSource, type PartTerms } from "./found-plugin.ts";
 import type { Manifest } from "./manifest.ts";
 import type { PluginVersion } from "./plugin-version.ts";
 import { invalidView, type PluginView, viewOf } from "./plugin-view.ts";
@@ -34,6 +34,8 @@ export class Roster {
   #errors = new Map<string, string[]>();
   #scannedMs = 0;
   readonly #dependents = new Map<string, Supervisor[]>();
+  /** Names of those that are parts of conductor, also of one that is not found any more and has not ended. */
+  readonly #parts = new Map<string, PartTerms>();
   #standings: readonly Standing[] = [];
   #standingOf = new Map<string, Standing>();
   #standingsOfPlatform = new Map<string, Standing[]>();
@@ -43,6 +45,7 @@ export class Roster {
     const changes: RosterChanges = { added: [], changed: [], removed: [], invalid: [] };
     this.#found = new Map(plugins.map((found) => [found.name, found]));
     this.#scannedMs = nowMs;
+    for (const { name, source } of plugins) if (source.kind === "part") this.#parts.set(name, source.terms);
     this.#errors = this.#judge(plugins, (found) => found.manifest ?? this.#running(found));
     for (const found of plugins) {
       const errors = this.#errors.get(found.name);
@@ -97,6 +100,7 @@ export class Roster {
   /** Takes one off that was not found any more, once it has ended. */
   drop(name: string): void {
     this.#supervisors.delete(name);
+    this.#parts.delete(name);
     this.arrange();
   }
 
@@ -106,12 +110,13 @@ export class Roster {
       return this.#supervisors.get(name) ?? invalidStanding(name, this.#errors.get(name) ?? []);
     });
     const supervisors = this.supervisors();
-    this.#standings = [...listed, ...supervisors.filter(({ name }) => !this.#found.has(name))];
+    const all = [...listed, ...supervisors.filter(({ name }) => !this.#found.has(name))];
+    this.#standings = all.filter(({ name }) => !this.#parts.has(name));
     this.#dependents.clear();
     for (const supervisor of supervisors)
       for (const required of supervisor.requires)
         this.#dependents.set(required, [...(this.#dependents.get(required) ?? []), supervisor]);
-    this.#standingOf = new Map(this.#standings.map((standing) => [standing.name, standing]));
+    this.#standingOf = new Map(all.map((standing) => [standing.name, standing]));
     this.#standingsOfPlatform = Map.groupBy(this.#standings, ({ platform }) => platform);
   }
 
@@ -137,6 +142,16 @@ export class Roster {
     return [...this.#supervisors.values()];
   }
 
+  /** What a part of conductor runs with; null for a plugin. */
+  partOf(name: string): PartTerms | null {
+    return this.#parts.get(name) ?? null;
+  }
+
+  /** Names of all that have a process of their own, parts of conductor too. */
+  names(): string[] {
+    return [...this.#standingOf.keys()];
+  }
+
   /** Every supervisor, each after what it requires. */
   inOrder(): Supervisor[] {
     const rank = new Map(this.#order.map((name, index) => [name, index]));
@@ -153,7 +168,7 @@ export class Roster {
     return this.#found.get(name) ?? null;
   }
 
-  /** Every plugin, the invalid ones too, in the order of discovery. */
+  /** Every plugin, the invalid ones too, in the order of discovery; no parts of conductor (as in what follows). */
   views(): PluginView[] {
     return this.#standings.flatMap(({ name }) => this.view(name) ?? []);
   }

@@ -10,7 +10,15 @@ import { Growth } from "./growth.ts";
 import { shedTarget, usualReclaimMs } from "./latest-line.ts";
 import { LoadWatch } from "./load-watch.ts";
 import { PutOffs } from "./put-offs.ts";
-import type { ForecastFacts, Measured, PluginFacts, Policy, Situation, Verdict } from "./situation.ts";
+import type {
+  ForecastFacts,
+  GivingFacts,
+  Measured,
+  PluginFacts,
+  Policy,
+  Situation,
+  Verdict,
+} from "./situation.ts";
 
 /** Kills that are remembered. The next one is expected to take no longer than this share of them: one may have been stuck. */
 const reclaimsKept = 8;
@@ -27,6 +35,7 @@ export class Controller {
   #lastChangeMs: number | null = null;
   #stallPercent: number | null = null;
   #reservedBytes = 0;
+  #giving: GivingFacts | null = null;
   #startedAtMs = Number.NEGATIVE_INFINITY;
   readonly #reclaims: number[] = [];
   #expectedReclaimMs = usualReclaimMs;
@@ -85,6 +94,11 @@ export class Controller {
     this.#reservedBytes = bytes;
   }
 
+  /** What local models are about to give back; null: nothing. */
+  gives(giving: GivingFacts | null): void {
+    this.#giving = giving;
+  }
+
   /** The situation as it would be judged now. `plugins` as the host has them; who was put off is added here. */
   situation(nowMs: number, measured: Measured, plugins: readonly PluginFacts[]): Situation {
     const starting = nowMs - this.#startedAtMs < startMs || plugins.some(({ state }) => state === "starting");
@@ -100,6 +114,7 @@ export class Controller {
       reclaimMs: this.#expectedReclaimMs,
     };
     if (this.#reservedBytes > 0) situation.reservedBytes = this.#reservedBytes;
+    if (this.#giving !== null) situation.giving = this.#giving;
     if (this.#stallPercent !== null) situation.stallPercent = this.#stallPercent;
     const wantsLoad = triggers !== undefined && (triggers.loadPerSecond !== null || triggers.spike);
     const load = wantsLoad ? this.#load.facts : null;
@@ -159,5 +174,6 @@ export class Controller {
     this.#growth.reset();
     this.#startedAtMs += byMs;
     this.#putOffs.shift(byMs);
+    if (this.#giving) this.#giving = { ...this.#giving, untilMs: this.#giving.untilMs + byMs };
   }
 }

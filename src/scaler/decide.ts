@@ -18,6 +18,7 @@
 import { formatBytes, formatPercent } from "../config/units.ts";
 import { dependentsFirst, listed } from "./dependents.ts";
 import { drainMs } from "./latest-line.ts";
+import { modelsFirst } from "./models-first.ts";
 import { holdsMemory, neverShed, sheddingOrder } from "./order.ts";
 import { nothingToDo, restoreOne } from "./restoring.ts";
 import {
@@ -42,15 +43,19 @@ export function decide(situation: Situation, forecast: ForecastFacts | null, pol
   // Most readings: nothing fires and nothing waits, and no order is asked for.
   if (!urgent && !cause && !situation.plugins.some(isShed)) return hold(nothingToDo);
   const order = sheddingOrder(situation.plugins, policy.order);
-  if (urgent)
+  if (urgent) {
+    const reason = emergencyReason(measuredRatio, policy);
+    const models = modelsFirst(situation, policy, { reason, urgent: true });
+    if (models) return models;
     return policy.kind === "adaptive"
-      ? shed(order, situation, policy, {
-          rule: "emergency",
-          reason: emergencyReason(measuredRatio, policy),
-          urgent: true,
-        })
+      ? shed(order, situation, policy, { rule: "emergency", reason, urgent: true })
       : keepOnlyTheLast(order, measuredRatio, policy);
-  if (cause) return shed(order, situation, policy, { ...cause, urgent: false });
+  }
+  if (cause)
+    return (
+      modelsFirst(situation, policy, { ...cause, urgent: false }) ??
+      shed(order, situation, policy, { ...cause, urgent: false })
+    );
   return restoreOne(order, situation, forecast, policy);
 }
 

@@ -50,6 +50,9 @@ export function reclaimMs({ carried, urgent, durationMs, drainMs }: Outcome): nu
   return urgent ? null : durationMs - drainMs;
 }
 
+/** A killed process is gone within some 15 ms; after this the next victim of an emergency is not kept waiting. */
+const emergencyPatienceMs = 150;
+
 export class Execution {
   readonly #options: ExecutionOptions;
   /** Those that were struck and are not being shed yet. */
@@ -72,6 +75,11 @@ export class Execution {
     stopping.urgent = true;
     this.#options.actuator.hasten(stopping.plugin);
     this.#options.log.warn("scaler.hastened", { plugin: stopping.plugin, usedBytes });
+  }
+
+  /** Resolves when the next victim of an emergency is waited with no longer. */
+  patience(): Promise<void> {
+    return new Promise((resolve) => this.#options.clock.after(emergencyPatienceMs, resolve));
   }
 
   /** Kills these, in their order, before anything else is done; `shed` has to follow for each of them in the same turn. */

@@ -10,9 +10,9 @@ export class Exhaustion {
   }
 
   /** Whether it begins with this verdict. */
-  begins({ measured }: Situation, { actions }: Verdict, { shedRatio, marginRatio }: Policy): boolean {
+  begins({ measured }: Situation, { actions, rule }: Verdict, { shedRatio, marginRatio }: Policy): boolean {
     const usedRatio = measured.usedBytes / measured.budgetBytes;
-    const exhausted = actions.length === 0 && usedRatio >= shedRatio;
+    const exhausted = actions.length === 0 && rule !== "models-first" && usedRatio >= shedRatio;
     const begins = exhausted && !this.#exhausted;
     // Only once memory is well under the line: hovering at it is one and the same trouble.
     this.#exhausted = exhausted || (this.#exhausted && usedRatio >= shedRatio - marginRatio);

@@ -7,7 +7,7 @@
 import type { Clock } from "../clock.ts";
 import { formatBytes, formatPercent } from "../config/units.ts";
 import type { Admission, MemoryNow } from "./admission.ts";
-import { type Lease, type Leases, mostLeases } from "./leases.ts";
+import { type Lease, type Leases, type LeaseTerms, mostLeases } from "./leases.ts";
 import type { Blocker, RoomAnswer } from "./room.ts";
 import type { Situation, Verdict } from "./situation.ts";
 
@@ -66,6 +66,11 @@ export class Preflight {
     await this.#makeRoom(request);
     const after = this.#judge(request);
     return after.answer ? this.#answered(request, after.answer) : after.refusal;
+  }
+
+  /** A lease for what was judged elsewhere, a model that is loaded; null: there are as many as there may be. */
+  hold(terms: LeaseTerms): Lease | null {
+    return this.#options.leases.take(terms, this.#options.clock.monotonicMs());
   }
 
   /** See `Leases.renew`. */

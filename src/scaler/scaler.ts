@@ -20,6 +20,7 @@ import { Sightings } from "./sightings.ts";
 import type {
   Action,
   ForecastFacts,
+  GivingFacts,
   Measured,
   PluginFacts,
   Policy,
@@ -28,9 +29,6 @@ import type {
 } from "./situation.ts";
 import { WallClock } from "./wall-clock.ts";
 import { Wishes } from "./wishes.ts";
-
-/** A killed process is gone within some 15 ms; after this the next victim of an emergency is not kept waiting. */
-const emergencyPatienceMs = 150;
 
 export class Scaler {
   readonly #options: ScalerOptions;
@@ -157,6 +155,7 @@ export class Scaler {
     const situation = this.#controller.situation(atMs, measured, []);
     if (!isQuiet(situation, this.#forecast, policy, this.#hasShed)) return false;
     this.#quiet = { measured, atMs };
+    this.#verdict = null;
     this.#exhaustion.eases(situation, policy);
     if (this.#mode === "observe") this.#wishes.none(atMs);
     return true;
@@ -164,7 +163,7 @@ export class Scaler {
 
   /** Why nothing is done, for those who ask: worked out with the plugins as they are when somebody asks. */
   #quietVerdict({ measured, atMs }: { measured: Measured; atMs: number }): Verdict {
-    return this.#controller.decide(this.#situation(measured, this.#plugins(), atMs), this.#forecast);
+    return this.#controller.decide(this.situation(measured, this.#plugins(), atMs), this.#forecast);
   }
 
   /** What happens to the host, the acting policy learns first. */
@@ -178,15 +177,7 @@ export class Scaler {
   }
 
   /** The situation as it would be judged now. */
-  situation(measured: Measured): Situation {
-    return this.#situation(measured, this.#plugins());
-  }
-
-  #situation(
-    measured: Measured,
-    plugins: readonly PluginFacts[],
-    nowMs = this.#options.clock.nowMs(),
-  ): Situation {
+  situation(measured: Measured, plugins = this.#plugins(), nowMs = this.#options.clock.nowMs()): Situation {
     // It measures what starts, which takes time that an emergency does not have: the promises of before will do.
     if (!this.#isEmergency(measured)) this.#controller.reserved(this.#admission.reservedBytes());
     return this.#controller.situation(nowMs, measured, plugins);
@@ -218,6 +209,12 @@ export class Scaler {
       this.#tell((each) => each.started(nowMs));
     }
     this.#admission.moved(plugin, state, () => this.#memoryNow());
+  }
+
+  /** What local models are about to give back; and whether one is loading, so that its growth says nothing of what comes. */
+  onModels(giving: GivingFacts | null, loading: boolean): void {
+    this.#tell((each) => each.gives(giving));
+    if (loading) this.#tell((each) => each.started(this.#options.clock.nowMs()));
   }
 
   /** What is promised to starts, second copies and leases, and how much of it was taken. */
@@ -284,7 +281,7 @@ export class Scaler {
         this.#controller.observe(measured, nowMs);
       }
       const plugins = this.#plugins();
-      const situation = this.#situation(measured, plugins);
+      const situation = this.situation(measured, plugins);
       const verdict = this.#controller.decide(situation, this.#forecast);
       const acts = this.#mode === "act";
       const { reservedBytes = 0 } = situation;
@@ -293,6 +290,9 @@ export class Scaler {
         this.#announcer.open(this.#recordOf(situation, verdict));
         this.#options.log.error("scaler.exhausted", { reason: verdict.reason, ...measured });
       }
+      // Nothing is done, and why not is of interest: told once, when it begins.
+      if (acts && verdict.rule === "models-first" && this.#verdict?.rule !== verdict.rule)
+        this.#announcer.open(this.#recordOf(situation, verdict));
       this.#verdict = verdict;
       if (!acts) this.#wishes.follow(verdict, nowMs, () => this.#recordOf(situation, verdict));
       if (!acts || verdict.actions.length === 0 || verdict.rule === "restore") {
@@ -338,7 +338,7 @@ export class Scaler {
       });
       begun.push(recorded);
       // One at a time; but in an emergency one that is stuck in the kernel must not hold up the next.
-      await (urgent ? Promise.race([recorded, this.#patience()]) : recorded);
+      await (urgent ? Promise.race([recorded, this.#execution.patience()]) : recorded);
       due = this.#sightings.seen(after ?? seen.measured, Number.POSITIVE_INFINITY);
     }
     await Promise.all(begun);
@@ -363,10 +363,6 @@ export class Scaler {
     this.#tell((each) =>
       rule === "preflight" ? each.changed(nowMs) : each.shedDone(plugin, nowMs, reclaimMs(outcome)),
     );
-  }
-
-  #patience(): Promise<void> {
-    return new Promise((resolve) => this.#options.clock.after(emergencyPatienceMs, resolve));
   }
 
   /** Restoring takes seconds; readings are judged meanwhile, and may shed the plugin that is starting. */

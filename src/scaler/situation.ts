@@ -77,6 +77,17 @@ export interface AheadFacts {
   atMs: number;
 }
 
+/** What local models are about to give back: they go before plugins, and plugins need not go for it. */
+export interface GivingFacts {
+  bytes: number;
+  /** It is waited for until then, in wall-clock time as `nowMs`. */
+  untilMs: number;
+  /** They were killed: their memory is back within moments. Else they finish what they answer first. */
+  urgent: boolean;
+  /** Who, for a sentence: "the model large". */
+  who: string;
+}
+
 /** Everything `decide` may look at, besides the forecast and the policy. What is absent is not known, which never sheds. */
 export interface Situation {
   nowMs: number;
@@ -96,6 +107,7 @@ export interface Situation {
   stallPercent?: number | null;
   load?: LoadFacts | null;
   ahead?: AheadFacts | null;
+  giving?: GivingFacts | null;
 }
 
 /**
@@ -153,6 +165,7 @@ export const rules = [
   "spike",
   "time-of-day",
   "preflight",
+  "models-first",
   "restore",
   "hold",
 ] as const;

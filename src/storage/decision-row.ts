@@ -3,6 +3,9 @@
 import * as z from "zod";
 import type { Json } from "../sdk/plugin.ts";
 
+/** The policy of decisions on local models: they are made from other facts than those on plugins. */
+export const modelPolicy = "ladder";
+
 /**
  * What the audit keeps. `inputs` to `alternatives` are any data that JSON can hold; the scaler owns their shapes.
  * `plugins` are those that it concerns, for the search by plugin.

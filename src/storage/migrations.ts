@@ -184,6 +184,21 @@ export const migrations: readonly Migration[] = [
         probation_until_ms INTEGER, oom_kills INTEGER
       );`,
   },
+  {
+    name: "models",
+    // The messages come last, so that a scan for what has to leave need not walk through them.
+    sql: `
+      CREATE TABLE model_peaks (
+        model TEXT NOT NULL, context_tokens INTEGER NOT NULL,
+        source TEXT NOT NULL, at_ms INTEGER NOT NULL, bytes INTEGER NOT NULL,
+        PRIMARY KEY (model, context_tokens)
+      ) WITHOUT ROWID;
+      CREATE TABLE conversations (
+        id TEXT PRIMARY KEY, used INTEGER NOT NULL, at_ms INTEGER NOT NULL,
+        turns INTEGER NOT NULL, characters INTEGER NOT NULL, messages TEXT NOT NULL
+      );
+      CREATE INDEX conversations_by_use ON conversations (used, characters);`,
+  },
 ];
 
 /** The number that a pragma such as `user_version` answers. */

@@ -1,7 +1,7 @@
 /** What a conductor recorded, read beside it or after it: the whole time, the oldest first. */
 
 import { ConductorDatabase } from "./database.ts";
-import type { DecisionRow } from "./decision-row.ts";
+import { type DecisionRow, modelPolicy } from "./decision-row.ts";
 import type { FootprintRow } from "./footprints.ts";
 import type { MemoryRow } from "./samples.ts";
 
@@ -43,11 +43,14 @@ export class RecordedDatabase {
       .toReversed();
   }
 
-  /** Every decision, one at a time: they may be many, and each up to 300 KB. Throws StorageError. */
+  /**
+   * Every decision on plugins, one at a time: they may be many, and each up to 300 KB. Those on models are made by another
+   * function. Throws StorageError.
+   */
   *decisions(): Generator<DecisionTexts> {
     const query = this.#database.prepare(
       `SELECT id, at_ms AS atMs, rule, reason, inputs, forecast, plan, actions, alternatives
-       FROM decisions WHERE id > ? ORDER BY id LIMIT 1`,
+       FROM decisions WHERE id > ? AND policy <> '${modelPolicy}' ORDER BY id LIMIT 1`,
     );
     for (let after = 0; ; ) {
       const row = this.#database.read(() => query.get(after) as DecisionTexts | null);

@@ -5,6 +5,7 @@ import type { Clock } from "../clock.ts";
 import { type Log, silentLog } from "../log.ts";
 import { BreakerRecords } from "./breaker-records.ts";
 import type { ChainReport } from "./chain-report.ts";
+import { Conversations, usualConversations } from "./conversations.ts";
 import { ConductorDatabase } from "./database.ts";
 import type { DeadLetterLimits } from "./dead-letter-bounds.ts";
 import { DeadLetterOrders } from "./dead-letter-orders.ts";
@@ -18,6 +19,7 @@ import { Footprints } from "./footprints.ts";
 import { IdempotencyKeys, type IdempotencyLimits } from "./idempotency-keys.ts";
 import { IntegrationMetrics } from "./integration-metrics.ts";
 import type { LocationSource, StateLocation } from "./location.ts";
+import { ModelPeaks } from "./model-peaks.ts";
 import { Promotions } from "./promotions.ts";
 import { Retention, type RetentionAges, type RetentionStep, type SizeReport } from "./retention.ts";
 import { Samples } from "./samples.ts";
@@ -134,6 +136,8 @@ export class Storage {
   readonly idempotencyKeys: IdempotencyKeys;
   readonly webhookLetters: WebhookLetters;
   readonly disabledPlugins: DisabledPlugins;
+  readonly modelPeaks: ModelPeaks;
+  readonly conversations: Conversations;
   readonly #retention: Retention;
   readonly #guard: WriteGuard;
   readonly #opened: Opened;
@@ -167,6 +171,11 @@ export class Storage {
     const undelivered = { ...webhookLetters, maxAgeMs: deadLetters.maxAgeMs };
     this.webhookLetters = new WebhookLetters(database, this.#guard, within(undelivered, path, 2 ** 19));
     this.disabledPlugins = new DisabledPlugins(database, this.#guard);
+    this.modelPeaks = new ModelPeaks(database, this.#guard);
+    // In memory all of the state has 8 MiB.
+    const characters = path === null ? 2 ** 20 : usualConversations.characters;
+    const talks = { ...usualConversations, characters };
+    this.conversations = new Conversations(database, this.#guard, talks, () => options.clock.nowMs());
     const maxBytes = options.maxBytes ?? (database.path === null ? memoryMaxBytes : fileMaxBytes);
     this.#retention = new Retention(database, this.#guard, chain, options.retention, {
       maxBytes,

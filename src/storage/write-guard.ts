@@ -19,6 +19,7 @@ export type WriteKind =
   | "webhook_dead_letters"
   | "idempotency_keys"
   | "disabled_plugins"
+  | "models"
   | "retention";
 
 export interface WriteProblem {

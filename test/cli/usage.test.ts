@@ -11,6 +11,7 @@ const commands = [
   "check",
   "status",
   "plugins",
+  "models",
   "events",
   "why",
   "evaluate",
@@ -67,6 +68,8 @@ test.each([
     "halt: expected one of enable, disable, restart, reload, rollback, scale, logs, new, test",
   ],
   [["plugins", "restart"], "restart: expected the name of a plugin"],
+  [["models", "lod", "large"], 'lod: did you mean "load"?'],
+  [["models", "pin"], "pin: expected the name of a model"],
   [["shadow", "promot", "late"], 'promot: did you mean "promote"?'],
   [["shadow", "promote"], "promote: expected the name of a shadow policy"],
   [["shadow", "rollback", "late"], "late: unexpected argument"],
@@ -82,13 +85,18 @@ test.each([
   expect([code, out]).toEqual([2, ""]);
 });
 
-test.each([[["status"]], [["plugins"]], [["why"]], [["forecast"]], [["plugins", "restart", "voice"]]])(
-  "%j without a running conductor says so, and what to do",
-  async (args) => {
-    const { code, out, err } = await conductor([...args, "--port", "9"], { cwd: scratchFolder(defer) });
-    expect(err).toBe(
-      'conductor: no conductor answers at http://127.0.0.1:9 (connection refused); start one with "conductor serve", or say with --config or --port which one you mean\n',
-    );
-    expect([code, out]).toEqual([1, ""]);
-  },
-);
+test.each([
+  [["status"]],
+  [["plugins"]],
+  [["models"]],
+  [["models", "pin", "large"]],
+  [["why"]],
+  [["forecast"]],
+  [["plugins", "restart", "voice"]],
+])("%j without a running conductor says so, and what to do", async (args) => {
+  const { code, out, err } = await conductor([...args, "--port", "9"], { cwd: scratchFolder(defer) });
+  expect(err).toBe(
+    'conductor: no conductor answers at http://127.0.0.1:9 (connection refused); start one with "conductor serve", or say with --config or --port which one you mean\n',
+  );
+  expect([code, out]).toEqual([1, ""]);
+});

@@ -110,7 +110,7 @@ describe("a wrong configuration is refused, naming file, line, key, value and wh
     [
       "an unknown key like none",
       "qqqqqq: 1",
-      "c.yaml:1: qqqqqq: unknown key; known: http, storage, budget, monitor, forecast, scaler, shadow, health, breaker, routing, plugins, webhooks, deadLetters, idempotency, log",
+      "c.yaml:1: qqqqqq: unknown key; known: http, storage, budget, monitor, forecast, scaler, shadow, health, breaker, routing, plugins, models, ladder, webhooks, deadLetters, idempotency, log",
     ],
     [
       "a value out of range",

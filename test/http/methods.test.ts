@@ -23,6 +23,7 @@ const gets = [
   "/api/v1/scaling/status",
   "/api/v1/scaling/decisions",
   "/api/v1/scaling/decisions/1",
+  "/api/v1/models",
   "/api/v1/dead-letters",
   "/api/v1/health",
   "/api/v1/breakers",
@@ -30,6 +31,7 @@ const gets = [
 ];
 const posts = [
   "/api/v1/requests",
+  "/api/v1/models/large/load",
   "/api/v1/scaling/evaluate",
   "/api/v1/plugins/voice/enable",
   "/api/v1/breakers/voice/open",

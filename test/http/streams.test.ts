@@ -335,6 +335,6 @@ describe("a client", () => {
     );
     await response.text();
     // The head, two chunks, the end; and the limit that the connection keeps.
-    expect(limits).toEqual([30, 0, 30, 0, 30, 0, 30, 30]);
+    expect(limits).toEqual([30, 0, 30, 0, 30, 0, 30, 0, 30]);
   });
 });

@@ -62,6 +62,17 @@ function used(metrics: Metrics): Metrics {
   metrics.countExpiredLetters(1);
   metrics.countLostLetters(1);
   metrics.setDeadLetters({ waiting: 2, poison: 1 }, 4_096);
+  metrics.models.show([{ name: "small", state: "ready", heldBytes: 2e9, loadedContextTokens: 4_096 }]);
+  metrics.models.answered({
+    model: "small",
+    finishReason: "stop",
+    failure: null,
+    cut: false,
+    firstTextMs: 240,
+    tokensPerSecond: 18,
+    usage: { promptTokens: 120, completionTokens: 64 },
+  });
+  metrics.models.changed("large", "small");
   metrics.observeTick(0.003);
   metrics.countSampleGap("psi");
   metrics.countRefusedSample("repeated_timestamp");

@@ -3,6 +3,7 @@ import fc from "fast-check";
 import { cutToContext, TokenEstimate } from "../../src/models/conversation.ts";
 import { MemoryConversations } from "../../src/models/conversation-store.ts";
 import type { ChatMessage } from "../../src/models/engine.ts";
+import { conversationContract } from "./conversation-contract.ts";
 
 const say = (role: ChatMessage["role"], characters: number): ChatMessage => ({
   role,
@@ -72,24 +73,7 @@ describe("cutting a conversation", () => {
   });
 });
 
-describe("conversations in memory", () => {
-  test("are bounded in number; the longest unused leaves", () => {
-    const kept = new MemoryConversations({ conversations: 2, characters: 1_000 });
-    kept.put("a", history);
-    kept.put("b", history);
-    expect(kept.get("a")).toEqual(history);
-    kept.put("c", history);
-    expect([kept.get("a") !== null, kept.get("b"), kept.get("c") !== null]).toEqual([true, null, true]);
-  });
-
-  test("are bounded in characters", () => {
-    const kept = new MemoryConversations({ conversations: 9, characters: 500 });
-    for (const id of ["a", "b", "c"]) kept.put(id, history);
-    expect([kept.get("a"), kept.characters]).toEqual([null, 420]);
-    kept.put("b", [say("user", 501)]);
-    expect([kept.get("b"), kept.characters]).toEqual([null, 210]);
-    kept.delete("c");
-    kept.delete("c");
-    expect(kept.characters).toBe(0);
-  });
-});
+conversationContract("in memory", (bounds) => ({
+  store: new MemoryConversations(bounds),
+  close: () => undefined,
+}));

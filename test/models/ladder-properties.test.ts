@@ -36,8 +36,9 @@ const arbitraryModel = (index: number): fc.Arbitrary<ModelFacts> =>
       failedRatio: fc.oneof(fc.constant(null), share(1)),
       putOff: fc.integer({ min: -10, max: 1 }),
       loadMs: fc.integer({ min: 1, max: 60_000 }),
+      byPerson: fc.integer({ min: 0, max: 19 }),
     })
-    .map(({ state, megabytes, kv, putOff, generating, parallel, loadedAtMs, ...rest }) => {
+    .map(({ state, megabytes, kv, putOff, byPerson, generating, parallel, loadedAtMs, ...rest }) => {
       const ready = state === "ready";
       return {
         ...rest,
@@ -56,6 +57,7 @@ const arbitraryModel = (index: number): fc.Arbitrary<ModelFacts> =>
         slowestTokensPerSecond: 2,
         stepDownRatio: null,
         ...(putOff > 0 ? { putOffUntilMs: nowMs + putOff } : {}),
+        ...(byPerson === 0 ? { unloadedByPerson: true as const } : {}),
       };
     });
 
@@ -68,9 +70,14 @@ const arbitrarySituation: fc.Arbitrary<LadderSituation> = fc
     lastChangeMs: past,
     calmSinceMs: past,
     gaveUp: fc.constantFrom(null, "m0", "m1", "m3"),
+    pin: fc.constantFrom(null, null, null, 0, 1, 2, 3),
   })
-  .map(({ used, reserved, forecast, ...rest }) => ({
+  .map(({ used, reserved, forecast, models, pin, ...rest }) => ({
     ...rest,
+    models: models.map((model, index) => {
+      const { unloadedByPerson: _, ...others } = model;
+      return index === pin ? { ...others, pinned: true as const } : model;
+    }),
     nowMs,
     memory: { usedBytes: used * budgetBytes, reservedBytes: reserved * budgetBytes, budgetBytes },
     forecast: forecast && { valueRatio: forecast.value, upperRatio: forecast.value + forecast.over },
@@ -105,10 +112,17 @@ describe("every decision", () => {
                   verdict.setting.contextTokens !== named(verdict.model).loadedContextTokens
                 ? verdict.model
                 : null;
+        const pinned = models.findIndex((model) => model.pinned);
+        if (leaves !== null && models[pinned]?.name === leaves)
+          expect(["emergency", "threshold", "forecast", "calm"]).toContain(verdict.rule);
+        if (verdict.action === "load" || verdict.action === "switch") {
+          expect(named(verdict.model).unloadedByPerson).toBeUndefined();
+          expect(models.indexOf(named(verdict.model))).toBeGreaterThanOrEqual(pinned);
+        }
         if (leaves !== null && !emergency) {
           const model = named(leaves);
           expect(model.generating).toBe(0);
-          if (verdict.rule !== "calm" && model.loadedAtMs !== null)
+          if (verdict.rule !== "calm" && verdict.rule !== "ordered" && model.loadedAtMs !== null)
             expect(nowMs - model.loadedAtMs).toBeGreaterThanOrEqual(policy.justLoadedMs);
         }
         if (verdict.action === "load" || verdict.action === "switch") {
@@ -142,9 +156,11 @@ describe("every decision", () => {
       "again load",
       "fits load",
       "calm switch",
+      "ordered switch",
+      "ordered unload",
     ])
       expect([each, (seen.get(each) ?? 0) > 0]).toEqual([each, true]);
-  });
+  }, 60_000);
 });
 
 const names: readonly RungName[] = ["large", "medium", "small"];

@@ -176,7 +176,7 @@ describe("the ladder of a live host", () => {
       old: { contextTokens: 4_096 },
       new: { contextTokens: 2_048 },
     });
-    const { parts, done } = host.ask({ maxTokens: 3_000 });
+    const { parts, done } = host.ask({ input: { prompt: "x".repeat(10_500) } });
     await host.run(3_000);
     await done;
     expect(endOf(parts).refusal).not.toBeNull();

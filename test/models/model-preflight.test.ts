@@ -78,6 +78,7 @@ describe("a preflight", () => {
   test("refuses with who is in the way and when to ask again; never, where no model could", () => {
     expect(preflight(best, facts(83, []), policy)).toEqual({
       decision: "refuse",
+      kind: "memory",
       retryAfterMs: 30_000,
       reason: "no model that would do is loaded, and none fits",
       blockedBy: [{ name: "others", bytes: 830 * MiB }],

@@ -33,6 +33,7 @@ describe("a rung", () => {
       quality: 100,
       contextTokens: 4_096,
       mostParallel: 1,
+      quantisation: "F16",
       bytes: { declared: null, weights: 1_000, kvPerToken: 256 },
       stepDownRatio: 0.7,
       slowestTokensPerSecond: 3,

@@ -3,6 +3,7 @@
 import { formatBytes, formatDuration, formatPercent } from "../../config/units.ts";
 import type { ActionFacts, DecisionFacts } from "./decision-facts.ts";
 import type { Line } from "./inputs-text.ts";
+import { isOfModels, modelActionText, modelHeadline } from "./model-text.ts";
 
 /** Actions, steps and alternatives that are told; the rest is counted. */
 const mostTold = 20;
@@ -45,6 +46,7 @@ export function actionLines(decision: DecisionFacts): Line[] {
 }
 
 function actionText(action: ActionFacts, decision: DecisionFacts, isFirst: boolean): string[] {
+  if (isOfModels(decision)) return modelActionText(action);
   const { kind, plugin, urgent, expectedBytes, actualBytes, durationMs, done, detail } = action;
   const how = urgent ? ", at once" : "";
   const expected = `expected ${bytesOr(expectedBytes, "an unknown amount")}`;
@@ -109,11 +111,17 @@ export const alternativeLines = ({ alternatives }: DecisionFacts): Line[] =>
 const policyChanges: readonly string[] = ["promoted", "kept", "rolled-back"];
 
 /** What was shed and restored, in a few words: "voice was shed, 118 MiB came back". */
-export function headline({ actions, outcome, rule }: DecisionFacts): string {
+export function headline(decision: DecisionFacts): string {
+  if (isOfModels(decision)) return modelHeadline(decision);
+  const { actions, outcome, rule } = decision;
   if (policyChanges.includes(rule)) return "another policy acts, or goes on to";
   if (outcome === "observed") return "observed: nothing was done";
   if (actions.length === 0)
-    return rule === "hold" ? "nothing is left that could be shed" : "nothing was done";
+    return rule === "models-first"
+      ? "models give memory back first"
+      : rule === "hold"
+        ? "nothing is left that could be shed"
+        : "nothing was done";
   const names = actions.slice(0, mostTold).map(({ plugin }) => plugin);
   const more = actions.length - names.length;
   const who = more > 0 ? `${names.join(", ")} and ${more} more` : listed(names);

@@ -87,6 +87,8 @@ const forecastSchema = z.object({
 const actionSchema = z.object({
   kind: z.string(),
   plugin: z.string(),
+  /** Of a model that takes another one's place. */
+  from: text,
   urgent: z.boolean().catch(false),
   expectedBytes: number,
   drainMs: number,

@@ -55,7 +55,7 @@ export class RawProcess {
     const { dataFolder } = plan;
     const plugin = { name, runtime, runId, instance, dataFolder };
     const instancePlan: InstancePlan = {
-      ...{ manifest, number: instance, folder, dataFolder },
+      ...{ manifest, number: instance, folder, dataFolder, owner: name, environment: {} },
       ...{ config: settingsOf(options, name), startTimeoutMs, oomScoreAdj: null },
     };
     const spawned = spawnPlugin({

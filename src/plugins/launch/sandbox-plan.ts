@@ -74,7 +74,7 @@ const withTarget = (path: string, bits: number): Want[] =>
   [path, ...real(path)].map((each) => ({ path: each, bits }));
 
 function userOf(
-  { manifest, folder }: InstancePlan,
+  { owner, folder }: InstancePlan,
   wants: readonly Want[],
   writable: readonly string[],
   ports: SandboxPorts,
@@ -90,7 +90,7 @@ function userOf(
       kind: "root",
       reason: `it cannot have a user of its own: ${obstacle.missing}; ${obstacle.remedy}`,
     };
-  const uid = pluginUser(manifest.name, ports.pluginNames());
+  const uid = pluginUser(owner, ports.pluginNames());
   const all: Want[] = [
     ...wants,
     ...(folder === null ? [] : withTarget(folder, 5)),
