@@ -6,6 +6,7 @@
 
 import type { Context } from "hono";
 import type { Clock } from "../../clock.ts";
+import { anyModel } from "../../config/models-schema.ts";
 import type { Log } from "../../log.ts";
 import type { ModelPart } from "../../models/manager-ports.ts";
 import type { ModelServing } from "../../models/serving.ts";
@@ -15,7 +16,7 @@ import { AnswerEvents, type AnswerFrame, type ConductorNote, wholeAnswer } from 
 import { openaiError } from "./errors.ts";
 import { conversationHeader, KeptTurn } from "./kept-turn.ts";
 import { failureProblem, refusalProblem } from "./refusal.ts";
-import { anyModel, type OpenaiAsk } from "./request-shape.ts";
+import type { OpenaiAsk } from "./request-shape.ts";
 
 type End = Extract<ModelPart, { kind: "end" }>;
 
