@@ -51,7 +51,10 @@ export async function answerAsk(
   const parts = serving.manager.generate(request, gone.signal, ask.model)[Symbol.asyncIterator]();
   const first = await nextOf(parts);
   if (first.kind === "text") throw new Error("an answer that does not begin with who gives it");
-  if (first.kind === "end" && !isWhole(first)) return problem(context, noAnswer(first, serving, ask));
+  if (first.kind === "end" && !isWhole(first)) {
+    limitConnection(context, writeSeconds);
+    return problem(context, noAnswer(first, serving, ask));
+  }
   const who = whoAnswers(first, serving, ask.model);
   context.header("X-Conductor-Model", who.model);
   context.header("X-Conductor-Degraded", String(who.degraded));
