@@ -5,6 +5,8 @@ import { bytes, count, duration, pluginName, ratio } from "./quantities.ts";
 
 /** More are no ladder any more. */
 export const mostModels = 16;
+/** What a request names that leaves the choice to conductor. */
+export const anyModel = "auto";
 const mostContextTokens = 2_000_000;
 
 const engines = ["llama", "ollama", "openai", "command"] as const;
@@ -153,6 +155,12 @@ export const models = z
     tiers.forEach(({ name }, index) => {
       if (tiers.findIndex((other) => other.name === name) < index)
         context.addIssue({ code: "custom", path: [index, "name"], message: `"${name}" stands twice` });
+      if (name === anyModel)
+        context.addIssue({
+          code: "custom",
+          path: [index, "name"],
+          message: "expected another name: a request with this one leaves the choice to conductor",
+        });
       const problem = qualityProblem(tiers, index);
       if (problem !== null) context.addIssue({ code: "custom", path: [index, "quality"], message: problem });
     });

@@ -3,7 +3,7 @@
 import { type Context, Hono, type MiddlewareHandler } from "hono";
 import { conversationIdExpected, isConversationId } from "./openai/kept-turn.ts";
 import { problem } from "./problem.ts";
-import type { Services } from "./services.ts";
+import { isoTimeOrNull, type Services } from "./services.ts";
 
 /** The list and deleting all of them are for administrators. */
 export function conversationRoutes(
@@ -12,7 +12,12 @@ export function conversationRoutes(
 ): Hono {
   const app = new Hono();
   app.get("/", administrators, (context) =>
-    context.json({ conversations: models?.conversations.list() ?? [] }),
+    context.json({
+      conversations: (models?.conversations.list() ?? []).map(({ atMs, ...rest }) => ({
+        ...rest,
+        writtenAt: isoTimeOrNull(atMs ?? null),
+      })),
+    }),
   );
   app.delete("/", administrators, (context) => {
     const ids = (models?.conversations.list() ?? []).map(({ id }) => id);

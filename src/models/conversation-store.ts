@@ -8,6 +8,8 @@ export interface ConversationSummary {
   id: string;
   messages: number;
   characters: number;
+  /** When it was last written, milliseconds since the epoch; absent: not known. */
+  atMs?: number;
 }
 
 /** Where conversations are kept; one in memory is below, one on disk is another's to give. */

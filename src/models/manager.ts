@@ -24,6 +24,7 @@ import {
   type ModelFacts,
 } from "./ladder-facts.ts";
 import { loadPlan } from "./ladder-orders.ts";
+import { isReady } from "./ladder-room.ts";
 import type { ManagerPorts, MemoryReading, ModelOrdered, ModelPart, ModelTier } from "./manager-ports.ts";
 import { ModelChanges } from "./model-changes.ts";
 import { type LearnedPeak, ModelFootprints } from "./model-footprints.ts";
@@ -213,7 +214,7 @@ export class ModelManager {
 
   /** The model that answers what names none; null: none is loaded. */
   get answering(): string | null {
-    return this.#models.find(({ ready }) => ready)?.name ?? null;
+    return this.facts().find(isReady)?.name ?? null;
   }
 
   #named(name: string): HeldModel {

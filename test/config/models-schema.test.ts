@@ -57,6 +57,11 @@ describe("models", () => {
 
   test.each([
     ["a name that stands twice", [llama, llama], 'c.yaml: models[1].name: "big": "big" stands twice'],
+    [
+      "the name that leaves the choice open",
+      [{ ...llama, name: "auto" }],
+      'models[0].name: "auto": expected another name: a request with this one leaves the choice to conductor',
+    ],
     ["no context", [{ ...llama, context: 0 }], "models[0].context: 0: expected a whole number from 1"],
     [
       "a quality that does not fall",

@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
-import { ModelServingHost } from "./model-serving.ts";
+import { ModelServingHost, spoken } from "./model-serving.ts";
 import { problemOf, served } from "./served.ts";
 
 let host: ModelServingHost;
@@ -238,6 +238,32 @@ describe("a conversation", () => {
     host.servers.small.instead = host.servers.large.instead;
     expect((await say("two", named)).status).toBe(502);
     expect(host.conversations.get("anna-1")).toEqual(before);
+  });
+
+  test("that is deleted while the model speaks stays deleted", async () => {
+    await say("one", named);
+    const gate = Promise.withResolvers<void>();
+    const parts = [spoken("two"), `${spoken(" and three")}data: [DONE]\n\n`];
+    host.servers.large.instead = ({ path }) =>
+      path.endsWith("completions")
+        ? new Response(
+            new ReadableStream({
+              pull: async (controller) => {
+                if (parts.length === 1) await gate.promise;
+                const part = parts.shift();
+                if (part === undefined) controller.close();
+                else controller.enqueue(part);
+              },
+            }),
+            { headers: { "content-type": "text/event-stream" } },
+          )
+        : null;
+    const response = await say("two", named, { stream: true });
+    const url = host.http.url("/api/v1/conversations/anna-1");
+    expect((await fetch(url, { method: "DELETE" })).status).toBe(200);
+    gate.resolve();
+    expect(await response.text()).toContain(" and three");
+    expect(host.conversations.list()).toEqual([]);
   });
 
   test("is listed to administrators, and deleted by who knows its name", async () => {

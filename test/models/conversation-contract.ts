@@ -11,6 +11,9 @@ const said = (content: string): ChatMessage[] => [
 /** Characters of `said(…)` beside the content. */
 const base = 8;
 
+const listed = (store: ConversationStore) =>
+  store.list().map(({ id, messages, characters }) => ({ id, messages, characters }));
+
 /** `open` makes an empty store with these bounds; `close` is called after each test. */
 export function conversationContract(
   name: string,
@@ -57,7 +60,7 @@ export function conversationContract(
         store.put("a", said("hello"));
         store.put("a", said("bye"));
         expect(store.get("a")).toEqual(said("bye"));
-        expect(store.list()).toEqual([{ id: "a", messages: 2, characters: base + 3 }]);
+        expect(listed(store)).toEqual([{ id: "a", messages: 2, characters: base + 3 }]);
       }),
     );
 
@@ -66,7 +69,7 @@ export function conversationContract(
       withStore(roomy, (store) => {
         store.put("a", said("hello"));
         expect([store.delete("a"), store.delete("a")]).toEqual([true, false]);
-        expect([store.get("a"), store.list()]).toEqual([null, []]);
+        expect([store.get("a"), listed(store)]).toEqual([null, []]);
       }),
     );
 
@@ -75,7 +78,7 @@ export function conversationContract(
       withStore(roomy, (store) => {
         for (const id of ["a", "b", "c"]) store.put(id, said(id.repeat(3)));
         store.get("a");
-        expect(store.list()).toEqual(
+        expect(listed(store)).toEqual(
           ["a", "c", "b"].map((id) => ({ id, messages: 2, characters: base + 3 })),
         );
       }),

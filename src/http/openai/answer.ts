@@ -6,6 +6,7 @@
 
 import type { Context } from "hono";
 import type { Clock } from "../../clock.ts";
+import { anyModel } from "../../config/models-schema.ts";
 import type { Log } from "../../log.ts";
 import type { ModelPart } from "../../models/manager-ports.ts";
 import type { ModelServing } from "../../models/serving.ts";
@@ -15,7 +16,7 @@ import { AnswerEvents, type AnswerFrame, type ConductorNote, wholeAnswer } from 
 import { openaiError } from "./errors.ts";
 import { conversationHeader, KeptTurn } from "./kept-turn.ts";
 import { failureProblem, refusalProblem } from "./refusal.ts";
-import { anyModel, type OpenaiAsk } from "./request-shape.ts";
+import type { OpenaiAsk } from "./request-shape.ts";
 
 type End = Extract<ModelPart, { kind: "end" }>;
 
@@ -50,7 +51,10 @@ export async function answerAsk(
   const parts = serving.manager.generate(request, gone.signal, ask.model)[Symbol.asyncIterator]();
   const first = await nextOf(parts);
   if (first.kind === "text") throw new Error("an answer that does not begin with who gives it");
-  if (first.kind === "end" && !isWhole(first)) return problem(context, noAnswer(first, serving, ask));
+  if (first.kind === "end" && !isWhole(first)) {
+    limitConnection(context, writeSeconds);
+    return problem(context, noAnswer(first, serving, ask));
+  }
   const who = whoAnswers(first, serving, ask.model);
   context.header("X-Conductor-Model", who.model);
   context.header("X-Conductor-Degraded", String(who.degraded));

@@ -5,12 +5,11 @@
 
 import * as z from "zod";
 import { describeIssues, formatPath } from "../../config/issues.ts";
+import { anyModel } from "../../config/models-schema.ts";
 import type { ChatMessage } from "../../models/engine.ts";
 import type { AnswerRequest } from "../../models/fitting.ts";
 import type { Problem } from "../problem.ts";
 
-/** The name that leaves the choice to conductor. */
-export const anyModel = "auto";
 /** Of a completion whose length is left open, as OpenAI has it. */
 const completionTokens = 16;
 const mostTold = 5;

@@ -2,13 +2,14 @@
 
 import { type Context, Hono } from "hono";
 import * as z from "zod";
+import { anyModel } from "../../config/models-schema.ts";
 import { type BodyShape, checkedBody } from "../body.ts";
 import { problem } from "../problem.ts";
 import { pacedRefusals } from "../refusal-pace.ts";
 import type { Services } from "../services.ts";
 import { answerAsk } from "./answer.ts";
 import { conversationHeader, conversationIdExpected, isConversationId } from "./kept-turn.ts";
-import { anyModel, type OpenaiAsk, readAsk } from "./request-shape.ts";
+import { type OpenaiAsk, readAsk } from "./request-shape.ts";
 
 const anyObject: BodyShape<Record<string, unknown>> = {
   schema: z.record(z.string(), z.unknown()),
