@@ -63,10 +63,13 @@ const mistakes: Mistake[] = [
     ],
   },
   {
-    what: "a shadow that is to be promoted by evidence, which nothing here can give",
-    config: "shadow: [{ name: late, policy: adaptive, promotion: { after: 7d, betterBy: 1% } }]\n",
+    what: "a shadow that is to be promoted by evidence, with no record on the disk",
+    config:
+      'shadow: [{ name: late, policy: adaptive, promotion: { after: 7d, betterBy: 1% } }]\nstorage: { path: ":memory:" }\n',
     code: 1,
-    problems: [/^shadow policies: shadow late: promotion: expected manual: evidence needs a replay/],
+    problems: [
+      /^shadow policies: shadow late: promotion: expected manual: evidence needs a record on the disk/,
+    ],
   },
   {
     what: "a configuration that is missing",
