@@ -79,5 +79,6 @@ async function run(role: string | undefined): Promise<number> {
 }
 
 const code = await run(args[0]);
-await new Promise((written) => process.stdout.write("", written));
+// What a pipe has no room for yet is still to be written.
+await new Promise<void>((written) => void process.stdout.end(() => written()));
 process.exit(code);

@@ -67,6 +67,12 @@ async function runUntilSignal(
   onStarted: (conductor: RunningConductor) => void,
 ): Promise<number> {
   const { environment } = invocation;
+  // Registered before anything is told: whoever reads that it starts may send them, and by default they would end the process.
+  const ended = Promise.withResolvers<string>();
+  const onSignal = (signal: NodeJS.Signals) => ended.resolve(signal);
+  process.on("SIGTERM", onSignal).on("SIGINT", onSignal);
+  const reloading = () => void reload(invocation, starting, log);
+  process.on("SIGHUP", reloading);
   const oomScoreAdj = protectOwnProcess();
   log.info("conductor.starting", {
     version,
@@ -75,12 +81,7 @@ async function runUntilSignal(
     oomScoreAdj,
     config: loaded.file ?? "defaults",
   });
-  const ended = Promise.withResolvers<string>();
-  const onSignal = (signal: NodeJS.Signals) => ended.resolve(signal);
-  process.on("SIGTERM", onSignal).on("SIGINT", onSignal);
   const starting = startConductor({ loaded, environment, clock, log });
-  // Registered before it has started: by default the signal would end the process.
-  process.on("SIGHUP", () => void reload(invocation, starting, log));
   const early = await Promise.race([starting.then(() => null), ended.promise]);
   const conductor = await starting.catch((error: unknown) => {
     throw new CliError(error instanceof Error ? error.message : String(error));

@@ -170,3 +170,14 @@ test.each<[string[], number, string]>([
   expect(err).toContain(line);
   expect([code, out]).toEqual([exit, ""]);
 });
+
+test("a report that its reader takes slowly comes whole", async () => {
+  const steps = trace(3_000, (minute) => (Math.floor(minute / 30) % 2 === 0 ? 90 : 45));
+  const cwd = scratchFolder(defer);
+  writeFiles(cwd, { "steps.csv": steps });
+  // The rest of the pipe is read when its first byte is: by then the command has written all that it can.
+  const slowly = ["sh", "-c", '"$@" | { dd bs=1 count=1 2>/dev/null; cat; }', "sh"];
+  const { out } = await conductor(["replay", "steps.csv", "-o", "json"], { cwd, wrap: slowly });
+  expect(out.length).toBeGreaterThan(200_000);
+  expect(JSON.parse(out).metrics.sheds).toBeGreaterThan(0);
+});
