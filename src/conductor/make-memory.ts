@@ -136,7 +136,8 @@ export function makeMemory(
   events.on("plugin.state", ({ plugin }) => {
     const standing = manager.standing(plugin);
     if (!standing) return;
-    if (standing.state === "starting") learned.started(plugin, clock.nowMs());
+    if (standing.state === "starting") learned.started(plugin);
+    if (standing.state === "ready") learned.ready(plugin, clock.nowMs());
     // What a model takes is promised by whoever loads it.
     if (manager.isPart(plugin)) return;
     scaler.onPluginState(plugin, scalingStateOf(standing.state));

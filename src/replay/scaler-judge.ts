@@ -172,10 +172,13 @@ export class ScalerJudge implements Judge {
   onState(plugin: SimulatedPlugin, state: SimulatedState): void {
     const { nowMs } = this.#seen();
     if (state === "starting") {
-      this.#learned.started(plugin.name, nowMs);
+      this.#learned.started(plugin.name);
       this.#controller.started(nowMs);
     }
-    if (state === "running") this.#learned.learn(plugin.name, plugin.bytesAt(nowMs), nowMs);
+    if (state === "running") {
+      this.#learned.ready(plugin.name, nowMs);
+      this.#learned.learn(plugin.name, plugin.bytesAt(nowMs), nowMs);
+    }
     if (state !== "stopping") this.#admission.moved(plugin.name, seenAs[state], () => this.#memoryNow());
   }
 

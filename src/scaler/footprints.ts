@@ -6,7 +6,7 @@ import { Growth } from "./growth.ts";
 const kept = 240;
 /** Plugins tracked; the one measured longest ago leaves when another comes. */
 const mostPlugins = 1_000;
-/** From a start on, for so long, what it holds is what it takes to start. */
+/** What it holds until so long after it was ready is what it takes to start: a host that is busy starts it slowly. */
 const startMs = 3_000;
 /** Starts that are remembered. */
 const mostStarts = 9;
@@ -26,7 +26,8 @@ interface History {
   starts: number[];
   /** The largest of each life, the present one last. */
   peaks: number[];
-  startedAtMs: number | null;
+  /** Until then it starts; Infinity: it is not ready yet. Null: it runs since before it was watched. */
+  startsUntilMs: number | null;
   growth: Growth;
 }
 
@@ -61,8 +62,8 @@ export class LearnedFootprints {
     else history.peaks[peak] = Math.max(history.peaks[peak] ?? 0, bytes);
     if (atMs === undefined) return;
     history.growth.add(atMs, bytes);
-    const { startedAtMs, starts } = history;
-    if (startedAtMs === null || atMs - startedAtMs > startMs) return;
+    const { startsUntilMs, starts } = history;
+    if (startsUntilMs === null || atMs > startsUntilMs) return;
     const start = starts.length - 1;
     starts[start] = Math.max(starts[start] ?? 0, bytes);
   }
@@ -74,14 +75,20 @@ export class LearnedFootprints {
   }
 
   /** A process of it was started: a new life, whose first seconds tell what it takes. */
-  started(plugin: string, atMs: number): void {
+  started(plugin: string): void {
     const history = this.#take(plugin);
-    history.startedAtMs = atMs;
+    history.startsUntilMs = Number.POSITIVE_INFINITY;
     history.growth.reset();
     if (history.starts.at(-1) !== 0) history.starts.push(0);
     if (history.starts.length > mostStarts) history.starts.shift();
     if (history.peaks.at(-1) !== 0) history.peaks.push(0);
     if (history.peaks.length > mostPeaks) history.peaks.shift();
+  }
+
+  /** It takes requests now: what it grows by after some seconds more is no part of its start. */
+  ready(plugin: string, atMs: number): void {
+    const history = this.#take(plugin);
+    if (history.startsUntilMs === Number.POSITIVE_INFINITY) history.startsUntilMs = atMs + startMs;
   }
 
   /**
@@ -121,7 +128,7 @@ export class LearnedFootprints {
       seen: 0,
       starts: [],
       peaks: [],
-      startedAtMs: null,
+      startsUntilMs: null,
       growth: new Growth(),
     };
     this.#byPlugin.delete(plugin);

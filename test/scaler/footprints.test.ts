@@ -32,7 +32,7 @@ describe("a plugin's peak, which its start reserves", () => {
       [10, 100, 20],
       [10, 80, 20],
     ]) {
-      learned.started("voice", 0);
+      learned.started("voice");
       for (const bytes of life) learned.learn("voice", bytes);
     }
     expect(learned.peakBytes("voice")).toBe(110);
@@ -42,7 +42,7 @@ describe("a plugin's peak, which its start reserves", () => {
   test("forgets one life in twenty that was out of the ordinary", () => {
     const learned = new LearnedFootprints();
     for (let life = 1; life <= 20; life++) {
-      learned.started("voice", life);
+      learned.started("voice");
       learned.learn("voice", life === 7 ? 5_000 : 100);
     }
     expect(learned.peakBytes("voice")).toBe(110);
@@ -52,15 +52,48 @@ describe("a plugin's peak, which its start reserves", () => {
     const learned = new LearnedFootprints();
     learned.remember("voice", [0, 100, 200]);
     expect(learned.peakBytes("voice")).toBe(220);
-    learned.started("voice", 0);
+    learned.started("voice");
     learned.learn("voice", 20);
     expect(learned.peakBytes("voice")).toBe(220);
     // So many lives later nothing of before is left.
     for (let life = 1; life <= mostPeaks; life++) {
-      learned.started("voice", life);
+      learned.started("voice");
       learned.learn("voice", 20);
     }
     expect(learned.peakBytes("voice")).toBe(22);
     expect(learned.usualBytes("voice")).toBe(20);
+  });
+});
+
+describe("what a plugin takes to start", () => {
+  test("is what it holds until three seconds after it was ready, however slowly it started", () => {
+    const learned = new LearnedFootprints();
+    learned.started("voice");
+    learned.learn("voice", 8, 1_000);
+    learned.learn("voice", 60, 9_000);
+    learned.ready("voice", 10_000);
+    learned.learn("voice", 150, 13_000);
+    learned.learn("voice", 900, 13_001);
+    expect(learned.startBytes("voice")).toBe(150);
+  });
+
+  test("is the median of its starts, and ready again without a start begins none", () => {
+    const learned = new LearnedFootprints();
+    for (const [life, bytes] of [30, 10, 50].entries()) {
+      const atMs = life * 100_000;
+      learned.started("voice");
+      learned.ready("voice", atMs);
+      learned.learn("voice", bytes, atMs + 100);
+      learned.ready("voice", atMs + 60_000);
+      learned.learn("voice", 999, atMs + 60_100);
+    }
+    expect(learned.startBytes("voice")).toBe(30);
+  });
+
+  test("is not known of one that ran before it was watched", () => {
+    const learned = new LearnedFootprints();
+    learned.ready("voice", 0);
+    learned.learn("voice", 10, 100);
+    expect(learned.startBytes("voice")).toBeNull();
   });
 });
