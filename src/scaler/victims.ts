@@ -28,9 +28,16 @@ const bytesOf = (plugins: readonly PluginFacts[], of: (plugin: PluginFacts) => n
   plugins.reduce((sum, plugin) => sum + of(plugin), 0);
 
 const heldBytes = ({ footprintBytes }: PluginFacts): number => footprintBytes ?? 0;
-/** What is free for longer: it comes back with what it takes to start. */
-const freedForGood = ({ footprintBytes, startBytes }: PluginFacts): number =>
-  Math.max(0, (footprintBytes ?? 0) - (startBytes ?? 0));
+/** What grows by less than this share of itself in a second is as large as it usually is. */
+const steadyRatio = 0.01;
+
+/** What is free for longer: it comes back with what it takes to start, and one that does not grow soon with what it usually holds. */
+function freedForGood({ footprintBytes, startBytes, learnedBytes, growthPerSecond }: PluginFacts): number {
+  const held = footprintBytes ?? 0;
+  const start = startBytes ?? 0;
+  const grows = (growthPerSecond ?? 0) > steadyRatio * held;
+  return Math.max(0, held - (grows ? start : Math.max(start, learnedBytes ?? 0)));
+}
 
 /** Who goes first, and who after it if that is not enough. `order` is the degradation order. */
 export function planFor(order: readonly PluginFacts[], situation: Situation, policy: Policy): Victims {

@@ -27,7 +27,8 @@ const plugins = (...given: Given[]): PluginFacts[] =>
     name: order[index] ?? "",
     state,
     footprintBytes: state === "running" ? mib * MiB : null,
-    learnedBytes: mib * MiB,
+    // What runs has grown since its start, to more than it usually holds.
+    learnedBytes: (state === "running" ? Math.min(mib, start ?? mib) : mib) * MiB,
     startBytes: start === undefined ? null : start * MiB,
     ...more,
   }));
@@ -108,6 +109,22 @@ describe("who goes", () => {
     );
     // Nobody frees anything for good: who goes stays away, and the least important holds enough.
     expect(actionsOf(at(94, { plugins: steady }))).toEqual(["threshold", "shed scrape"]);
+  });
+
+  test("one that is as large as it usually is frees nothing for good, whatever its start took; one that grows does", () => {
+    const batch = (growthPerSecond: number | null) =>
+      plugins(
+        { mib: 10, start: 10 },
+        { mib: 150, start: 95, more: { learnedBytes: 150 * MiB, growthPerSecond } },
+        { mib: 250, start: 60 },
+        { mib: 400 },
+      );
+    const shed = (growthPerSecond: number | null) =>
+      actionsOf(at(94, { plugins: batch(growthPerSecond) }))[1];
+    expect(shed(null)).toBe("shed web");
+    // A hundredth of it in a second.
+    expect(shed(1.5 * MiB)).toBe("shed web");
+    expect(shed(1.6 * MiB)).toBe("shed batch");
   });
 
   test("of several that are needed together, the one that frees most goes first: it may be enough", () => {
