@@ -4,14 +4,24 @@ import type { MemoryForecast, MemoryForecastReport } from "../forecast/memory-fo
 import type { Sample } from "../monitor/sample.ts";
 import type { SampleWindow } from "../monitor/window.ts";
 import type { ForecastFacts } from "../scaler/situation.ts";
-import { usedWith } from "./counterfactual.ts";
+import { usedWith, type WarmUp } from "./counterfactual.ts";
 import { budgetChange } from "./forecast-learning.ts";
+
+/** What is known of plugins. */
+export interface Learned {
+  /** What it usually holds; null before that is known. */
+  usualBytes(plugin: string): number | null;
+  /** Whether what it takes on then is its start, not its growth. */
+  isStarting(plugin: string, atMs: number): boolean;
+}
+
+/** Starts that are over are remembered as long as samples of them may be in the window, and at most so many. */
+const mostWarmUps = 100;
 
 export interface ForecastFeedOptions {
   forecast: MemoryForecast;
   window: SampleWindow;
-  /** What a plugin usually holds; null before that is known. */
-  usualBytes: (plugin: string) => number | null;
+  learned: Learned;
   /** Called for a sample that the forecast did not take. */
   onRefused: (reason: string) => void;
   /** Called when the budget is another one, so that all shares are of something else. */
@@ -24,6 +34,9 @@ export class ForecastFeed {
   #budget: { budgetBytes: number; cgroup: string | null | undefined } | null = null;
   /** The plugins that held memory in the newest sample; null before one told. */
   #running: ReadonlySet<string> | null = null;
+  /** Since when each plugin warms up that does, as of the newest sample. */
+  readonly #warming = new Map<string, number>();
+  readonly #warmUps: WarmUp[] = [];
 
   constructor(options: ForecastFeedOptions) {
     this.#options = options;
@@ -47,8 +60,13 @@ export class ForecastFeed {
     const before = this.#running;
     const running = runningIn(sample) ?? before;
     this.#running = running;
+    const warm = this.#warmed(sample, running);
     if (before && running && !isSame(before, running)) {
       this.rebuild(sample.atMs, describeChange(before, running), running);
+      return;
+    }
+    if (running && warm.length > 0) {
+      this.rebuild(sample.atMs, `${warm.join(", ")} warmed up`, running);
       return;
     }
     const result = forecast.observe(sample.atMs, sample.memory.usedRatio);
@@ -57,10 +75,10 @@ export class ForecastFeed {
 
   /** Goes on from the history as it would have been with exactly the plugins that are `running` now. */
   rebuild(atMs: number, because: string, running: ReadonlySet<string>): void {
-    const { forecast, window, usualBytes } = this.#options;
+    const { forecast, window, learned } = this.#options;
     this.#running = running;
     const history = window.history().flatMap((sample) => {
-      const usedBytes = usedWith(sample, running, usualBytes);
+      const usedBytes = usedWith(sample, running, (plugin) => learned.usualBytes(plugin), this.#warmUps);
       const budgetBytes = sample.memory?.budgetBytes;
       const told = usedBytes !== null && budgetBytes !== undefined;
       return told && budgetBytes === this.#budget?.budgetBytes
@@ -75,10 +93,37 @@ export class ForecastFeed {
     const { forecast } = this.#options;
     const report = forecast.report();
     if (!report) return null;
-    const facts = factsOf(report);
+    // What a start takes on is no trend.
+    const facts = {
+      ...factsOf(report),
+      ...(this.#warming.size > 0 && report.method === "ols" ? { reachShare: 0 } : {}),
+    };
     // An interval that misses too often is not relied on alone.
     if (report.calibration !== "miscalibrated") return facts;
     return { ...facts, upperRatio: Math.max(facts.upperRatio, forecast.lineReport()?.upperRatio ?? 0) };
+  }
+
+  /** Keeps up with who warms up; names those whose start is over as of this sample. */
+  #warmed(sample: Sample, running: ReadonlySet<string> | null): string[] {
+    const { learned, window } = this.#options;
+    const warming = this.#warming;
+    for (const plugin of running ?? [])
+      if (!warming.has(plugin) && learned.isStarting(plugin, sample.atMs))
+        warming.set(plugin, sample.atMs - 1);
+    if (warming.size === 0) return [];
+    const warm: string[] = [];
+    for (const [plugin, fromMs] of warming) {
+      if (running?.has(plugin) && learned.isStarting(plugin, sample.atMs)) continue;
+      warming.delete(plugin);
+      const bytes = sample.footprints?.find((reading) => reading.plugin === plugin)?.bytes;
+      if (bytes === undefined) continue;
+      warm.push(plugin);
+      this.#warmUps.push({ plugin, fromMs, untilMs: sample.atMs, bytes });
+    }
+    const oldestMs = window.history()[0]?.atMs ?? 0;
+    const kept = this.#warmUps.filter(({ untilMs }) => untilMs >= oldestMs).slice(-mostWarmUps);
+    this.#warmUps.splice(0, Number.POSITIVE_INFINITY, ...kept);
+    return warm;
   }
 
   /** Another constraint taking the lead makes no step, since the larger share always counts. A moved limit does. */
@@ -123,4 +168,5 @@ const factsOf = (report: MemoryForecastReport): ForecastFacts => ({
   upperRatio: report.upperRatio,
   method: report.method,
   calibration: report.calibration,
+  reachShare: report.reachShare,
 });

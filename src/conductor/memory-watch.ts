@@ -73,7 +73,7 @@ export class MemoryWatch {
     this.#feed = new ForecastFeed({
       forecast: options.forecast,
       window: options.window,
-      usualBytes: (plugin) => options.learned.usualBytes(plugin),
+      learned: options.learned,
       onRefused: (reason) => options.metrics.countRefusedSample(reason),
       onBudget: (bytes, because) => options.learning.budgetChanged(bytes, because),
     });

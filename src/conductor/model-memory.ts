@@ -10,7 +10,7 @@ import { freedBy, needOf } from "../models/need.ts";
 import type { MemoryReading } from "../monitor/budget.ts";
 import { owedBytes } from "../scaler/ledger.ts";
 import type { Scaler } from "../scaler/scaler.ts";
-import type { GivingFacts } from "../scaler/situation.ts";
+import { borneOut, type GivingFacts } from "../scaler/situation.ts";
 
 export interface ModelMemoryOptions {
   clock: Clock;
@@ -55,7 +55,11 @@ export class ModelMemory {
       forecast?.state === "ready"
         ? {
             // What the scaler sheds for counts here too: models go before plugins.
-            valueRatio: Math.max(forecast.valueRatio, forecast.smoothedRatio),
+            valueRatio: borneOut(
+              Math.max(forecast.valueRatio, forecast.smoothedRatio),
+              usedBytes / budgetBytes,
+              forecast,
+            ),
             upperRatio: forecast.upperRatio,
           }
         : null;

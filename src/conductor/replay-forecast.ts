@@ -37,7 +37,7 @@ export class ReplayForecasts {
     });
   }
 
-  readonly next: ScalerJudgeOptions["forecast"] = (usualBytes): ForecastPort => {
+  readonly next: ScalerJudgeOptions["forecast"] = (learned): ForecastPort => {
     const { forecast, window: points } = this.#options;
     this.#mix.reset();
     const window = new SampleWindow(points);
@@ -51,7 +51,7 @@ export class ReplayForecasts {
     const feed = new ForecastFeed({
       forecast: memory,
       window,
-      usualBytes,
+      learned,
       onRefused: (reason) => {
         throw new Error(`the forecast refused a simulated sample: ${reason}`);
       },

@@ -34,6 +34,11 @@ export interface MemoryForecastReport {
   upperRatio: number;
   /** How far the interval can be trusted; null for the line, whose interval rests on assumptions alone. */
   calibration: Calibration | null;
+  /**
+   * How much of the way to the horizon (0..1) the history bears out. A line is borne out half as far ahead as it reaches back;
+   * the mix, which is in charge once it has met outcomes, the whole way.
+   */
+  reachShare: number;
 }
 
 /** When and why the history was last forgotten or moved. */
@@ -59,11 +64,15 @@ export class MemoryForecast {
   #adaptive: AdaptiveSeries;
   #restart: Restart | null = null;
   #backwardInARow = 0;
+  /** Times of the line's points, the newest at `#taken` - 1, as a ring. */
+  readonly #lineTimesMs: Float64Array;
+  #taken = 0;
 
   constructor(forecaster: Forecaster, adaptive: AdaptiveSeries, options: MemoryForecastOptions) {
     this.#forecaster = forecaster;
     this.#adaptive = adaptive;
     this.#options = options;
+    this.#lineTimesMs = new Float64Array(options.points);
     forecaster.track(series, {
       windowPoints: options.points,
       minPoints: options.minPoints,
@@ -154,7 +163,7 @@ export class MemoryForecast {
 
   lineReport(): MemoryForecastReport | null {
     const forecast = this.line();
-    return forecast && lineReport(forecast);
+    return forecast && { ...lineReport(forecast), reachShare: this.#lineReachShare() };
   }
 
   adaptiveReport(): MemoryForecastReport | null {
@@ -165,6 +174,14 @@ export class MemoryForecast {
   #reportOf(forecast: AdaptiveForecast): MemoryForecastReport {
     const enough = forecast.points >= this.#options.minPoints;
     return { ...mixReport(forecast), state: enough ? "ready" : "cold" };
+  }
+
+  #lineReachShare(): number {
+    const size = this.#lineTimesMs.length;
+    if (this.#taken < 2) return 0;
+    const newestMs = this.#lineTimesMs[(this.#taken - 1) % size] ?? 0;
+    const oldestMs = this.#lineTimesMs[Math.max(0, this.#taken - size) % size] ?? 0;
+    return Math.min(1, (newestMs - oldestMs) / 2 / this.#options.horizonMs);
   }
 
   /** Where the newest points lead; `thresholdRatio` is the line to be crossed. */
@@ -181,6 +198,7 @@ export class MemoryForecast {
   #push(atMs: number, usedRatio: number): PushResult {
     const tSeconds = atMs / 1_000;
     const result = this.#forecaster.observe(series, tSeconds, usedRatio * 100);
+    if (result === "accepted") this.#lineTimesMs[this.#taken++ % this.#lineTimesMs.length] = atMs;
     const line = this.#forecaster.forecastValue(series);
     const newest = this.#adaptive.newest();
     const isNew = newest === null || tSeconds > newest.tSeconds;
@@ -192,12 +210,13 @@ export class MemoryForecast {
 
   #restartLine(atMs: number, because: string): void {
     this.#forecaster.restart(series);
+    this.#taken = 0;
     this.#backwardInARow = 0;
     this.#restart = { atMs, because };
   }
 }
 
-const lineReport = (forecast: Forecast): MemoryForecastReport => ({
+const lineReport = (forecast: Forecast): Omit<MemoryForecastReport, "reachShare"> => ({
   method: "ols",
   state: forecast.state,
   points: forecast.points,
@@ -220,4 +239,5 @@ const mixReport = (forecast: AdaptiveForecast): Omit<MemoryForecastReport, "stat
   lowerRatio: forecast.lower / 100,
   upperRatio: forecast.upper / 100,
   calibration: forecast.calibration,
+  reachShare: 1,
 });

@@ -36,7 +36,7 @@ export interface ForecastPort {
 export interface ScalerJudgeOptions {
   policy: Policy;
   /** Made with what the judge learns of footprints. */
-  forecast: (usualBytes: (plugin: string) => number | null) => ForecastPort;
+  forecast: (learned: Pick<LearnedFootprints, "usualBytes" | "isStarting">) => ForecastPort;
   reflex: { slowestMs: number; fastestMs: number };
   /** Memory promised to a plugin that starts is free again after this. */
   reservationMs: number;
@@ -77,7 +77,7 @@ export class ScalerJudge implements Judge {
 
   constructor(private readonly options: ScalerJudgeOptions) {
     this.#controller = new Controller(options.policy);
-    this.#forecast = options.forecast((plugin) => this.#learned.usualBytes(plugin));
+    this.#forecast = options.forecast(this.#learned);
     this.#admission = new Admission({
       clock: this.#clock(),
       actuator: {

@@ -91,6 +91,12 @@ export class LearnedFootprints {
     if (history.startsUntilMs === Number.POSITIVE_INFINITY) history.startsUntilMs = atMs + startMs;
   }
 
+  /** Whether what it takes on at `atMs` is its start, not its growth. */
+  isStarting(plugin: string, atMs: number): boolean {
+    const untilMs = this.#byPlugin.get(plugin)?.startsUntilMs ?? Number.NEGATIVE_INFINITY;
+    return atMs <= untilMs;
+  }
+
   /**
    * Bytes that the plugin usually holds: the median over its whole life, at an even pace; null before it was ever measured. The
    * median and not the peak: a plugin that leaked until it was shed starts small again, and one whose peak no longer fits

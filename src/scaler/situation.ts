@@ -56,7 +56,16 @@ export interface ForecastFacts {
   method?: "adaptive" | "ols";
   /** How far the interval can be trusted; null or absent: nobody checks it. */
   calibration?: "calibrating" | "calibrated" | "miscalibrated" | null;
+  /** How much of the way to the horizon (0..1) its history bears out; absent: all of it. */
+  reachShare?: number;
 }
+
+/**
+ * A forecast of `ratio` as far ahead only as its history bears out. A few seconds of a plugin that warms up make a line to many
+ * times the budget, which says nothing of what will be in five minutes.
+ */
+export const borneOut = (ratio: number, usedRatio: number, { reachShare = 1 }: ForecastFacts): number =>
+  usedRatio + (ratio - usedRatio) * reachShare;
 
 /** Requests a second, over all platforms. */
 export interface LoadFacts {

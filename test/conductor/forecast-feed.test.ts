@@ -26,10 +26,14 @@ function feeding(method: ForecastMethod = "ols") {
   const refused: string[] = [];
   const budgets: string[] = [];
   const learned = new Map<string, number>();
+  const starting = new Set<string>();
   const feed = new ForecastFeed({
     forecast,
     window,
-    usualBytes: (plugin) => learned.get(plugin) ?? null,
+    learned: {
+      usualBytes: (plugin) => learned.get(plugin) ?? null,
+      isStarting: (plugin) => starting.has(plugin),
+    },
     onRefused: (reason) => refused.push(reason),
     onBudget: (_, because) => budgets.push(because),
   });
@@ -53,7 +57,7 @@ function feeding(method: ForecastMethod = "ols") {
     feed.observe(made);
     return made;
   };
-  return { feed, forecast, window, sample, refused, budgets };
+  return { feed, forecast, window, sample, refused, budgets, starting };
 }
 
 describe("a known step is no trend", () => {
@@ -99,6 +103,44 @@ describe("a known step is no trend", () => {
     for (let i = 0; i < 12; i++) sample({ a: 100 });
     sample({ a: 100 }, 2_000, 700, "/sys/fs/cgroup/x");
     expect(feed.facts()?.state).toBe("ready");
+  });
+
+  test("a line is borne out half as far ahead as its history reaches back, over a known step too", () => {
+    const { sample, feed } = feeding();
+    sample({ a: 100 });
+    expect(feed.facts()?.reachShare).toBe(0);
+    for (let i = 0; i < 11; i++) sample({ a: 100 });
+    expect(feed.facts()?.reachShare).toBeCloseTo((11 * 30) / 2 / 300, 9);
+    sample({});
+    expect(feed.facts()?.reachShare).toBeCloseTo((12 * 30) / 2 / 300, 9);
+    for (let i = 0; i < 8; i++) sample({});
+    expect(feed.facts()?.reachShare).toBe(1);
+    sample({}, 800);
+    expect(feed.facts()?.reachShare).toBe(0);
+  });
+
+  test("what a plugin takes on while it starts, once it is warm", () => {
+    const { sample, feed, forecast, starting } = feeding();
+    starting.add("a");
+    for (const mib of [20, 60, 100, 140, 180, 220]) sample({ a: mib, b: 100 });
+    expect(feed.facts()?.reachShare).toBe(0);
+    starting.delete("a");
+    for (let i = 0; i < 12; i++) sample({ a: 220, b: 100 });
+    expect(forecast.lastRestart?.because).toBe("a warmed up");
+    expect(feed.facts()?.state).toBe("ready");
+    expect(feed.facts()?.smoothedRatio).toBeCloseTo(0.62, 9);
+    expect(feed.facts()?.reachShare).toBeCloseTo((17 * 30) / 2 / 300, 9);
+  });
+
+  test("a plugin that ends before it is warm leaves nothing behind", () => {
+    const { sample, feed, starting } = feeding();
+    for (let i = 0; i < 12; i++) sample({ b: 100 });
+    starting.add("a");
+    for (const mib of [20, 60]) sample({ a: mib, b: 100 });
+    starting.delete("a");
+    sample({ b: 100 });
+    expect(feed.facts()?.smoothedRatio).toBeCloseTo(0.4, 9);
+    expect(feed.facts()?.reachShare).toBeCloseTo((14 * 30) / 2 / 300, 9);
   });
 
   test("but a plugin that grows is a trend", () => {

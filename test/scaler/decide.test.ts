@@ -58,6 +58,20 @@ describe("what decide answers", () => {
     ["nothing when only the last is left", situation(94, "sssr"), calm, "hold", []],
     ["the first plugin on forecast alone", situation(60, "rrrr"), forecast(80), "forecast", ["shed voice"]],
     ["nothing on a cold forecast", situation(60, "rrrr"), forecast(99, { state: "cold" }), "hold", []],
+    [
+      "nothing on a line to far over the budget through a few seconds",
+      situation(57, "rrrr"),
+      forecast(1_463, { reachShare: 0.015 }),
+      "hold",
+      [],
+    ],
+    [
+      "the first plugin on a line that reaches the shed line as far ahead as it is borne out",
+      situation(57, "rrrr"),
+      forecast(103, { reachShare: 0.5 }),
+      "forecast",
+      ["shed voice"],
+    ],
     ["nothing without a forecast", situation(60, "rrrr"), null, "hold", []],
     [
       "all but the last in an emergency, in order",

@@ -82,6 +82,7 @@ const forecastSchema = z.object({
   upperRatio: z.number(),
   method: z.string().optional(),
   calibration: z.string().nullish(),
+  reachShare: z.number().optional().catch(undefined),
 });
 
 const actionSchema = z.object({

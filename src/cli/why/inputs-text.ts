@@ -55,12 +55,15 @@ const trustTexts: Readonly<Record<string, string>> = {
 };
 
 function forecastText(forecast: NonNullable<DecisionFacts["forecast"]>): string {
-  const { state, smoothedRatio, lowerRatio, upperRatio, calibration } = forecast;
+  const { state, smoothedRatio, lowerRatio, upperRatio, calibration, reachShare = 1 } = forecast;
   const value = formatPercent(smoothedRatio);
   // Its interval goes from far below nothing to many times the budget, which tells nobody anything.
   if (state === "cold") return `${value} (${trustOf(forecast)}: too little history yet to shed for it)`;
   const meaning = trustTexts[calibration ?? ""];
-  const trust = meaning === undefined ? trustOf(forecast) : `${trustOf(forecast)}: ${meaning}`;
+  const trust = [
+    meaning === undefined ? trustOf(forecast) : `${trustOf(forecast)}: ${meaning}`,
+    ...(reachShare < 1 ? [`borne out for ${formatPercent(reachShare)} of the way there`] : []),
+  ].join(", ");
   return `${value}, 95 % interval ${formatPercent(lowerRatio)} to ${formatPercent(upperRatio)} (${trust})`;
 }
 
