@@ -8,7 +8,10 @@ import { type LadderPolicy, ladderPolicy } from "../models/ladder-facts.ts";
 import { ModelManager } from "../models/manager.ts";
 import { type ReadModel, readModel, readModels } from "../models/model-files.ts";
 import type { ModelServing } from "../models/serving.ts";
+import type { MemoryUser } from "../models/suggestions.ts";
 import type { MemoryReading } from "../monitor/budget.ts";
+import { hasProc } from "../monitor/host-source.ts";
+import { otherProcesses } from "../monitor/other-processes.ts";
 import type { PluginManager } from "../plugins/manager.ts";
 import type { Foundation } from "./foundation.ts";
 import type { Memory } from "./make-memory.ts";
@@ -140,11 +143,28 @@ export async function makeModels(
   records.remember(models, settings);
   const driver = new ModelDriver({ models, settings, processes, room, records, foundation, memory });
   return {
-    serving: { manager: models, conversations: storage.conversations },
+    serving: {
+      manager: models,
+      conversations: storage.conversations,
+      otherProcesses: () => otherMemoryUsers(),
+    },
     begin: () => driver.begin(read),
     close: () => driver.close(),
   };
 }
+
+/** Less is no help to a model. */
+const leastClosedBytes = 64 * 2 ** 20;
+/** Servers of models: ending one ends what the suggestion is for. */
+const serversOfModels = /^(ollama|llama-server|llama\.cpp|vllm|lm-studio)/i;
+
+/** What runs beside conductor and holds memory; nobody where there is no /proc. */
+const otherMemoryUsers = (): MemoryUser[] =>
+  hasProc()
+    ? otherProcesses([process.pid], leastClosedBytes)
+        .filter(({ name }) => !serversOfModels.test(name))
+        .map((other) => ({ ...other, kind: "process" as const }))
+    : [];
 
 function sayUnusable({ log }: Foundation, { settings, failure }: ReadModel): void {
   if (failure)

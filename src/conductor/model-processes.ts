@@ -87,7 +87,7 @@ class LlamaProcess implements PluginCall {
   #stopping = false;
 
   constructor(
-    private readonly name: string,
+    readonly name: string,
     private readonly ports: ModelProcessPorts,
     private readonly ends: PartEnds,
   ) {}

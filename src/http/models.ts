@@ -84,7 +84,7 @@ const unknown = (context: Context, name: string, known: readonly string[]) =>
     detail:
       known.length === 0
         ? "no models are configured (models: […] in the configuration)"
-        : `there is no model ${JSON.stringify(name.slice(0, 100))}; known: ${known.join(", ")}`,
+        : `none is called ${JSON.stringify(name.slice(0, 100))}; known: ${known.join(", ")}`,
     more: { known },
   });
 
@@ -98,7 +98,7 @@ function listView(services: ModelServices) {
     answering: manager.answering,
     pinned: standings.find(({ facts }) => facts.pinned)?.facts.name ?? null,
     switches: manager.switches,
-    suggestions: suggestions(standings, memoryUsers(services, serving)),
+    suggestions: suggestions(standings, () => memoryUsers(services, serving)),
   };
 }
 
@@ -108,7 +108,7 @@ function memoryUsers({ manager, footprintOf }: ModelServices, serving: ModelServ
     const bytes = footprintOf(name)?.bytes ?? 0;
     return bytes > 0 ? [{ name, kind: "plugin" as const, bytes }] : [];
   });
-  return [...plugins, ...(serving.otherProcesses?.() ?? [])];
+  return [...plugins, ...serving.otherProcesses()];
 }
 
 function modelView({ clock }: ModelServices, { manager }: ModelServing, standing: ModelStanding) {

@@ -91,7 +91,7 @@ export class LlamaDriver implements Driver {
       throw engineError(
         "refused",
         `the plugin does not start: ${quoted(started.message)}`,
-        "look at its log: conductor plugins logs llama-NAME",
+        `look at its log: conductor plugins logs ${this.#ports.plugin.name}`,
       );
     signal.throwIfAborted();
     const { file, contextTokens, threads, gpuLayers } = this.#settings;
@@ -129,7 +129,11 @@ export class LlamaDriver implements Driver {
     } catch (error) {
       throw this.#failureOf(error);
     }
-    throw engineError("bad-answer", `the plugin answered ${type} with nothing`, "look at its log");
+    throw engineError(
+      "bad-answer",
+      `the plugin answered ${type} with nothing`,
+      `look at its log: conductor plugins logs ${this.#ports.plugin.name}`,
+    );
   }
 
   #failureOf(error: unknown): unknown {
@@ -138,14 +142,19 @@ export class LlamaDriver implements Driver {
     if (kind === "crashed" || kind === "gone") return new EngineError(this.#crash(message, false));
     if (kind === "cancelled") return engineError("aborted", "it was given up", "ask again");
     const code = kind === "timeout" ? "timeout" : "server-error";
-    return engineError(code, quoted(message), "look at the plugin's log: conductor plugins logs llama-NAME");
+    return engineError(
+      code,
+      quoted(message),
+      `look at its log: conductor plugins logs ${this.#ports.plugin.name}`,
+    );
   }
 
   #crash(cause: string, outOfMemory: boolean): EngineFailure {
     const message = `the process of ${this.#settings.file} ended: ${quoted(cause)}`;
     return outOfMemory
       ? engineError("out-of-memory", message, "take a smaller model or context").failure
-      : engineError("crashed", message, "look at its log: conductor plugins logs llama-NAME").failure;
+      : engineError("crashed", message, `look at its log: conductor plugins logs ${this.#ports.plugin.name}`)
+          .failure;
   }
 
   async release(): Promise<ReleaseProof> {

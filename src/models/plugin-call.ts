@@ -23,6 +23,8 @@ export interface PluginRequestTerms {
 }
 
 export interface PluginCall {
+  /** What the process is called where plugins are told. */
+  readonly name: string;
   /** Starts the process and waits until it takes requests; no other process of it may run. Never rejects. */
   start(): Promise<{ ok: true } | { ok: false; message: string }>;
   /** One request. An answer that is no stream comes as its only chunk. */

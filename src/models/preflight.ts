@@ -80,7 +80,7 @@ export function preflight(
   if (start < 0)
     return never(
       "unknown",
-      `there is no model "${ask.model}"; known: ${models.map(({ name }) => name).join(", ")}`,
+      `none is called "${ask.model}"; known: ${models.map(({ name }) => name).join(", ")}`,
     );
   const candidates = models.slice(start).filter(({ name }) => !without.includes(name));
   const able = candidates.filter(({ contextTokens }) => contextTokens >= ask.contextTokens);

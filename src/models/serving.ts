@@ -8,6 +8,6 @@ export interface ModelServing {
   manager: ModelManager;
   /** Conversations that are kept by the id that the client gave them. */
   conversations: ConversationStore;
-  /** Processes beside the plugins that use the host's memory, the largest; absent: they are not looked for. */
-  otherProcesses?: () => readonly MemoryUser[];
+  /** Processes beside the plugins that use the host's memory, the largest first; looked for when it is asked. */
+  otherProcesses: () => readonly MemoryUser[];
 }

@@ -24,15 +24,15 @@ const fourBits = 4.5;
 /** A saving under this is not worth a download. */
 const leastSavedBytes = 64 * 2 ** 20;
 
-/** For the best model that memory keeps from being loaded; none when the best is loaded. */
+/** For the best model that memory keeps from being loaded; none when the best is loaded, and then nobody's memory is read. */
 export function suggestions(
   standings: readonly ModelStanding[],
-  users: readonly MemoryUser[],
+  users: () => readonly MemoryUser[],
 ): readonly Suggestion[] {
   const wanted = standings.find(({ facts }) => !facts.unloadedByPerson);
   if (!wanted?.missingBytes) return [];
   const { facts, missingBytes } = wanted;
-  return [...closing(facts.name, missingBytes, users), ...quantising(wanted, missingBytes)];
+  return [...closing(facts.name, missingBytes, users()), ...quantising(wanted, missingBytes)];
 }
 
 /** The smallest that is enough alone; else the largest together. */

@@ -22,7 +22,8 @@ export function parseProcessStat(text: string): ProcessStat | null {
   return [parent, group, session].every(Number.isInteger) ? { pid, parent, group, session } : null;
 }
 
-function scan(root: Root): ProcessStat[] {
+/** Every process that runs. Throws when /proc cannot be listed. */
+export function processTable(root: Root = ""): ProcessStat[] {
   const found: ProcessStat[] = [];
   for (const name of readdirSync(`${root}/proc`)) {
     const first = name.charCodeAt(0);
@@ -46,7 +47,7 @@ function scan(root: Root): ProcessStat[] {
  * Throws when /proc cannot be listed.
  */
 export function processTrees(roots: readonly (readonly number[])[], root: Root = ""): number[][] {
-  return treesAmong(scan(root), roots);
+  return treesAmong(processTable(root), roots);
 }
 
 /** `processTrees` of a process table that was read already. */

@@ -60,6 +60,6 @@ test("says why an order was refused", async () => {
   const unknown = await ask(["load", "huge"]);
   expect([unknown.code, unknown.err]).toEqual([
     1,
-    'conductor: There is no such model: there is no model "huge"; known: large, small\n',
+    'conductor: There is no such model: none is called "huge"; known: large, small\n',
   ]);
 });

@@ -86,7 +86,7 @@ async function conductor(): Promise<number> {
   });
   manager.evaluate();
   await manager.settled();
-  const models = { manager, conversations: new MemoryConversations() };
+  const models = { manager, conversations: new MemoryConversations(), otherProcesses: () => [] };
   return (await served({ over: { clock, log: silentLog, models } })).port;
 }
 

@@ -11,6 +11,7 @@ import { ManagedEngine } from "../../src/models/managed-engine.ts";
 import { ModelManager } from "../../src/models/manager.ts";
 import type { ModelAnswered, ModelChanged, ModelTier } from "../../src/models/manager-ports.ts";
 import { OpenaiDriver } from "../../src/models/openai-driver.ts";
+import type { MemoryUser } from "../../src/models/suggestions.ts";
 import { ModelServer } from "../models/model-server.ts";
 import { type Served, served, startMs } from "./served.ts";
 
@@ -78,6 +79,9 @@ export class ModelServingHost {
       .reduce((sum, { name }) => sum + sizesMiB[name as Name], this.othersMiB);
   }
 
+  /** Programs beside the plugins, the largest first. */
+  processes: MemoryUser[] = [];
+
   get http(): Served {
     if (!this.#http) throw new Error("open it first");
     return this.#http;
@@ -91,7 +95,8 @@ export class ModelServingHost {
   /** Serves; nothing is loaded yet. */
   async open(config: Record<string, unknown> = {}): Promise<void> {
     const { manager, conversations } = this;
-    this.#http = await served({ config, over: { clock: this.clock, models: { manager, conversations } } });
+    const models = { manager, conversations, otherProcesses: () => this.processes };
+    this.#http = await served({ config, over: { clock: this.clock, models } });
   }
 
   /** Reads memory once a second for so long; each change that it begins has ended before the next. */

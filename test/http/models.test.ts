@@ -91,6 +91,11 @@ describe("the models", () => {
         },
       ],
     });
+    host.processes = [
+      { name: "firefox", kind: "process", bytes: 300 * MiB },
+      { name: "code", kind: "process", bytes: 3 * MiB },
+    ];
+    expect(await host.http.json(base)).toMatchObject({ suggestions: [{ close: ["code"] }] });
   });
 
   test("are unloaded and loaded by who has the token", async () => {

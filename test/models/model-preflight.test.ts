@@ -90,7 +90,7 @@ describe("a preflight", () => {
     });
     expect(preflight({ ...best, model: "huge" }, facts(10, []), policy)).toMatchObject({
       retryAfterMs: null,
-      reason: 'there is no model "huge"; known: large, medium, small',
+      reason: 'none is called "huge"; known: large, medium, small',
     });
     expect(preflight(best, facts(10, [], { memory: null }), policy)).toMatchObject({ decision: "refuse" });
   });

@@ -32,6 +32,7 @@ let runs = 0;
 let requests = 0;
 
 export class ManagedPluginCall implements PluginCall {
+  readonly name = "llama";
   readonly #runId = `llama-${process.pid}-${runs++}`;
   readonly #manager: PluginManager;
   readonly #listeners = new Set<(end: { cause: string; outOfMemory: boolean }) => void>();

@@ -22,6 +22,7 @@ makeGguf(file, { dim: 64, layers: 1, vocab: 700 });
 type Answers = Record<string, (signal: AbortSignal) => Iterable<Json> | AsyncIterable<Json>>;
 
 class RoguePlugin implements PluginCall {
+  readonly name = "llama-rogue";
   gone = true;
   startMessage: string | null = null;
   stops = 0;

@@ -42,7 +42,7 @@ describe("suggestions", () => {
     ["none where nothing is missing", 0, using(["a", 300]), null],
     ["none where it is not known what is missing", null, using(["a", 300]), null],
   ] as const)("close %s", (_, missing, users, text) => {
-    const told = suggestions([standing(missing === null ? null : missing * MiB)], users);
+    const told = suggestions([standing(missing === null ? null : missing * MiB)], () => users);
     expect(told.map((each) => each.text)).toEqual(text === null ? [] : [text]);
   });
 
@@ -55,7 +55,7 @@ describe("suggestions", () => {
     ["type 99", 1_000, 800, null],
     ["F16", 50, 800, null],
   ])("a build in fewer bits: %s of %d MiB, %d missing", (quantisation, weights, missing, text) => {
-    const told = suggestions([standing(missing * MiB, { quantisation }, weights * MiB)], []);
+    const told = suggestions([standing(missing * MiB, { quantisation }, weights * MiB)], () => []);
     expect(told.map((each) => each.text)).toEqual(text === null ? [] : [text]);
   });
 });

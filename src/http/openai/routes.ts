@@ -59,7 +59,7 @@ function noSuchModel(services: NamedServices, context: Context, asked: string) {
     detail:
       known.length === 0
         ? "no models are configured (models: […] in the configuration)"
-        : `there is no model ${JSON.stringify(asked.slice(0, 100))}; known: ${known.join(", ")}`,
+        : `none is called ${JSON.stringify(asked.slice(0, 100))}; known: ${known.join(", ")}`,
     more: { param: "model", known },
   });
 }
