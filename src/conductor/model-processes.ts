@@ -9,6 +9,7 @@ import {
   type PluginRequestTerms,
 } from "../models/plugin-call.ts";
 import type { HostedProcess, ProcessEnd, ProcessHost, ProcessOrder } from "../models/process-host.ts";
+import { graphicsDevices } from "../monitor/graphics-devices.ts";
 import { partManifest } from "../plugins/bundled.ts";
 import type { Registration } from "../plugins/discovery.ts";
 import type { PluginManager } from "../plugins/manager.ts";
@@ -28,8 +29,10 @@ export async function llamaRegistration(name: string): Promise<Registration> {
   const { manifestText } = await partManifest("llama");
   const yaml = parseYaml(manifestText, "llama/plugin.yaml");
   if (!yaml.ok) throw new Error(yaml.errors.join("\n"));
+  const written = yaml.value as { permissions: object };
+  const permissions = { ...written.permissions, devices: graphicsDevices() };
   return {
-    manifest: { ...(yaml.value as Record<string, unknown>), name },
+    manifest: { ...written, permissions, name },
     folder: null,
     part: { module: "llama", environment: {} },
   };
@@ -196,7 +199,7 @@ export class ModelProcesses implements ProcessHost {
       protocol: "none",
       command: [...command],
       limits: { processes: mostProcesses },
-      permissions: { net: true },
+      permissions: { net: true, devices: graphicsDevices() },
       health: { kind: "none" },
       recovery: { restart: "never" },
     };

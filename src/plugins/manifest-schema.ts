@@ -89,6 +89,15 @@ const permissions = z
       .describe("Environment variables it is given; no other reaches it"),
     net: z.boolean().default(false).describe("Whether it uses the network"),
     write: z.array(z.string().min(1)).default([]).describe("Folders of its own that it writes to"),
+    devices: z
+      .array(
+        z
+          .string()
+          .regex(/^\/dev(\/(?!\.{1,2}(\/|$))[^/]+)+$/, 'expected a path below /dev, such as "/dev/snd"'),
+      )
+      .max(64)
+      .default([])
+      .describe("Devices that it uses, or folders of them; one that is not there is left out"),
     sandbox: z
       .enum(["auto", "bubblewrap"])
       .default("auto")

@@ -24,7 +24,7 @@ export const openSandbox: SandboxPlan = {
   trusted: false,
   net: { kind: "all" },
   user: { kind: "conductor", reason: "it stays as it is" },
-  files: { hidden: [], readable: [], writable: [] },
+  files: { hidden: [], readable: [], writable: [], devices: [] },
   bubblewrap: null,
   bubblewrapMissing: false,
   withhold: [],

@@ -41,8 +41,8 @@ const host: Tree = {
 };
 
 describe("the files granted to a plugin", () => {
-  const plan = (hidden: string[], readable: string[] = [], writable: string[] = []) =>
-    planFiles({ hidden, readable, writable }, "/usr/bin/python3", listing(host)).grants;
+  const plan = (hidden: string[], readable: string[] = [], writable: string[] = [], devices: string[] = []) =>
+    planFiles({ hidden, readable, writable, devices }, "/usr/bin/python3", listing(host)).grants;
 
   test.each([
     ["nothing is hidden", [], ["/"]],
@@ -75,7 +75,7 @@ describe("the files granted to a plugin", () => {
   test("are a fixed list when too much lies beside what is hidden", () => {
     const crowd = Object.fromEntries(Array.from({ length: mostGrants + 1 }, (_, at) => [`f${at}`, {}]));
     const crowded = listing({ usr: {}, srv: { ...crowd, state: {} } });
-    const rules = { hidden: ["/srv/state"], readable: ["/opt/bot"], writable: [] };
+    const rules = { hidden: ["/srv/state"], readable: ["/opt/bot"], writable: [], devices: [] };
     const { grants, reduced } = planFiles(rules, "/home/me/python", crowded);
     expect(reduced).toBe(true);
     expect(readsOf(grants)).toContain("/usr");
@@ -93,7 +93,11 @@ describe("the files granted to a plugin", () => {
     const path = fc.array(names, { minLength: 1, maxLength: 4 }).map((parts) => `/${parts.join("/")}`);
     fc.assert(
       fc.property(tree, fc.array(path, { minLength: 1, maxLength: 3 }), (made, hidden) => {
-        const { grants } = planFiles({ hidden, readable: [], writable: [] }, "/p", listing(made));
+        const { grants } = planFiles(
+          { hidden, readable: [], writable: [], devices: [] },
+          "/p",
+          listing(made),
+        );
         for (const read of readsOf(grants))
           for (const each of hidden) expect(`${each}/`.startsWith(`${read}/`)).toBe(false);
       }),
@@ -329,12 +333,13 @@ test("bubblewrap gets the hidden covered, then its own back, then what can be wr
     hidden: ["/state", "/c.yaml", "/gone"],
     readable: ["/state/code"],
     writable: ["/state/data"],
+    devices: ["/dev/snd"],
   };
   const spec = { files, net: { kind: "none" } as const, folder: "/f", path: "/bin/p", argv: ["p", "-x"] };
   const kinds: Record<string, "folder" | "file"> = { "/state": "folder", "/c.yaml": "file" };
   const line = bubblewrapArguments(spec, (path) => kinds[path] ?? null).join(" ");
   expect(line).toContain(
-    "--tmpfs /state --ro-bind /dev/null /c.yaml --ro-bind-try /state/code /state/code --bind-try /state/data /state/data",
+    "--dev /dev --proc /proc --dev-bind-try /dev/snd /dev/snd --tmpfs /state --ro-bind /dev/null /c.yaml --ro-bind-try /state/code /state/code --bind-try /state/data /state/data",
   );
   expect(line).not.toContain("/gone");
   expect(line).toContain("--unshare-net");

@@ -51,7 +51,7 @@ test("the smallest manifest has every default", async () => {
       logBytesPerSecond: 65_536,
       requestTimeoutMs: 5_000,
     },
-    permissions: { env: [], net: false, write: [], sandbox: "auto" },
+    permissions: { env: [], net: false, write: [], devices: [], sandbox: "auto" },
     trust: false,
     health: { kind: "call" },
     recovery: {
@@ -153,6 +153,11 @@ describe("a mistake names its line, key, value, and what is allowed", () => {
       `${head}permissions: { env: ["A=B"] }\n`,
       'permissions.env[0]: "A=B": expected the name of an environment variable',
     ],
+    ...["/etc/passwd", "/dev/", "/dev/../etc", "/dev/snd/..", "snd"].map((path): [string, string, string] => [
+      `device ${path}`,
+      `${head}permissions: { devices: [${path}] }\n`,
+      `permissions.devices[0]: "${path}": expected a path below /dev, such as "/dev/snd"`,
+    ]),
     [
       "entry that is missing",
       `${head}entry: none.ts\n`,

@@ -1,7 +1,7 @@
 /** What a plugin may do, by the kernel's word: tried by a plugin of either runtime, under root and an ordinary user. */
 
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "bun:test";
-import { existsSync, statSync } from "node:fs";
+import { chownSync, existsSync, mkdirSync, rmSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { firstPluginUser } from "../../src/plugins/launch/plugin-user.ts";
 import { eventually } from "./harness.ts";
@@ -135,6 +135,32 @@ describe.each(cases)("a plugin with runtime %s of a conductor run by %s", (runti
       ]),
     ).toEqual(["ok", "ok", "hunter2", "ok", "ok", "EACCES"]);
   }, 30_000);
+
+  // Only root makes a device to try.
+  if (as === "root")
+    test("uses the devices that its manifest names, whose group it is put in, and no others", async () => {
+      const folder = `/dev/conductor-test-${process.pid}`;
+      const [mine, other] = [join(folder, "mine"), join(folder, "other")];
+      const group = 54_321;
+      mkdirSync(folder);
+      try {
+        for (const path of [mine, other]) {
+          // A null device, which only root and a group may use.
+          Bun.spawnSync(["mknod", "-m", "660", path, "c", "1", "3"]);
+          chownSync(path, 0, group);
+        }
+        const bot = proberPlugin("bot", runtime, `permissions: { devices: [${mine}, /dev/none-such] }\n`);
+        const managed = await start(as, { bot, none: proberPlugin("none", runtime) });
+        expect(managed.view("bot")).toMatchObject({ state: "ready", unenforced: [] });
+        const writes = [mine, other, join(folder, "new")].map((path) => ["write", path]);
+        expect(await managed.probe("bot", writes)).toEqual(["ok", "EACCES", "EACCES"]);
+        expect(await managed.probe("none", writes)).toEqual(["EACCES", "EACCES", "EACCES"]);
+        const groups = await managed.probe("bot", [["status", "Groups"]]);
+        expect(String(groups[0]).split(" ").map(Number)).toContain(group);
+      } finally {
+        rmSync(folder, { recursive: true });
+      }
+    }, 30_000);
 
   test("without the network can be asked for its health over HTTP, and still connects nowhere", async () => {
     const probe = Bun.listen({ hostname: "127.0.0.1", port: 0, socket: { data: () => undefined } });

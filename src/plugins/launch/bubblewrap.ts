@@ -23,6 +23,7 @@ export function bubblewrapArguments(
   });
   return [
     ...["--ro-bind", "/", "/", "--dev", "/dev", "--proc", "/proc"],
+    ...files.devices.flatMap((each) => ["--dev-bind-try", each, each]),
     ...masked,
     // Below a hidden folder these come back.
     ...files.readable.flatMap((each) => ["--ro-bind-try", each, each]),

@@ -82,7 +82,7 @@ export function planFiles(rules: FileRules, program: string, list: ListFolder): 
     grants: [
       { path: "/", access: "list" },
       ...[...new Set(readable)].map((path): Grant => ({ path, access: "read" })),
-      ...devices.map((path): Grant => ({ path, access: "device" })),
+      ...[...devices, ...rules.devices].map((path): Grant => ({ path, access: "device" })),
       ...[...rules.writable, sharedMemory].map((path): Grant => ({ path, access: "write" })),
     ],
   };

@@ -50,7 +50,7 @@ export function becomeUser(libc: Libc, user: LaunchUser, mounts: string | null):
   for (let capability = 0; capability < mostCapabilities; capability++)
     if (!libc.prctl(option.dropBoundingCapability, capability).ok) break;
   libc.prctl(option.ambientCapabilities, clearAllAmbient);
-  const changed = user.kind === "own" ? changeUser(libc, user.uid, user.gid) : null;
+  const changed = user.kind === "own" ? changeUser(libc, user) : null;
   const dropped = dropCapabilities(libc);
   if (dropped !== null) return { mechanism: null, reason: dropped };
   if (user.kind === "own" && changed === null) return { mechanism: `uid ${user.uid}`, reason: null };
@@ -61,9 +61,13 @@ export function becomeUser(libc: Libc, user: LaunchUser, mounts: string | null):
   };
 }
 
-function changeUser(libc: Libc, uid: number, gid: number): string | null {
+function changeUser(
+  libc: Libc,
+  { uid, gid, groups: others }: Extract<LaunchUser, { kind: "own" }>,
+): string | null {
+  const groups = new Uint32Array([gid, ...others]);
   const steps = [
-    () => libc.syscall("setgroups", 1, new Uint32Array([gid])),
+    () => libc.syscall("setgroups", groups.length, groups),
     () => libc.syscall("setresgid", gid, gid, gid),
     () => libc.syscall("setresuid", uid, uid, uid),
   ];

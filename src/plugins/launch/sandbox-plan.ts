@@ -39,6 +39,9 @@ export type PlannedSandbox = { ok: true; plan: SandboxPlan } | { ok: false; mess
 /** Most files of a plugin's folder whose permission bits are looked at. */
 const mostFilesRead = 1_000;
 
+/** Most groups that a plugin is put in. */
+const mostGroups = 16;
+
 const readBits: ReadBits = (path) => {
   try {
     const { mode, uid, gid } = statSync(path);
@@ -69,6 +72,21 @@ function filesIn(folder: string): string[] {
   return entries.filter((entry) => entry.isFile()).map(({ name }) => join(folder, name));
 }
 
+/** Groups that may use these devices, or those in these folders, as a desktop's user is in "audio" and "render". */
+function deviceGroups(devices: readonly string[]): number[] {
+  const groups = new Set<number>();
+  const note = (path: string) => {
+    const found = statSync(path, { throwIfNoEntry: false });
+    const isDevice = found?.isCharacterDevice() || found?.isBlockDevice();
+    // Root's own group would be a gift of more than the device.
+    if (found && isDevice && (found.mode & 0o060) === 0o060 && found.gid !== 0) groups.add(found.gid);
+    return found?.isDirectory() ?? false;
+  };
+  for (const path of devices)
+    if (note(path)) for (const name of readdirSync(path).slice(0, mostFilesRead)) note(join(path, name));
+  return [...groups].slice(0, mostGroups);
+}
+
 /** Programs and folders as they are named, and where that leads to. */
 const withTarget = (path: string, bits: number): Want[] =>
   [path, ...real(path)].map((each) => ({ path: each, bits }));
@@ -77,6 +95,7 @@ function userOf(
   { owner, folder }: InstancePlan,
   wants: readonly Want[],
   writable: readonly string[],
+  devices: readonly string[],
   ports: SandboxPorts,
 ): LaunchUser {
   if (process.getuid?.() !== 0)
@@ -100,7 +119,7 @@ function userOf(
   ];
   const closed = closedPath(uid, all, readBits);
   return closed === null
-    ? { kind: "own", uid, gid: uid }
+    ? { kind: "own", uid, gid: uid, groups: deviceGroups(devices) }
     : { kind: "root", reason: `it cannot have a user of its own (uid ${uid}): ${closed}` };
 }
 
@@ -137,12 +156,13 @@ export function planSandbox(
   // From source, this program is the runtime with a script.
   const scripts = manifest.runtime === "bun" ? selfCommand.slice(1).filter(isAbsolute) : [];
   const wants = [...withTarget(program, 5), ...scripts.flatMap((path) => withTarget(path, 4))];
+  const devices = manifest.permissions.devices.flatMap(real);
   const asked = manifest.permissions.sandbox === "bubblewrap";
   const bubblewrap = asked ? findBubblewrap() : null;
   const user =
     bubblewrap !== null && process.getuid?.() === 0
       ? rootInBubblewrap
-      : userOf(plan, wants, folders.paths, ports);
+      : userOf(plan, wants, folders.paths, devices, ports);
   try {
     if (user.kind !== "conductor")
       for (const path of folders.paths) handOver(path, user.kind === "own" ? user.uid : 0);
@@ -162,6 +182,7 @@ export function planSandbox(
         hidden: ports.hiddenPaths().flatMap(real),
         readable: [program, ...scripts, ...(folder === null ? [] : [folder])].flatMap(real),
         writable: folders.paths,
+        devices,
       },
       bubblewrap,
       bubblewrapMissing: asked && bubblewrap === null,

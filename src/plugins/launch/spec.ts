@@ -13,7 +13,8 @@ export type Withheld = "landlock" | "network namespace";
 
 /** As whom a plugin runs. */
 export type LaunchUser =
-  | { kind: "own"; uid: number; gid: number }
+  /** `groups`: to which the devices that it uses belong. */
+  | { kind: "own"; uid: number; gid: number; groups: readonly number[] }
   /** Stays root and loses every capability; `reason` names what a user of its own could not reach. */
   | { kind: "root"; reason: string }
   /** The conductor is no root. */
@@ -22,12 +23,14 @@ export type LaunchUser =
 /** What a plugin may reach of the network. */
 export type NetRule = { kind: "all" } | { kind: "none" } | { kind: "listen"; port: number };
 
-/** Absolute paths, links resolved. Everything is readable but `hidden`; nothing is writable but `writable`. */
+/** Absolute paths, links resolved. Everything is readable but `hidden`; nothing is writable but `writable` and `devices`. */
 export interface FileRules {
   hidden: readonly string[];
   /** Readable although it may lie below a hidden path. */
   readable: readonly string[];
   writable: readonly string[];
+  /** Used as they are, and nothing is made among them. */
+  devices: readonly string[];
 }
 
 export interface LaunchSpec {
