@@ -93,11 +93,9 @@ export class ForecastFeed {
     const { forecast } = this.#options;
     const report = forecast.report();
     if (!report) return null;
-    // What a start takes on is no trend.
-    const facts = {
-      ...factsOf(report),
-      ...(this.#warming.size > 0 && report.method === "ols" ? { reachShare: 0 } : {}),
-    };
+    // A line that stands in for the mix has met no outcome, and what a start takes on is no trend.
+    const isUnproven = report.method === "ols" && (forecast.method === "adaptive" || this.#warming.size > 0);
+    const facts = { ...factsOf(report), ...(isUnproven ? { reachShare: 0 } : {}) };
     // An interval that misses too often is not relied on alone.
     if (report.calibration !== "miscalibrated") return facts;
     return { ...facts, upperRatio: Math.max(facts.upperRatio, forecast.lineReport()?.upperRatio ?? 0) };

@@ -61,7 +61,7 @@ export interface ForecastFacts {
 }
 
 /**
- * A forecast of `ratio` as far ahead only as its history bears out. A few seconds of a plugin that warms up make a line to many
+ * A forecast of `ratio` as far ahead only as its history bears out: 0 for one that has met no outcome. A few seconds of a plugin that warms up make a line to many
  * times the budget, which says nothing of what will be in five minutes.
  */
 export const borneOut = (ratio: number, usedRatio: number, { reachShare = 1 }: ForecastFacts): number =>

@@ -160,9 +160,9 @@ describe("the adaptive mix", () => {
   test("stands back for the line until it has met outcomes", () => {
     const { sample, feed, forecast } = feeding("adaptive");
     growing(sample, 25);
-    expect(feed.facts()).toMatchObject({ method: "ols", calibration: null });
+    expect(feed.facts()).toMatchObject({ method: "ols", calibration: null, reachShare: 0 });
     growing(sample, 25);
-    expect(feed.facts()).toMatchObject({ method: "adaptive", calibration: "calibrating" });
+    expect(feed.facts()).toMatchObject({ method: "adaptive", calibration: "calibrating", reachShare: 1 });
     expect(forecast.method).toBe("adaptive");
   });
 
