@@ -60,16 +60,23 @@ function withModel(
 
 const titles = {
   "no-room": "The model does not fit",
+  unusable: "The model cannot be used",
   changing: "Another model is changing",
   closing: "The conductor is shutting down",
 };
+const codes = {
+  "no-room": "memory_short",
+  unusable: "models_unusable",
+  changing: "changing",
+  closing: "closing",
+};
 /** Seconds after which to ask again. */
-const retrySeconds = { "no-room": 30, changing: 5, closing: 5 };
+const retrySeconds = { "no-room": 30, unusable: 30, changing: 5, closing: 5 };
 
 const refused = (context: Context, { code, reason, blockedBy }: Exclude<ModelOrdered, { ok: true }>) =>
   problem(context, {
     status: 503,
-    code: code === "no-room" ? "memory_short" : code,
+    code: codes[code],
     title: titles[code],
     detail: reason,
     retryAfterSeconds: retrySeconds[code],

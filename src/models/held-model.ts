@@ -71,6 +71,7 @@ export class HeldModel {
       stepDownRatio: tier.stepDownRatio,
       ...(putOffUntilMs === undefined ? {} : { putOffUntilMs }),
       ...(tier.unusable === undefined ? {} : { unusable: tier.unusable }),
+      ...(this.lastFailure === null ? {} : { loadFailure: this.lastFailure.message }),
       ...(this.unloadedByPerson ? { unloadedByPerson: true as const } : {}),
       ...(this.pinned ? { pinned: true as const } : {}),
     };

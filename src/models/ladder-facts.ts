@@ -43,6 +43,8 @@ export interface ModelFacts {
   failedRatio: number | null;
   /** Not loaded before: it failed, or brought the pressure back. Absent: may be. */
   putOffUntilMs?: number;
+  /** What its last load failed with; absent: none did since one succeeded. */
+  loadFailure?: string;
   /** Why it cannot be loaded at all, such as a file that is cut off; absent: it can. */
   unusable?: string;
   /** A person unloaded it: it stays so until a person loads it. Absent: not so. */

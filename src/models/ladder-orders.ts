@@ -79,7 +79,8 @@ export function underPin(situation: LadderSituation): LadderSituation {
 
 export type LoadPlan =
   | { ok: true; verdict: LadderVerdict }
-  | { ok: false; reason: string; blockedBy: readonly ModelBlocker[] };
+  /** unusable: it cannot be loaded whatever is free. */
+  | { ok: false; code: "no-room" | "unusable"; reason: string; blockedBy: readonly ModelBlocker[] };
 
 /**
  * How a model that a person wants is loaded: beside what is loaded where both fit, else in place of the best idle model that
@@ -89,13 +90,10 @@ export function loadPlan(name: string, situation: LadderSituation, policy: Ladde
   const { models, memory } = situation;
   const model = models.find((each) => each.name === name);
   if (!model) throw new Error(`no model ${name}`);
+  const unusable = (reason: string): LoadPlan => ({ ok: false, code: "unusable", reason, blockedBy: [] });
+  if (model.unusable !== undefined) return unusable(`${name} cannot be used: ${model.unusable}`);
   const need = needOf(model, model.contextTokens);
-  if (need === null)
-    return {
-      ok: false,
-      reason: `${name} needs an unknown amount of memory: give it \`memory\``,
-      blockedBy: [],
-    };
+  if (need === null) return unusable(`${name} needs an unknown amount of memory: give it \`memory\``);
   const setting = { contextTokens: model.contextTokens, parallel: model.mostParallel };
   const load = { ...ordered, model: name, setting, needBytes: need, reason: "a person ordered it" };
   const free = freeFor(model, models, memory, policy);
@@ -104,6 +102,7 @@ export function loadPlan(name: string, situation: LadderSituation, policy: Ladde
   if (from) return { ok: true, verdict: { ...load, action: "switch", from: from.name, beside: false } };
   return {
     ok: false,
+    code: "no-room",
     reason: `${name} does not fit, neither beside what is loaded nor in its place`,
     blockedBy: blockersOf({ models, memory }),
   };

@@ -82,7 +82,7 @@ export type ModelOrdered =
   | { ok: true }
   | {
       ok: false;
-      code: "no-room" | "changing" | "closing";
+      code: "no-room" | "unusable" | "changing" | "closing";
       reason: string;
       blockedBy: readonly ModelBlocker[];
     };

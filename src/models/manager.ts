@@ -156,7 +156,7 @@ export class ModelManager {
     if (reading === null)
       return { ok: false, code: "no-room", reason: "memory was not measured yet", blockedBy: [] };
     const plan = loadPlan(name, this.#situation(reading, this.#ports.clock.monotonicMs()), this.#policy);
-    if (!plan.ok) return { ok: false, code: "no-room", reason: plan.reason, blockedBy: plan.blockedBy };
+    if (!plan.ok) return plan;
     model.unloadedByPerson = false;
     this.#act(plan.verdict, this.#ports.clock.monotonicMs());
     return { ok: true };

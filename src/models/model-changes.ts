@@ -175,7 +175,7 @@ export class ModelChanges {
     const nowMs = clock.monotonicMs();
     if (!loaded.ok) {
       log.warn("model.load-failed", { model: model.name, ...loaded.failure });
-      this.#putOffs.failed(model.name, nowMs);
+      this.#putOffs.failed(model.name, nowMs, loaded.failure.code);
       model.lastFailure = loaded.failure;
       model.heldBytes = await engine.footprintBytes();
       if (model.heldBytes === null) model.clear();
@@ -197,7 +197,8 @@ export class ModelChanges {
     engine.onChange((state, failure) => {
       if (state !== "failed" || model.engine !== engine || this.#change?.target.name === model.name) return;
       log.error("model.failed", { model: model.name, ...failure });
-      this.#putOffs.failed(model.name, clock.monotonicMs());
+      this.#putOffs.failed(model.name, clock.monotonicMs(), failure?.code);
+      model.lastFailure = failure;
       // So that what it may have left is given back before anything else is loaded.
       model.heldBytes ??= 1;
       this.tell(failure?.message ?? `${model.name} failed`);

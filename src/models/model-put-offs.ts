@@ -4,9 +4,11 @@
  *   taken --> ran longer than `relapseMs`: the next failure counts as the first one
  *     |
  *     +--> failed, or gave way sooner: away for initial x 2^n, n = how often in a row; `mostMs` at most
+ *     +--> its server, which others run, could not be asked: the same from 2 s to a minute, since asking costs nothing
  */
 
 import { mostModels } from "../config/models-schema.ts";
+import type { FailureCode } from "./failure.ts";
 
 export interface ModelPutOffTerms {
   initialMs: number;
@@ -26,6 +28,10 @@ interface History {
   untilMs: number;
 }
 
+/** A server that others run starts after conductor, or anew. */
+const passing: readonly FailureCode[] = ["unreachable", "overloaded"];
+const askAgain = { initialMs: 2_000, mostMs: 60_000 };
+
 /** 2^n is past any `mostMs` by then. */
 const mostDoublings = 30;
 
@@ -42,9 +48,10 @@ export class ModelPutOffs {
     this.#of(model).takenAtMs = nowMs;
   }
 
-  /** It did not load, or is itself the reason that it gave way. */
-  failed(model: string, nowMs: number): void {
-    const { initialMs, mostMs, relapseMs } = this.#terms;
+  /** It did not load, or is itself the reason that it gave way; `code`: how it failed, where an engine told. */
+  failed(model: string, nowMs: number, code?: FailureCode): void {
+    const { relapseMs } = this.#terms;
+    const { initialMs, mostMs } = code !== undefined && passing.includes(code) ? askAgain : this.#terms;
     const history = this.#of(model);
     const { takenAtMs } = history;
     if (takenAtMs !== null && nowMs - takenAtMs > relapseMs) history.inARow = 0;

@@ -3,7 +3,7 @@
  * Whatever is loaded holds its memory already, with the cache for its whole context; only a load takes more.
  */
 
-import { formatBytes } from "../config/units.ts";
+import { formatBytes, formatDuration } from "../config/units.ts";
 import type { LadderMemory, LadderPolicy, ModelFacts } from "./ladder-facts.ts";
 import { isIdle, isReady, lineOf, marginAlone } from "./ladder-room.ts";
 import { needOf } from "./need.ts";
@@ -54,9 +54,17 @@ export type ModelPreflightAnswer =
 
 /**
  * unknown: there is no such model. too-long: no model holds so many tokens. failed: every model failed this request. memory:
- * none fits. busy: those that would do have no place. unloaded: a person wants it so. closing: conductor stops.
+ * none fits. unusable: none can be loaded, whatever is free. busy: those that would do have no place. unloaded: a person wants it so. closing: conductor stops.
  */
-export type RefusalKind = "unknown" | "too-long" | "failed" | "memory" | "busy" | "unloaded" | "closing";
+export type RefusalKind =
+  | "unknown"
+  | "too-long"
+  | "failed"
+  | "memory"
+  | "unusable"
+  | "busy"
+  | "unloaded"
+  | "closing";
 
 /** Longest that a request waits for a change, or for a place. */
 export const mostWaitMs = 30_000;
@@ -202,9 +210,23 @@ function waitOr(
     return wait(`${busy.name} gives ${busy.generating} answers already, and ${busy.parallel} at once`);
   if (able.every(({ unloadedByPerson }) => unloadedByPerson))
     return refuse("unloaded", "every model that would do is unloaded until it is loaded by a person", []);
+  const broken = able.map((model) => whyBroken(model, facts));
+  if (!broken.includes(null)) return refuse("unusable", broken.join("; "), []);
   const reason =
     memory === null ? "memory was not measured yet" : "no model that would do is loaded, and none fits";
   return refuse("memory", reason, blockedBy);
+}
+
+/** Why it could not be loaded with all memory free; null: it could. */
+function whyBroken(model: ModelFacts, { nowMs }: ModelPreflightFacts): string | null {
+  const { name, unusable, unloadedByPerson, putOffUntilMs = 0, loadFailure } = model;
+  if (unusable !== undefined) return `${name} cannot be used: ${unusable}`;
+  if (unloadedByPerson) return `${name} is unloaded until it is loaded by a person`;
+  if (putOffUntilMs > nowMs && loadFailure !== undefined)
+    return `${name} did not load: ${loadFailure}; it is tried again in ${formatDuration(putOffUntilMs - nowMs)}`;
+  if (needOf(model, model.contextTokens) === null)
+    return `${name} needs an unknown amount of memory: give it \`memory\``;
+  return null;
 }
 
 /** Who has the memory, the largest first. */

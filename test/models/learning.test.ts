@@ -114,6 +114,17 @@ describe("put-offs", () => {
     expect(putOffs.untilMs("a", 1_101)).toBe(1_111);
   });
 
+  test("a server that cannot be asked is asked again soon, at most a minute later", () => {
+    const putOffs = new ModelPutOffs({ initialMs: 300_000, mostMs: 7_200_000, relapseMs: 100 });
+    const waits = Array.from({ length: 7 }, () => {
+      putOffs.failed("a", 0, "unreachable");
+      return putOffs.untilMs("a", 0);
+    });
+    expect(waits).toEqual([2_000, 4_000, 8_000, 16_000, 32_000, 60_000, 60_000]);
+    putOffs.failed("b", 0, "crashed");
+    expect(putOffs.untilMs("b", 0)).toBe(300_000);
+  });
+
   test("giving way for memory counts only soon after it was taken", () => {
     const putOffs = new ModelPutOffs(terms);
     putOffs.taken("a", 0);

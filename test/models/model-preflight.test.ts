@@ -95,6 +95,28 @@ describe("a preflight", () => {
     expect(preflight(best, facts(10, [], { memory: null }), policy)).toMatchObject({ decision: "refuse" });
   });
 
+  test("says why each cannot be used where memory is not in the way", () => {
+    const broken = {
+      large: { unusable: "large.gguf cannot be opened (ENOENT)" },
+      medium: { putOffUntilMs: nowMs + 4_000, loadFailure: "nobody listens there" },
+      small: { unloadedByPerson: true as const },
+    };
+    expect(preflight(best, facts(10, [], {}, broken), policy)).toEqual({
+      decision: "refuse",
+      kind: "unusable",
+      retryAfterMs: 30_000,
+      reason:
+        "large cannot be used: large.gguf cannot be opened (ENOENT); medium did not load: nobody listens there; it is tried again in 4 s; small is unloaded until it is loaded by a person",
+      blockedBy: [],
+    });
+    // One that gave way for memory is kept away for memory.
+    const pressed = { ...broken, medium: { putOffUntilMs: nowMs + 4_000 } };
+    expect(preflight(best, facts(10, [], {}, pressed), policy)).toMatchObject({ kind: "memory" });
+    expect(preflight(best, facts(95, [], {}, { large: broken.large }), policy)).toMatchObject({
+      kind: "memory",
+    });
+  });
+
   test("asks the next one when one failed this request", () => {
     expect(preflight(best, facts(60, ["large", "small"], { without: ["large"] }), policy)).toMatchObject({
       decision: "proceed",

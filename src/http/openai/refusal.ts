@@ -15,6 +15,7 @@ const refusals: Readonly<
     title: "No model has so long a context",
   },
   memory: { status: 503, code: "memory_short", title: "No model fits into memory now", blockedBy: "memory" },
+  unusable: { status: 503, code: "models_unusable", title: "No model can be used" },
   busy: { status: 429, code: "models_busy", title: "The models are busy", blockedBy: "concurrency" },
   unloaded: {
     status: 503,
