@@ -130,6 +130,7 @@ export async function makeModels(
       watch.intervene(clock.nowMs(), `the model is ${event.to ?? "none"} now`);
     },
     answered: (answer: ModelAnswer) => metrics.models.answered(answer),
+    ordered: (orders: Parameters<ModelRecords["ordered"]>[0]) => records.ordered(orders),
     decided: (...decision: Parameters<ModelRecords["decided"]>) => {
       room.decided(...decision);
       records.decided(...decision);

@@ -7,7 +7,7 @@ import type { Log } from "../log.ts";
 import type { Metrics } from "../metrics/metrics.ts";
 import type { LadderPolicy, LadderSituation, LadderVerdict, ModelFacts } from "../models/ladder-facts.ts";
 import type { ModelManager } from "../models/manager.ts";
-import type { ModelChanged } from "../models/manager-ports.ts";
+import type { ModelChanged, StandingOrder } from "../models/manager-ports.ts";
 import { modelPolicy } from "../storage/decision-row.ts";
 import { StorageError } from "../storage/errors.ts";
 import type { Storage } from "../storage/storage.ts";
@@ -16,7 +16,7 @@ export interface ModelRecordsOptions {
   clock: Clock;
   log: Log;
   publisher: Publisher;
-  storage: Pick<Storage, "decisions" | "modelPeaks">;
+  storage: Pick<Storage, "decisions" | "modelPeaks" | "modelOrders">;
   metrics: Metrics;
   policy: LadderPolicy;
 }
@@ -108,15 +108,27 @@ export class ModelRecords {
     if (from !== to) metrics.models.changed(from, to);
   }
 
-  /** What earlier runs learned. */
+  /** What a person wants holds after a restart too. */
+  ordered(orders: ReadonlyMap<string, StandingOrder>): void {
+    const { storage, log } = this.#options;
+    const { problem } = storage.modelOrders.replace(orders);
+    if (problem)
+      log.warn("model.orders-not-kept", {
+        because: problem.message,
+        remedy: "order it again after the next start",
+      });
+  }
+
+  /** What earlier runs learned, and what they were ordered. */
   remember(manager: ModelManager, settings: readonly ModelSettings[]): void {
     const { storage, log } = this.#options;
     try {
       for (const each of settings)
         manager.remember(each.name, storage.modelPeaks.of(each.name, sourceOf(each)));
+      manager.obey(storage.modelOrders.all());
     } catch (error) {
       if (!(error instanceof StorageError)) throw error;
-      log.warn("model.peaks-unread", { because: error.message });
+      log.warn("model.record-unread", { because: error.message });
     }
   }
 

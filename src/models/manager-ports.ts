@@ -73,9 +73,14 @@ export interface ManagerPorts {
   changed(event: ModelChanged): void;
   /** Told of every generation that an engine began. */
   answered?(answer: ModelAnswered): void;
+  /** Told of the orders in force when a person gave one: to be kept, and given to `obey` by the next run. */
+  ordered?(orders: ReadonlyMap<string, StandingOrder>): void;
   /** Each decision with what it was made from: for the record. Holds come as often as is evaluated. */
   decided(situation: LadderSituation, verdict: LadderVerdict): void;
 }
+
+/** What a person wants of a model until it is taken back; what it means is in ladder-orders.ts. */
+export type StandingOrder = "pinned" | "unloaded";
 
 /** Whether an order of a person was carried out, or begun. no-room, changing: it may be later. */
 export type ModelOrdered =

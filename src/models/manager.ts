@@ -25,7 +25,14 @@ import {
 } from "./ladder-facts.ts";
 import { loadPlan } from "./ladder-orders.ts";
 import { isReady } from "./ladder-room.ts";
-import type { ManagerPorts, MemoryReading, ModelOrdered, ModelPart, ModelTier } from "./manager-ports.ts";
+import type {
+  ManagerPorts,
+  MemoryReading,
+  ModelOrdered,
+  ModelPart,
+  ModelTier,
+  StandingOrder,
+} from "./manager-ports.ts";
 import { ModelChanges } from "./model-changes.ts";
 import { type LearnedPeak, ModelFootprints } from "./model-footprints.ts";
 import { ModelPutOffs, type ModelPutOffTerms, modelPutOffTerms } from "./model-put-offs.ts";
@@ -144,6 +151,7 @@ export class ModelManager {
     if (this.#closed) return { ok: false, code: "closing", reason: "conductor stops", blockedBy: [] };
     if (model.ready && !this.#changes.underWay) {
       model.unloadedByPerson = false;
+      this.#tellOrders();
       return { ok: true };
     }
     if (this.#changes.underWay)
@@ -158,25 +166,27 @@ export class ModelManager {
     const plan = loadPlan(name, this.#situation(reading, this.#ports.clock.monotonicMs()), this.#policy);
     if (!plan.ok) return plan;
     model.unloadedByPerson = false;
+    this.#tellOrders();
     this.#act(plan.verdict, this.#ports.clock.monotonicMs());
     return { ok: true };
   }
 
   /**
-   * A person wants it gone: it takes no new answers, finishes those under way, goes, and stays away until `load` or `pin`, or
-   * until conductor starts anew. It is no longer pinned. Throws for a name that is none.
+   * A person wants it gone: it takes no new answers, finishes those under way, goes, and stays away until `load` or `pin`. It is
+   * no longer pinned. Throws for a name that is none.
    */
   unload(name: string): ModelOrdered {
     const model = this.#named(name);
     model.unloadedByPerson = true;
     model.pinned = false;
+    this.#tellOrders();
     this.evaluate();
     this.#waiters.wake();
     return { ok: true };
   }
 
   /**
-   * The model that a person chose, until conductor starts anew; null: the best that fits, as ever. What it means is in
+   * The model that a person chose; null: the best that fits, as ever. What it means is in
    * ladder-orders.ts. It is loaded at once where it fits, else when the ladder comes to it; what is in the way is told. Throws
    * for a name that is none.
    */
@@ -186,9 +196,25 @@ export class ModelManager {
     const loaded: ModelOrdered = chosen === null || chosen.ready ? { ok: true } : this.load(chosen.name);
     // It may be loaded later, as memory allows.
     if (chosen) chosen.unloadedByPerson = false;
+    this.#tellOrders();
     this.evaluate();
     this.#waiters.wake();
     return loaded;
+  }
+
+  /** Takes over the orders of an earlier run; of a model that there is no more, nothing. Nothing begins by it. */
+  obey(orders: ReadonlyMap<string, StandingOrder>): void {
+    for (const model of this.#models) {
+      model.unloadedByPerson = orders.get(model.name) === "unloaded";
+      model.pinned = orders.get(model.name) === "pinned";
+    }
+  }
+
+  #tellOrders(): void {
+    const orders = this.#models.flatMap(({ name, pinned, unloadedByPerson }): [string, StandingOrder][] =>
+      pinned ? [[name, "pinned"]] : unloadedByPerson ? [[name, "unloaded"]] : [],
+    );
+    this.#ports.ordered?.(new Map(orders));
   }
 
   /** Every model as a person wants to see it, the best first. */

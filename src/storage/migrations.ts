@@ -199,6 +199,13 @@ export const migrations: readonly Migration[] = [
       );
       CREATE INDEX conversations_by_use ON conversations (used, characters);`,
   },
+  {
+    name: "model_orders",
+    sql: `
+      CREATE TABLE model_orders (
+        model TEXT PRIMARY KEY, ordered TEXT NOT NULL CHECK (ordered IN ('pinned', 'unloaded'))
+      ) WITHOUT ROWID;`,
+  },
 ];
 
 /** The number that a pragma such as `user_version` answers. */

@@ -19,6 +19,7 @@ import { Footprints } from "./footprints.ts";
 import { IdempotencyKeys, type IdempotencyLimits } from "./idempotency-keys.ts";
 import { IntegrationMetrics } from "./integration-metrics.ts";
 import type { LocationSource, StateLocation } from "./location.ts";
+import { ModelOrders } from "./model-orders.ts";
 import { ModelPeaks } from "./model-peaks.ts";
 import { Promotions } from "./promotions.ts";
 import { Retention, type RetentionAges, type RetentionStep, type SizeReport } from "./retention.ts";
@@ -137,6 +138,7 @@ export class Storage {
   readonly webhookLetters: WebhookLetters;
   readonly disabledPlugins: DisabledPlugins;
   readonly modelPeaks: ModelPeaks;
+  readonly modelOrders: ModelOrders;
   readonly conversations: Conversations;
   readonly #retention: Retention;
   readonly #guard: WriteGuard;
@@ -172,6 +174,7 @@ export class Storage {
     this.webhookLetters = new WebhookLetters(database, this.#guard, within(undelivered, path, 2 ** 19));
     this.disabledPlugins = new DisabledPlugins(database, this.#guard);
     this.modelPeaks = new ModelPeaks(database, this.#guard);
+    this.modelOrders = new ModelOrders(database, this.#guard);
     // In memory all of the state has 8 MiB.
     const characters = path === null ? 2 ** 20 : usualConversations.characters;
     const talks = { ...usualConversations, characters };

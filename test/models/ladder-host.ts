@@ -5,7 +5,13 @@ import { silentLog } from "../../src/log.ts";
 import type { GenerateRequest } from "../../src/models/engine.ts";
 import { ManagedEngine } from "../../src/models/managed-engine.ts";
 import { ModelManager } from "../../src/models/manager.ts";
-import type { MemoryReading, ModelChanged, ModelPart, ModelTier } from "../../src/models/manager-ports.ts";
+import type {
+  MemoryReading,
+  ModelChanged,
+  ModelPart,
+  ModelTier,
+  StandingOrder,
+} from "../../src/models/manager-ports.ts";
 import { type Script, ScriptedDriver, script } from "./scripted-driver.ts";
 
 export const MiB = 2 ** 20;
@@ -31,6 +37,9 @@ export class LadderHost {
   readonly #changing = new Set<ManagedEngine>();
   mostChanging = 0;
   verdicts: string[] = [];
+
+  /** In force, as told last. */
+  orders: ReadonlyMap<string, StandingOrder> = new Map();
 
   constructor(scripts: Partial<Record<RungName, Partial<Script>>> = {}, tier: Partial<ModelTier> = {}) {
     const of = (name: RungName) => script({ bytes: sizes[name] * MiB, ...scripts[name] });
@@ -75,6 +84,9 @@ export class LadderHost {
         };
       },
       changed: (event) => this.events.push(event),
+      ordered: (orders) => {
+        this.orders = orders;
+      },
       decided: (_situation, { rule, action, model }) => {
         if (action !== "hold" || rule === "finish") this.verdicts.push(`${rule} ${action} ${model}`);
       },

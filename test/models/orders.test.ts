@@ -166,6 +166,29 @@ describe("what a person ordered, on a live host", () => {
     expect(host.ready).toBe("large");
   });
 
+  test("are told whenever one is given, and the next run obeys them", async () => {
+    const host = new LadderHost();
+    host.othersBytes = 100 * MiB;
+    await host.run(10_000);
+    host.manager.unload("large");
+    host.manager.pin("small");
+    expect([...host.orders]).toEqual([
+      ["large", "unloaded"],
+      ["small", "pinned"],
+    ]);
+    const next = new LadderHost();
+    next.othersBytes = 100 * MiB;
+    next.manager.obey(new Map([...host.orders, ["gone", "unloaded"]]));
+    await next.run(600_000);
+    expect(next.ready).toBe("small");
+    next.manager.pin(null);
+    expect([...next.orders]).toEqual([["large", "unloaded"]]);
+    await next.run(600_000);
+    expect(next.ready).toBe("medium");
+    next.manager.load("large");
+    expect([...next.orders]).toEqual([]);
+  });
+
   test("any orders at any time leave one change at a time, and nothing behind", async () => {
     const names = ["large", "medium", "small"] as const;
     const step = fc.record({

@@ -81,6 +81,7 @@ test("a large file is checked table by table, decisions first, until the time is
     "forecast_trainings",
     "idempotency_keys",
     "integration_metrics",
+    "model_orders",
     "model_peaks",
     "promotions",
     "samples",

@@ -70,3 +70,23 @@ describe("peaks of models", () => {
     ]);
   });
 });
+
+test("orders are there after a restart, each set in place of the one before", () => {
+  const path = fresh();
+  const before = storageAt(path);
+  const { modelOrders } = before;
+  expect(
+    modelOrders.replace(
+      new Map([
+        ["large", "unloaded"],
+        ["small", "pinned"],
+      ]),
+    ),
+  ).toEqual({ problem: null });
+  expect(modelOrders.replace(new Map([["large", "unloaded"]])).problem).toBeNull();
+  before.close();
+  const { modelOrders: after } = storageAt(path);
+  expect([...after.all()]).toEqual([["large", "unloaded"]]);
+  expect(after.replace(new Map([["large", "lost" as "pinned"]])).problem).not.toBeNull();
+  expect([...after.all()]).toEqual([["large", "unloaded"]]);
+});
