@@ -103,8 +103,12 @@ export class SimulatedHost {
     this.usedBytes = this.usedAt(this.nowMs);
   }
 
+  /** Moves on to `untilMs`; what is due by then has happened, also where the kernel killed at that very moment. */
   advanceTo(untilMs: number): void {
-    while (this.nowMs < untilMs) if (this.#walk(Math.min(untilMs, this.nextEventMs))) this.#settle();
+    do {
+      this.#walk(Math.min(untilMs, this.nextEventMs));
+      if (this.nextEventMs <= this.nowMs) this.#settle();
+    } while (this.nowMs < untilMs);
   }
 
   /** The first moment up to `untilMs` at which the use is at or over what `lineOf` its growth (bytes a second) says. */
@@ -146,8 +150,8 @@ export class SimulatedHost {
     return first;
   }
 
-  /** Moves to `untilMs`; false when the kernel had to kill on the way, and time stands there. */
-  #walk(untilMs: number): boolean {
+  /** Moves to `untilMs`, or to where the kernel has to kill on the way. */
+  #walk(untilMs: number): void {
     while (this.nowMs < untilMs) {
       const [at, used] = [this.nowMs, this.usedBytes];
       const spared = at < this.#baseSparedUntilMs;
@@ -160,12 +164,11 @@ export class SimulatedHost {
         this.nowMs = Math.min(next, at + Math.ceil(share * (next - at)));
         this.#count(at, used, this.nowMs, this.usedAt(this.nowMs));
         this.#kill();
-        return false;
+        return;
       }
       this.#count(at, used, next, usedNext);
       [this.nowMs, this.usedBytes] = [next, usedNext];
     }
-    return true;
   }
 
   #count(fromMs: number, from: number, toMs: number, to: number): void {

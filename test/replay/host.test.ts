@@ -65,6 +65,27 @@ describe("over the budget", () => {
     expect(host.plugin("leaker").state).toBe("absent");
   });
 
+  test("what is due at the very moment of a kill happens then too", () => {
+    // 20 of 61 an hour are taken after 1,180,327.9 ms.
+    const faster = { ...leaker, curve: together([flat(10), leak(1, [61, 61])]) };
+    const { host, kills } = hostOf({ ...model, plugins: [faster, steady] });
+    host.advanceTo(1_180_000);
+    host.stop(host.plugin("steady"), 328, null);
+    host.advanceTo(host.nextEventMs);
+    expect(kills).toEqual([{ atMs: 1_180_328, plugin: "leaker" }]);
+    expect(host.plugin("steady").state).toBe("shed");
+    expect(host.nextEventMs).toBe(1_180_328 + 3_000);
+    expect(host.usedBytes).toBe(50);
+  });
+
+  test("what is due at once happens without time going on", () => {
+    const { host } = hostOf(model);
+    host.advanceTo(1_000);
+    host.stop(host.plugin("steady"), 0, null);
+    host.advanceTo(1_000);
+    expect(host.plugin("steady").state).toBe("shed");
+  });
+
   test("where no plugin is left, the base is killed, and counted once a minute", () => {
     const { host, kills } = hostOf({ ...model, base: flat(120), plugins: [] });
     host.advanceTo(3 * minuteMs);
