@@ -4,6 +4,7 @@
  */
 
 import { SystemClock } from "../clock.ts";
+import { peakResidentBytes } from "../monitor/process-memory.ts";
 import { yieldTheDisk } from "../plugins/launch/disk-priority.ts";
 import { openStorageReader } from "../storage/storage.ts";
 import { loadKernels } from "./load-kernels.ts";
@@ -30,7 +31,7 @@ export async function runReplay(): Promise<number> {
       const answer: ReplayAnswer = {
         regret,
         replayMs: Math.round(clock.monotonicMs() - beganMs),
-        peakBytes: process.resourceUsage().maxRSS * 1_024,
+        peakBytes: peakResidentBytes() ?? process.resourceUsage().maxRSS * 1_024,
       };
       process.stdout.write(`${JSON.stringify(answer)}\n`);
     } finally {

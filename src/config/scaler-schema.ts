@@ -35,7 +35,7 @@ const policyShape = z.strictObject({
     .enum(["mission", "adaptive"])
     .default("mission")
     .describe(
-      "mission: fixed lines; adaptive: as late as the time to reclaim allows, and back as soon as it fits",
+      "mission: fixed lines; adaptive, which keeps more up: as late as the time to reclaim allows, and back as soon as it fits",
     ),
   order: z
     .array(pluginName)

@@ -12,6 +12,18 @@ export function parsePss(text: Buffer): number | null {
   return kib === null ? null : kib * 1024;
 }
 
+const peakKey = lineKey("VmHWM:");
+
+/**
+ * Most that this process had resident, shared pages included; null where there is no /proc. Not `maxRSS` of its resource usage,
+ * which remembers over the exec what whoever started it had.
+ */
+export function peakResidentBytes(): number | null {
+  const text = readIfThere("/proc/self/status");
+  const kib = text && lineNumber(text, text.length, peakKey, inKib);
+  return kib === null ? null : kib * 1024;
+}
+
 /** Resident less shared pages, from statm; null for garbage. */
 export function parsePrivatePages(text: string): number | null {
   const match = /^\d+ (\d+) (\d+) /.exec(text);
