@@ -16,11 +16,16 @@ const withoutCompilers = { BUN_JSC_useBaselineJIT: "0", BUN_JSC_useBBQJIT: "0", 
 
 /**
  * A heap of a few MiB is collected sooner by one thread than by several that wait for each other: at 1,000 requests a second
- * on two processors the slowest of a hundred takes 5 to 6 ms instead of 7 to 15, in the same memory. And it is collected as
- * if the host had 64 MiB: a flood of 200 MB leaves it at 65 to 70 MiB instead of 87 to 136, and with the compilers, under
- * as many requests as get through, at 78 instead of 250.
+ * on two processors the slowest of a hundred takes 5 to 6 ms instead of 7 to 15, in the same memory. That thread is the one
+ * that runs the program: beside a collector of its own the program waits for it by yielding, and among busy processes that
+ * took 9 s. And it is collected as if the host had 64 MiB: a flood of 200 MB leaves it at 65 to 70 MiB instead of 87 to 136,
+ * and with the compilers, under as many requests as get through, at 78 instead of 250.
  */
-const smallHeap = { BUN_JSC_numberOfGCMarkers: "1", BUN_JSC_forceRAMSize: String(64 * 2 ** 20) };
+const smallHeap = {
+  BUN_JSC_numberOfGCMarkers: "1",
+  BUN_JSC_useConcurrentGC: "0",
+  BUN_JSC_forceRAMSize: String(64 * 2 ** 20),
+};
 
 function becomeLean(): void {
   if (process.env[chosen] !== undefined || process.execve === undefined) return;

@@ -3,6 +3,7 @@ import { type RunningConductor, startConductor } from "../conductor.ts";
 import { ConfigError, type LoadedConfig } from "../config/load.ts";
 import { createLog, type Log } from "../log.ts";
 import { protectOwnProcess } from "../plugins/oom-score.ts";
+import { goFirst } from "../plugins/own-priority.ts";
 import { commit, version } from "../version.ts";
 import { CliError, type Command, configOption, exitCode, type Invocation } from "./command.ts";
 import { configuration } from "./configuration.ts";
@@ -79,6 +80,7 @@ async function runUntilSignal(
     commit,
     pid: process.pid,
     oomScoreAdj,
+    niceness: goFirst(),
     config: loaded.file ?? "defaults",
   });
   const starting = startConductor({ loaded, environment, clock, log });

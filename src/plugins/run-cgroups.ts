@@ -3,6 +3,7 @@
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { CgroupPlaces, Controller } from "./cgroup-place.ts";
+import { goFirstIn } from "./own-priority.ts";
 import { cgroupPids, removeCgroup } from "./plugin-cgroup.ts";
 
 /** The folder of a run in one tree. */
@@ -158,6 +159,7 @@ function delegate(
       refused.set(controller, notWritable(2, controller, join(own, "cgroup.subtree_control"), error));
     }
   }
+  if (!refused.has("cpu")) goFirstIn(join(run.folder, "self"));
   return refused;
 }
 

@@ -27,6 +27,8 @@ export async function kernelView(service: Service): Promise<void> {
     held,
     Object.fromEntries(files.map((f, at) => [f, values[at]])),
   );
+  const weight = readOr(`${folder}/../self/cpu.weight`, "none");
+  check(as, "conductor comes before its plugins at the processors", weight === "1000", weight);
   const seen = {
     uid: statusField(pid, "Uid"),
     effective: statusField(pid, "CapEff"),

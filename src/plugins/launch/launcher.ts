@@ -11,6 +11,7 @@
  */
 
 import { readSync, statSync, writeFileSync, writeSync } from "node:fs";
+import { getPriority } from "node:os";
 import type { Enforced, PermissionsEnforced } from "../enforcement.ts";
 import { bubblewrapArguments } from "./bubblewrap.ts";
 import { makeRules, restrict } from "./kernel-rules.ts";
@@ -107,7 +108,8 @@ function launch(libc: Libc, spec: LaunchSpec): string {
     return `cannot be started: the folder ${spec.folder} cannot be entered (${(error as NodeJS.ErrnoException).code})`;
   }
   if (spec.oomScoreAdj !== null) put("/proc/self/oom_score_adj", String(spec.oomScoreAdj));
-  if (spec.nice !== null) libc.setpriority(spec.nice);
+  const niceness = spec.nice ?? Math.max(0, getPriority());
+  if (niceness !== getPriority()) libc.setpriority(niceness);
   const rules = makeRules(libc, spec);
   const cgroupProblems = spec.cgroupProcsFiles.flatMap((procsFile) => {
     const code = put(procsFile, String(process.pid));

@@ -47,7 +47,7 @@ export interface LaunchSpec {
   /** One for each hierarchy. */
   cgroupProcsFiles: readonly string[];
   oomScoreAdj: number | null;
-  /** -20 to 19; null leaves it. */
+  /** 0 to 19; null leaves that of whoever started it, but never before others. */
   nice: number | null;
   openFiles: number;
   /** Processes and threads of the user; only where the plugin has one of its own. */
