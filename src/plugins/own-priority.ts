@@ -19,11 +19,17 @@ const ownWeight = 1_000;
 export function goFirst(): number {
   if (process.platform !== "linux" || getPriority() !== 0) return getPriority();
   // Linux keeps it for each thread; those to come take over that of the one which starts them.
-  for (const thread of readdirSync("/proc/self/task"))
-    try {
-      setPriority(Number(thread), ownNiceness);
-    } catch {} // Not allowed, or the thread has just ended: what took effect is asked for at the end.
-  return getPriority();
+  const set = readdirSync("/proc/self/task").filter((thread) => setNiceness(Number(thread)));
+  return set.length > 0 ? ownNiceness : getPriority();
+}
+
+function setNiceness(thread: number): boolean {
+  try {
+    setPriority(thread, ownNiceness);
+    return true;
+  } catch {
+    return false; // Not allowed, or it has just ended.
+  }
 }
 
 /** Gives the processes in the cgroup `folder` more of the processors than its siblings have; false where it cannot. */
