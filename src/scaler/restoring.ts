@@ -44,7 +44,8 @@ export function restoreOne(
     .map((plugin): Rejected => ({ kind: "restore", plugin: plugin.name, because: because(plugin) }));
   if (!candidate) return { ...hold(`${first.name} stays shed: ${whyNot(first)}`), rejected };
   const measured = formatPercent(situation.measured.usedBytes / situation.measured.budgetBytes);
-  const bound = forecast ? `, the forecast's upper bound is ${formatPercent(forecast.upperRatio)}` : "";
+  const asked = forecast !== null && (!each || hasProvedItself(forecast));
+  const bound = asked ? `, the forecast's upper bound is ${formatPercent(forecast.upperRatio)}` : "";
   return {
     rule: "restore",
     reason: `${measured} of the budget is used${bound}, and ${candidate.name} fits${learned(candidate, policy)}${followed(followersOf(candidate, order))}`,
@@ -153,10 +154,13 @@ function whyForecastDelays(
 
 /** An interval that has proved itself must end under the emergency line; any other says too little to keep a plugin down. */
 function whyForecastForbids(forecast: ForecastFacts | null, policy: Policy): string | null {
-  if (forecast?.state !== "ready" || forecast.calibration !== "calibrated") return null;
-  if (forecast.upperRatio < policy.emergencyRatio) return null;
+  if (forecast === null || !hasProvedItself(forecast) || forecast.upperRatio < policy.emergencyRatio)
+    return null;
   return `the forecast may reach ${formatPercent(forecast.upperRatio)}, not under the emergency line of ${formatPercent(policy.emergencyRatio)}`;
 }
+
+const hasProvedItself = ({ state, calibration }: ForecastFacts): boolean =>
+  state === "ready" && calibration === "calibrated";
 
 function whyPutOff({ putOffUntilMs }: PluginFacts, { nowMs }: Situation): string | null {
   if (putOffUntilMs === undefined || nowMs >= putOffUntilMs) return null;
