@@ -30,6 +30,7 @@ import {
   type Rejected,
   type Situation,
   type Verdict,
+  type VictimChoice,
 } from "./situation.ts";
 import type { Cause } from "./triggers/trigger.ts";
 import { sheddingCause } from "./triggers/triggers.ts";
@@ -98,7 +99,13 @@ function shed(
   const { first, group, because, plan } = victims;
   const rejected = order
     .filter((plugin) => !group.includes(plugin))
-    .map((plugin): Rejected => ({ kind: "shed", plugin: plugin.name, because: whyNot(plugin, victims) }));
+    .map(
+      (plugin): Rejected => ({
+        kind: "shed",
+        plugin: plugin.name,
+        because: whyNot(plugin, victims, order, policy),
+      }),
+    );
   if (!first) return { ...hold(`${reason}, and nothing is left to shed`), rejected };
   const drain = urgent ? undefined : drainMs(situation, policy);
   return {
@@ -122,7 +129,20 @@ function withDependents(victim: PluginFacts, group: readonly PluginFacts[]): str
   return `, with ${listed(dependents)} that ${require} it,${held}`;
 }
 
-function whyNot(plugin: PluginFacts, { first, kept, plan }: Victims): string {
+/** Why a plugin is passed over that is less important than the victim. */
+const passedOver: Record<VictimChoice, (victim: string) => string> = {
+  order: (victim) => `comes after ${victim}`,
+  spare: () => "frees too little, counting what it takes again when it is back",
+  culprit: (victim) => `grows less than ${victim}`,
+  largest: (victim) => `holds less than ${victim}`,
+};
+
+function whyNot(
+  plugin: PluginFacts,
+  { first, kept, plan }: Victims,
+  order: readonly PluginFacts[],
+  policy: Policy,
+): string {
   const [last] = kept;
   if (plugin === last) return "the last in the degradation order is never shed";
   if (plugin.protect) return "is protected by its manifest";
@@ -132,6 +152,8 @@ function whyNot(plugin: PluginFacts, { first, kept, plan }: Victims): string {
   if (!holdsMemory(plugin)) return "is not running";
   const step = plan.steps.findIndex((each) => each.plugin === plugin.name);
   if (step > 0) return `comes after ${first?.name}, if that is not enough`;
+  if (first && order.indexOf(plugin) < order.indexOf(first))
+    return passedOver[policy.victims ?? "order"](first.name);
   return `comes after ${first?.name} in the degradation order`;
 }
 

@@ -91,6 +91,22 @@ describe("who goes", () => {
     expect(actionsOf(at(used, more), policy)).toEqual(expected);
   });
 
+  test("why not one that is less important is said", () => {
+    const because = (policy: Policy) => {
+      const { rejected } = decide(at(94), null, policy);
+      return Object.fromEntries(rejected.map(({ plugin, because }) => [plugin, because]));
+    };
+    const little = "frees too little, counting what it takes again when it is back";
+    const last = "the last in the degradation order is never shed";
+    expect(because(adaptive)).toEqual({ scrape: little, batch: little, db: last });
+    const smaller = "holds less than web";
+    expect(because(policyWith({ policy: "adaptive", victims: "largest" }))).toEqual({
+      scrape: smaller,
+      batch: smaller,
+      db: last,
+    });
+  });
+
   test("spares whose memory is not needed, the more important first", () => {
     const grown = plugins(
       { mib: 60, start: 10 },
