@@ -35,6 +35,8 @@ export interface Memory {
 }
 
 const profileAfterMs = 5_000;
+/** A reading of memory that comes so much later than it was due is told. */
+const toldLateMs = 1_000;
 const weekMs = 7 * 86_400_000;
 /** A week at one in 30 s. */
 const weekRows = 20_160;
@@ -115,6 +117,10 @@ export function makeMemory(
     onReading: (reading) => {
       onReading(reading.usedRatio);
       watch.onReading(reading);
+    },
+    onLate: (lateMs) => {
+      metrics.observeReflexLate(lateMs / 1_000);
+      if (lateMs >= toldLateMs) log.warn("monitor.late", { lateMs: Math.round(lateMs) });
     },
   });
   const scaler = new Scaler({

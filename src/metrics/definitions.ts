@@ -8,6 +8,7 @@ export const breakerStates = ["closed", "open", "half_open"] as const;
 const answerBucketsSeconds = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.2, 0.5, 1, 2.5, 5, 10, 30];
 /** A tick aims at under 5 ms and may take 200. */
 const tickBucketsSeconds = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.2, 0.5, 1];
+const lateBucketsSeconds = [0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.2, 0.5, 1, 5];
 
 const of = <Name extends string>(name: string, help: string, ...labels: Name[]) => ({ name, help, labels });
 
@@ -297,6 +298,14 @@ export const ownMetrics = (registry: Registry) => ({
     registry,
     of("conductor_tick_duration_seconds", "Time that one tick of the loop took."),
     tickBucketsSeconds,
+  ),
+  reflexLateSeconds: new BoundedHistogram(
+    registry,
+    of(
+      "conductor_reflex_late_seconds",
+      "By how much a reading of memory came later than it was due: conductor was busy, or had no turn at the processors.",
+    ),
+    lateBucketsSeconds,
   ),
   healthTickSeconds: new BoundedHistogram(
     registry,

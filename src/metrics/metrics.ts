@@ -312,6 +312,10 @@ export class Metrics {
     this.#own.tickSeconds.observe({}, seconds);
   }
 
+  observeReflexLate(seconds: number): void {
+    this.#own.reflexLateSeconds.observe({}, seconds);
+  }
+
   countSampleGap(source: string): void {
     this.#own.gaps.add({ source });
   }

@@ -53,6 +53,8 @@ export interface ReflexOptions {
   read: () => MemoryReading | null;
   /** Called with each reading, in order. */
   onReading: (reading: MemoryReading, atMs: number) => void;
+  /** Called before each reading but the first: by how much later it comes than it was due. */
+  onLate: (lateMs: number) => void;
 }
 
 /** One reading after the other: the next is due only when the last was handed on. */
@@ -65,6 +67,7 @@ export class Reflex {
   #lastRatio: number | null = null;
   #lastMonotonicMs = 0;
   #delayMs = 0;
+  #dueMonotonicMs = Number.POSITIVE_INFINITY;
 
   constructor(options: ReflexOptions) {
     this.#options = options;
@@ -81,6 +84,7 @@ export class Reflex {
     if (this.#running) return;
     this.#running = true;
     this.#lastRatio = null;
+    this.#dueMonotonicMs = Number.POSITIVE_INFINITY;
     this.#onBeat();
   }
 
@@ -95,11 +99,15 @@ export class Reflex {
   }
 
   #onBeat(): void {
-    const { clock, gaps, limits, onReading } = this.#options;
+    const { clock, gaps, limits, onReading, onLate } = this.#options;
+    const lateMs = clock.monotonicMs() - this.#dueMonotonicMs;
+    if (lateMs >= 0) gaps.deliver("reflex", () => onLate(lateMs));
     const reading = this.readNow();
     this.#delayMs = reading ? this.#delayAfter(reading) : limits.fastestMs;
     if (reading) gaps.deliver("reflex", () => onReading(reading, clock.nowMs()));
-    if (this.#running) this.#timer = clock.after(this.#delayMs, this.#beat);
+    if (!this.#running) return;
+    this.#dueMonotonicMs = clock.monotonicMs() + this.#delayMs;
+    this.#timer = clock.after(this.#delayMs, this.#beat);
   }
 
   #delayAfter({ usedRatio, budgetBytes }: MemoryReading): number {

@@ -74,6 +74,7 @@ function used(metrics: Metrics): Metrics {
   });
   metrics.models.changed("large", "small");
   metrics.observeTick(0.003);
+  metrics.observeReflexLate(0.002);
   metrics.countSampleGap("psi");
   metrics.countRefusedSample("repeated_timestamp");
   metrics.countStorageWriteFailure("samples");

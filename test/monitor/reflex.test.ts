@@ -87,6 +87,7 @@ function running(read: (nowMs: number) => MemoryReading | null, onReading?: (at:
   const clock = new VirtualClock();
   const noted = notedGaps();
   const times: number[] = [];
+  const late: number[] = [];
   const reflex = new Reflex({
     clock,
     gaps: noted.gaps,
@@ -96,17 +97,51 @@ function running(read: (nowMs: number) => MemoryReading | null, onReading?: (at:
       times.push(atMs);
       onReading?.(atMs);
     },
+    onLate: (lateMs) => late.push(lateMs),
   });
-  return { ...noted, clock, times, reflex };
+  return { ...noted, clock, times, late, reflex };
 }
+
+test("what keeps it from its turn is told, and not counted twice", () => {
+  let nowMs = 0;
+  let beat = () => {};
+  const late: number[] = [];
+  const reflex = new Reflex({
+    clock: {
+      nowMs: () => nowMs,
+      monotonicMs: () => nowMs,
+      after: (_, run) => {
+        beat = run;
+        return { cancel: () => {} };
+      },
+    },
+    gaps: notedGaps().gaps,
+    limits,
+    read: () => readingOf(0.1),
+    onReading: () => {},
+    onLate: (lateMs) => late.push(lateMs),
+  });
+  reflex.start();
+  for (const atMs of [1_000, 11_400, 12_400]) {
+    nowMs = atMs;
+    beat();
+  }
+  expect(late).toEqual([0, 9_400, 0]);
+  reflex.stop();
+  // What lay between is nobody's fault.
+  nowMs = 60_000;
+  reflex.start();
+  expect(late).toHaveLength(3);
+});
 
 describe("the loop", () => {
   test("reads at once, then once a second while all is calm", async () => {
-    const { clock, reflex, times } = running(() => readingOf(0.1));
+    const { clock, reflex, times, late } = running(() => readingOf(0.1));
     reflex.start();
     expect(times).toEqual([0]);
     await clock.advance(3_000);
     expect(times).toEqual([0, 1_000, 2_000, 3_000]);
+    expect(late).toEqual([0, 0, 0]);
     expect(reflex.delayMs).toBe(1_000);
     reflex.stop();
     await clock.advance(5_000);
