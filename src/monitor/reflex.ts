@@ -53,7 +53,7 @@ export interface ReflexOptions {
   read: () => MemoryReading | null;
   /** Called with each reading, in order. */
   onReading: (reading: MemoryReading, atMs: number) => void;
-  /** Called before each reading but the first: by how much later it comes than it was due. */
+  /** Called after each reading but the first, which waits for nothing: by how much later it came than it was due. */
   onLate: (lateMs: number) => void;
 }
 
@@ -101,10 +101,10 @@ export class Reflex {
   #onBeat(): void {
     const { clock, gaps, limits, onReading, onLate } = this.#options;
     const lateMs = clock.monotonicMs() - this.#dueMonotonicMs;
-    if (lateMs >= 0) gaps.deliver("reflex", () => onLate(lateMs));
     const reading = this.readNow();
     this.#delayMs = reading ? this.#delayAfter(reading) : limits.fastestMs;
     if (reading) gaps.deliver("reflex", () => onReading(reading, clock.nowMs()));
+    if (lateMs >= 0) gaps.deliver("reflex", () => onLate(lateMs));
     if (!this.#running) return;
     this.#dueMonotonicMs = clock.monotonicMs() + this.#delayMs;
     this.#timer = clock.after(this.#delayMs, this.#beat);

@@ -32,12 +32,11 @@ function setNiceness(thread: number): boolean {
   }
 }
 
-/** Gives the processes in the cgroup `folder` more of the processors than its siblings have; false where it cannot. */
-export function goFirstIn(folder: string): boolean {
+/** Gives the processes in the cgroup `folder` more of the processors than its siblings have, where it can. */
+export function goFirstIn(folder: string): void {
   try {
     writeFileSync(join(folder, "cpu.weight"), String(ownWeight));
-    return true;
   } catch {
-    return false; // Without the cpu controller there is no such file, and niceness counts.
+    return; // Without the cpu controller there is no such file, and niceness counts.
   }
 }

@@ -129,9 +129,8 @@ function withDependents(victim: PluginFacts, group: readonly PluginFacts[]): str
   return `, with ${listed(dependents)} that ${require} it,${held}`;
 }
 
-/** Why a plugin is passed over that is less important than the victim. */
-const passedOver: Record<VictimChoice, (victim: string) => string> = {
-  order: (victim) => `comes after ${victim}`,
+/** Why a plugin is passed over that is less important than the victim. By order none is. */
+const passedOver: Record<Exclude<VictimChoice, "order">, (victim: string) => string> = {
   spare: () => "frees too little, counting what it takes again when it is back",
   culprit: (victim) => `grows less than ${victim}`,
   largest: (victim) => `holds less than ${victim}`,
@@ -141,7 +140,7 @@ function whyNot(
   plugin: PluginFacts,
   { first, kept, plan }: Victims,
   order: readonly PluginFacts[],
-  policy: Policy,
+  { victims = "order" }: Policy,
 ): string {
   const [last] = kept;
   if (plugin === last) return "the last in the degradation order is never shed";
@@ -152,8 +151,8 @@ function whyNot(
   if (!holdsMemory(plugin)) return "is not running";
   const step = plan.steps.findIndex((each) => each.plugin === plugin.name);
   if (step > 0) return `comes after ${first?.name}, if that is not enough`;
-  if (first && order.indexOf(plugin) < order.indexOf(first))
-    return passedOver[policy.victims ?? "order"](first.name);
+  if (first && victims !== "order" && order.indexOf(plugin) < order.indexOf(first))
+    return passedOver[victims](first.name);
   return `comes after ${first?.name} in the degradation order`;
 }
 

@@ -177,6 +177,7 @@ describe("version 2, on a tree of files", () => {
     expect(limits.reasons()).toEqual({});
     expect(limits.runFolders).toEqual([{ version: 2, folder: join(tree.folder, `conductor-${runId}`) }]);
     expect(tree.read(`conductor-${runId}`, "self", "cgroup.procs")).toBe(String(process.pid));
+    expect(tree.read(`conductor-${runId}`, "self", "cpu.weight")).toBe("1000");
     const limit = limits.apply("bot", all, 7);
     const { cgroups, enforced, procsFiles } = limit;
     expect(cgroups.map(({ folder }) => folder)).toEqual([join(tree.folder, `conductor-${runId}`, "bot.7")]);

@@ -221,6 +221,12 @@ describe("what comes back", () => {
     expect(actionsOf(at(60, { plugins: away }), adaptive, wild)).toEqual(["restore", "restore web"]);
     const sure = { ...wild, calibration: "calibrated" } as const;
     expect(actionsOf(at(60, { plugins: away }), adaptive, sure)).toEqual(["hold"]);
+    // What was not asked is no part of the reason.
+    const reason = (forecast: ForecastFacts) => decide(at(60, { plugins: away }), forecast, adaptive).reason;
+    expect(reason(wild)).toStartWith("60.0 % of the budget is used, and web fits");
+    expect(reason({ ...sure, upperRatio: 0.9 })).toStartWith(
+      "60.0 % of the budget is used, the forecast's upper bound is 90.0 %, and web fits",
+    );
   });
 
   test("tells of each that stays its own reason, or who comes first", () => {
